@@ -2,6 +2,7 @@
  * Says in plain words why a message was not sent, with the cure where there is one. The input is an error of nodemailer,
  * of OpenSSL or of the system. Pure.
  */
+import { type CertificateError, readCertificateError } from '#crds/certificateerror.ts';
 import { oneLine } from '#crds/failure.ts';
 import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
 import { nameHandshakeReason } from '#relay/delivery/handshakereason.ts';
@@ -27,30 +28,10 @@ const REFUSED: Readonly<Record<string, string>> = {
   DATA: 'the message is refused',
 };
 
-const UNTRUSTED =
-  'the certificate of the server is not of a trusted authority: name its authority by --ca FILE';
-
-/** Error codes of OpenSSL for a certificate. */
-const CERTIFICATES: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'the certificate of the server has expired: renew it',
-  CERT_NOT_YET_VALID: 'the certificate of the server is not valid yet: check the clocks',
-  CERT_REVOKED: 'the certificate of the server is revoked: issue another one',
-  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
-  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
-  UNABLE_TO_GET_ISSUER_CERT: UNTRUSTED,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
-  CERT_SIGNATURE_FAILURE: UNTRUSTED,
-  CERT_UNTRUSTED: UNTRUSTED,
-  INVALID_CA: UNTRUSTED,
-  INVALID_PURPOSE: UNTRUSTED,
-};
-
 export function describeSendError(error: SendError): string {
   const { code = '', originalCode = code, response, command = '' } = error;
-  const certificate =
-    originalCode === 'ERR_TLS_CERT_ALTNAME_INVALID' ? describeNames(error) : CERTIFICATES[originalCode];
-  if (certificate !== undefined) return certificate;
+  const certificate = readCertificateError(originalCode);
+  if (certificate) return describeCertificate(certificate, error);
   if (response !== undefined) {
     const [first = ''] = command.split(' ');
     const what = REFUSED[command] ?? REFUSED[first] ?? `${command} is refused`;
@@ -91,6 +72,11 @@ function describeBrokenSession({ code = '', reason, message }: SendError): strin
     default:
       return 'the connection ended too early: check host, port and --tls';
   }
+}
+
+function describeCertificate({ cause, says, cure }: CertificateError, error: SendError): string {
+  if (cause === 'certificate-host-mismatch') return describeNames(error);
+  return `the certificate of the server ${says}: ${cure ?? 'name its authority by --ca FILE'}`;
 }
 
 function describeNames({ message }: SendError): string {

@@ -2,6 +2,7 @@
  * Explains why there is no session with a next hop: the cause, the RFC 3463 code and a sentence for people. The input
  * is the error of the library or of the system. Pure.
  */
+import { readCertificateError } from '#crds/certificateerror.ts';
 import {
   type Failure,
   type FailureCause,
@@ -211,46 +212,10 @@ function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection
   return responseCode !== undefined || connection.isConnected ? 'greeting' : 'connect';
 }
 
-interface CertificateError {
-  /** RFC 8460 section 4.3.1 has separate result types for these errors. */
-  readonly cause: FailureCause;
-  readonly words: string;
-}
-
-const untrusted = (words = 'its certificate is of no trusted authority'): CertificateError => ({
-  cause: 'certificate-untrusted',
-  words,
-});
-
-/** By the code of OpenSSL, or of Node for the name. */
-const CERTIFICATE_ERRORS: Readonly<Record<string, CertificateError>> = {
-  ERR_TLS_CERT_ALTNAME_INVALID: {
-    cause: 'certificate-host-mismatch',
-    words: 'its certificate has another name',
-  },
-  CERT_HAS_EXPIRED: { cause: 'certificate-expired', words: 'its certificate has expired' },
-  CERT_NOT_YET_VALID: { cause: 'certificate-expired', words: 'its certificate is not valid yet' },
-  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted('its certificate is signed by itself'),
-  SELF_SIGNED_CERT_IN_CHAIN: untrusted(),
-  UNABLE_TO_GET_ISSUER_CERT: untrusted(),
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted(),
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted(),
-  CERT_SIGNATURE_FAILURE: untrusted('a signature in its certificate chain is wrong'),
-  CERT_UNTRUSTED: untrusted(),
-  CERT_REVOKED: untrusted('its certificate is revoked'),
-  INVALID_CA: untrusted(),
-  INVALID_PURPOSE: untrusted('its certificate is not one of a server'),
-};
-
-/** What an error code of OpenSSL says about the certificate of a hop. */
-export function judgeCertificateError(code: string): CertificateError {
-  return CERTIFICATE_ERRORS[code] ?? untrusted(`its certificate: ${code}`);
-}
-
 function nameTlsCause(error: SmtpError): FailureCause {
   if (error instanceof TlsaError) return error.problem.cause;
   const { code, originalCode, responseCode, message } = error;
-  const certificate = CERTIFICATE_ERRORS[originalCode ?? ''] ?? CERTIFICATE_ERRORS[code ?? ''];
+  const certificate = readCertificateError(originalCode ?? '') ?? readCertificateError(code ?? '');
   if (certificate) return certificate.cause;
   return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';
 }

@@ -5,7 +5,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { judgeCertificateError } from './connectfailure.ts';
+import { judgeCertificateError, NO_AUTHORITY } from '#crds/certificateerror.ts';
 import { LONGEST_CHAIN, matchChain, type TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
@@ -56,10 +56,11 @@ function listChain(socket: TLSSocket): X509Certificate[] {
 }
 
 function explainChain(code: string, names: readonly string[]): TlsaProblem {
-  const { cause } = judgeCertificateError(code);
+  const { cause, says } = judgeCertificateError(code);
   if (cause === 'certificate-host-mismatch')
     return { cause, text: `its certificate does not name ${names.join(' or ')}` };
   if (cause === 'certificate-expired')
     return { cause, text: 'a certificate of its chain has expired, or is not valid yet' };
-  return { cause: 'tlsa-invalid', text: `its chain does not lead to the trust anchor (${code})` };
+  const why = says === NO_AUTHORITY ? '' : `: its certificate ${says}`;
+  return { cause: 'tlsa-invalid', text: `its chain does not lead to the trust anchor${why}` };
 }

@@ -5,11 +5,11 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { judgeCertificateError } from '#crds/certificateerror.ts';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { requiresTls, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
 import { coversMx } from '../mtasts/policy.ts';
 import { hasName, type NameSource } from '../task/certificatename.ts';
-import { judgeCertificateError } from './connectfailure.ts';
 import type { Judgement, NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
@@ -60,8 +60,8 @@ function judgeCertificate(
   // Node has the code of OpenSSL here, although its type is an Error.
   const code = socket.authorizationError as unknown as string | null;
   if (!socket.authorized && code) {
-    const { cause, words } = judgeCertificateError(code);
-    return failure(hop, cause, words);
+    const { cause, says } = judgeCertificateError(code);
+    return failure(hop, cause, `its certificate ${says}`);
   }
   const misnamed = checkNames(names, source, socket.getPeerX509Certificate());
   return misnamed ? failure(hop, 'certificate-host-mismatch', misnamed.message) : null;
