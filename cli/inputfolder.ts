@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder } from './folder.ts';
+import { makeFolder } from '#relay/task/folder.ts';
 
 export function publishFolder(dir: string, files: Readonly<Record<string, string>>): void {
   makeFolder(dir);

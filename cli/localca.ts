@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { judgePair } from '#crds/keypair.ts';
-import { makeFolder } from './folder.ts';
+import { makeFolder } from '#relay/task/folder.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const CA_DAYS = 3650;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { judgePair } from '#crds/keypair.ts';
 import { describeFileError, describeSystemError } from '#crds/systemwords.ts';
-import { makeFolder } from './folder.ts';
+import { makeFolder } from '#relay/task/folder.ts';
 import { issuePair } from './localca.ts';
 import { untilStopSignal } from './signals.ts';
 import { type Sink, type SinkOptions, type SinkTlsMode, startSink } from './sink/server.ts';

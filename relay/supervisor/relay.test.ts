@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -449,6 +449,21 @@ test('a state folder that cannot be used is one sentence', async () => {
     start({ stateDir }),
     /^Error: Cannot write to the state folder ".*file": it is a file; /,
   );
+  // Node's own mkdir with "recursive" never ends here.
+  await assert.rejects(
+    start({ stateDir: '/proc/none/state' }),
+    /^Error: Cannot write to the state folder "\/proc\/none\/state": no folder can be made there; /,
+  );
+  await assert.rejects(
+    start({ stateDir: '/proc' }),
+    /^Error: Cannot lock "\/proc\/owner\.lock": .*: choose another/,
+  );
+  writeFileSync(join(dirs.stateDir, 'owner.lock'), 'not a lock '.repeat(100));
+  await assert.rejects(
+    start(),
+    /^Error: Cannot lock ".*owner\.lock": the file is not one of a relay: remove it$/,
+  );
+  rmSync(join(dirs.stateDir, 'owner.lock'));
 });
 
 test('a queue that is no store at all is set aside, and the relay starts with a new one', async () => {

@@ -3,9 +3,10 @@
  * sentence if the relay cannot serve: a port is in use, the state folder is not writable or belongs to a running relay,
  * or there is neither a policy nor a last good one. After the start nothing throws, and the status shows every problem.
  */
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { describeSystemError } from '#crds/systemwords.ts';
 import { Spool } from '../spool/spool.ts';
+import { makeFolder } from '../task/folder.ts';
 import { takeOwnership } from '../task/owner.ts';
 import type { Relay, RelayOptions } from './options.ts';
 import { Supervisor } from './supervisor.ts';
@@ -31,7 +32,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 
 function prepareStateDir(stateDir: string): void {
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeFolder(stateDir);
     accessSync(stateDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     const isFile = (error as NodeJS.ErrnoException).code === 'EEXIST';

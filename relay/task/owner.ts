@@ -12,6 +12,8 @@ import { DatabaseSync } from 'node:sqlite';
 /** Tasks end as soon as they see that their supervisor has ended. */
 const TASKS_GONE_WITHIN_MS = 10_000;
 
+type StoreError = Error & { readonly errcode?: number };
+
 export interface Ownership {
   release(): void;
 }
@@ -53,16 +55,25 @@ export function shareOwnership(stateDir: string): void {
 }
 
 function exclusive(path: string, timeout: number, stateDir: string): DatabaseSync {
-  const lock = new DatabaseSync(path, { timeout });
+  let lock: DatabaseSync | undefined;
   try {
+    lock = new DatabaseSync(path, { timeout });
     // Nothing is ever written. The lock is the transaction, and a journal would be one more file.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
-    lock.close();
+    lock?.close();
     if (/locked/.test((error as Error).message)) throw owned(stateDir);
-    throw new Error(`Cannot lock "${path}": ${(error as Error).message}`, { cause: error });
+    throw new Error(`Cannot lock "${path}": ${describe(error as StoreError)}`, { cause: error });
   }
+}
+
+/** Codes of https://sqlite.org/rescode.html. */
+const [CANNOT_OPEN, NOT_A_DATABASE] = [14, 26];
+
+function describe({ errcode = 0, message }: StoreError): string {
+  if (errcode === CANNOT_OPEN) return 'the file cannot be opened or made: choose another state folder';
+  return errcode === NOT_A_DATABASE ? 'the file is not one of a relay: remove it' : message;
 }
 
 function owned(stateDir: string): Error {

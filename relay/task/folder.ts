@@ -10,7 +10,7 @@ export function makeFolder(folder: string): void {
   if (makeOne(folder)) return;
   const parent = dirname(folder);
   if (parent !== folder) makeFolder(parent);
-  if (!makeOne(folder)) mkdirSync(folder, { mode: 0o700 });
+  if (!makeOne(folder)) throw new Error('no folder can be made there');
 }
 
 /** False if the folder above it is missing. */
