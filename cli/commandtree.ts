@@ -1,5 +1,6 @@
 /** The tree of verbs as data, for completion, man page and documentation. Pure. */
 import type { Argument, Command, Option } from 'commander';
+import { isPath } from './verb.ts';
 
 /** What a person may type as a value: one of these words, a path, or anything. */
 export type Value =
@@ -84,5 +85,5 @@ async function readArgumentValue(argument: Argument): Promise<Value> {
 
 function readValue({ argChoices }: Option | Argument, name: string): Value {
   if (argChoices) return { kind: 'words', words: argChoices };
-  return /^(file|path|dir)s?$/.test(name) ? { kind: 'path' } : { kind: 'any' };
+  return isPath(name) ? { kind: 'path' } : { kind: 'any' };
 }

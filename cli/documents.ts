@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { type Fault, type ValidManifest, validateMailRelay } from '#crds/validate.ts';
 import type { Warning } from '#crds/warnings.ts';
 import { KIND } from '#crds/wellknown.ts';
+import { nameInput } from './inputfile.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument, type YamlFile } from './yamlfiles.ts';
 
 interface KubernetesObject {
@@ -39,10 +40,11 @@ export async function readManifests(path: string): Promise<Manifests> {
   const documents = files.flatMap((file) => file.documents.flatMap(listObjects));
   const relays = documents.filter(isMailRelay);
   const [relay] = relays;
-  if (!relay) throw new Error(`There is no MailRelay in ${path}: add a document of kind MailRelay`);
+  if (!relay)
+    throw new Error(`There is no MailRelay in ${nameInput(path)}: add a document of kind MailRelay`);
   if (relays.length > 1)
     throw new Error(
-      `There are ${relays.length} MailRelays in ${path}: run one at a time, each with its own --state`,
+      `There are ${relays.length} MailRelays in ${nameInput(path)}: run one at a time, each with its own --state`,
     );
   const objects = documents.map(({ value }) => value as KubernetesObject);
   const find = (kind: string, name: string) =>
@@ -72,7 +74,7 @@ export function listObjects(document: YamlDocument): readonly YamlDocument[] {
 
 /** In the form that editors and CI understand. */
 export function printPlace({ file, line, column }: Place): string {
-  return `${file}:${line}:${column}`;
+  return `${nameInput(file)}:${line}:${column}`;
 }
 
 /** In the order of the text. A field that should not be there is found by its name, all others by their value. */

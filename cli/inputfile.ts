@@ -10,6 +10,11 @@ import { describeFileError } from '#crds/systemwords.ts';
 const LOOK_MS = 50;
 const PIECE_BYTES = 65_536;
 
+/** As people read it. */
+export function nameInput(file: string): string {
+  return file === '-' ? 'standard input' : file;
+}
+
 /** Throws the error of the system in plain words. */
 export async function* readPieces(file: string): AsyncGenerator<Buffer> {
   try {
@@ -17,7 +22,7 @@ export async function* readPieces(file: string): AsyncGenerator<Buffer> {
     else if (statSync(file).isFIFO()) yield* readPipe(file);
     else yield* (await open(file)).createReadStream();
   } catch (error) {
-    throw describeFileError('read', file, error);
+    throw describeFileError('read', nameInput(file), error);
   }
 }
 

@@ -3,6 +3,7 @@
  * Every fault has its file, line, column and field, and says the cure.
  */
 import { printPlace } from './documents.ts';
+import { nameInput } from './inputfile.ts';
 import { isWarning, type LintResult, lintPath } from './lintfaults.ts';
 import { print } from './output.ts';
 import { makeSarif } from './sarif.ts';
@@ -36,6 +37,6 @@ function describeResult(result: LintResult): string {
     const field = fault.field === null ? '' : `${fault.field}: `;
     return `${paint('bold', `${printPlace(fault)}:`)} ${what}${field}${fault.message}\n`;
   });
-  const end = isGood(result) ? `${file}: MailRelay ${name}: ${paint('green', 'ok')}\n` : '';
+  const end = isGood(result) ? `${nameInput(file)}: MailRelay ${name}: ${paint('green', 'ok')}\n` : '';
   return `${lines.join('')}${end}`;
 }

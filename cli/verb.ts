@@ -4,9 +4,9 @@
  * second.
  */
 import { styleText } from 'node:util';
-import { Argument, Command, type ErrorOptions, Option } from 'commander';
-import { findNearest } from '#crds/nearest.ts';
-import { UsageError } from './usage.ts';
+import { Argument, Command, type ErrorOptions, InvalidArgumentError, Option } from 'commander';
+import { collect, UsageError } from './usage.ts';
+import { describeUsage } from './usagewords.ts';
 
 interface Example {
   /** Without the name of the program. */
@@ -17,6 +17,8 @@ interface Example {
 /** Gets the arguments of the verb, then its options. Resolves with the exit status. */
 // biome-ignore lint/suspicious/noExplicitAny: commander does not know the types of arguments and options
 type Action = (...given: any[]) => Promise<number>;
+
+type Read = (text: string, before: never) => unknown;
 
 export class Verb extends Command {
   readonly examples: Example[] = [];
@@ -58,39 +60,22 @@ export class Verb extends Command {
     });
   }
 
+  override addOption(option: Option): this {
+    if (isPath(/<([^>]+)>/.exec(option.flags)?.[1])) refuseEmpty(option);
+    return super.addOption(option);
+  }
+
+  override addArgument(argument: Argument): this {
+    if (isPath(argument.name())) refuseEmpty(argument);
+    return super.addArgument(argument);
+  }
+
   override error(message: string, { code = '' }: ErrorOptions = {}): never {
-    const sentence = (this.#describeUsage(code, message) ?? message)
-      .replace(/^error: /, '')
+    const sentence = describeUsage(this, code, message)
       .replace(/\.?\n/g, ' ')
       .replace(/\.$/, '')
       .replace(/'([^']*)'/g, '"$1"');
     throw new UsageError(`${sentence[0]?.toUpperCase()}${sentence.slice(1)}: see "${this.path} --help"`);
-  }
-
-  /** Where commander says too little. */
-  #describeUsage(code: string, message: string): string | undefined {
-    const stray = this.args.find((word) => /^-./.test(word));
-    switch (code) {
-      case 'commander.excessArguments': {
-        const [first] = this.args.slice(this.registeredArguments.length);
-        return `argument '${first}' is too much: there is no place for it`;
-      }
-      case 'commander.invalidArgument':
-        return describeInvalid(message);
-      // An option that is misspelt is missing too.
-      case 'commander.missingMandatoryOptionValue':
-        return stray === undefined ? undefined : this.#describeUnknown(stray);
-      default:
-        return undefined;
-    }
-  }
-
-  #describeUnknown(flag: string): string {
-    const meant = findNearest(
-      flag,
-      this.options.flatMap(({ long }) => long ?? []),
-    );
-    return `unknown option '${flag}'${meant === undefined ? '' : ` (Did you mean ${meant}?)`}`;
   }
 
   #describeExamples(): string {
@@ -110,20 +95,18 @@ export class Suggested extends Argument {
   }
 }
 
-/** What is wrong with a value, of commander's sentence. The readers of values (usage.ts) say "It must be". */
-function describeInvalid(message: string): string | undefined {
-  const {
-    flags,
-    value,
-    name,
-    why = '',
-  } = /^error: (?:option '(?<flags>[^']*)' argument|command-argument value) '(?<value>.*)' is invalid(?: for argument '(?<name>[^']*)')?\. (?<why>.*)$/s.exec(
-    message,
-  )?.groups ?? {};
-  if (value === undefined) return undefined;
-  const what = name === undefined ? `option '${/--[a-z-]+/.exec(flags ?? '')?.[0]}'` : `argument '${name}'`;
-  const cure = why.replace(/^Allowed choices are /, 'choose one of ').replace(/^I(?=t must)/, 'i');
-  return `${what} cannot be '${value}': ${cure}`;
+export function isPath(name = ''): boolean {
+  return /^(file|path|dir)s?$/.test(name);
+}
+
+/** A variable of a script that is not set leaves an empty word, which Node would take for the working folder. */
+function refuseEmpty(one: Option | Argument): void {
+  const read: Read = one.parseArg ?? (one.variadic ? collect : (text) => text);
+  const checked: Read = (text, before) => {
+    if (text === '') throw new InvalidArgumentError('It must be a path');
+    return read(text, before);
+  };
+  one.argParser(checked as never);
 }
 
 export type Format = 'text' | 'wide' | 'json' | 'yaml' | 'sarif';

@@ -21,12 +21,12 @@ const NAMES: Readonly<Record<string, keyof Globals>> = {
   '-o': 'output',
   '--output': 'output',
 };
-const FORMS: readonly string[] = ['text', 'json', 'yaml'];
+const FORMS: readonly string[] = ['text', 'wide', 'json', 'yaml'];
 
 /** What a shell may offer as the value of each. */
 export const GLOBAL_OPTIONS: ReadonlyMap<string, Value> = new Map(
   Object.entries(NAMES).map(([flag, name]): [string, Value] => {
-    if (name === 'output') return [flag, { kind: 'words', words: [...FORMS, 'wide'] }];
+    if (name === 'output') return [flag, { kind: 'words', words: FORMS }];
     return [flag, { kind: name === 'kubeconfig' ? 'path' : 'any' }];
   }),
 );
@@ -56,12 +56,13 @@ export function takeGlobals(argv: readonly string[]): {
       continue;
     }
     const value = rest.length > 0 ? rest.join('=') : argv[++index];
-    if (value === undefined || value === '') throw new UsageError(`Option ${flag} has no value: add one`);
+    if (value === undefined || value === '')
+      throw new UsageError(`Option "${flag}" has no value: write ${flag} ${name.toUpperCase()}`);
     globals[name] = value;
   }
   const { output } = globals;
-  if (output !== undefined && output !== 'wide' && !FORMS.includes(output))
-    throw new UsageError(`Option -o cannot be "${output}": choose ${FORMS.join(', ')}`);
+  if (output !== undefined && !FORMS.includes(output))
+    throw new UsageError(`Option "--output" cannot be "${output}": choose one of ${FORMS.join(', ')}`);
   // Only the pod knows its wide form.
   if (output === 'wide') words.push('-o', 'wide');
   return { globals: output === 'wide' ? { ...globals, output: 'text' } : (globals as Globals), words };

@@ -35,8 +35,8 @@ test('the options of kubectl stand anywhere in the line, and all other words go 
     '-o',
     'wide',
   ]);
-  assert.throws(() => takeGlobals(['status', 'relay', '-n']), /Option -n has no value/);
-  assert.throws(() => takeGlobals(['status', 'relay', '-o', 'xml']), /choose text, json, yaml/);
+  assert.throws(() => takeGlobals(['status', 'relay', '-n']), /Option "-n" has no value/);
+  assert.throws(() => takeGlobals(['status', 'relay', '-o', 'xml']), /choose one of text, wide, json, yaml/);
 });
 
 test('a trace of what no line can have is refused before any pod is asked', async () => {

@@ -58,7 +58,7 @@ export function buildPlugin(globals: Globals): Verb {
 }
 
 function ofRelay(name: string, summary: string): Verb {
-  return new Verb(name).summary(summary).argument('<relay>', 'name of the MailRelay');
+  return new Verb(name).summary(summary).argument('<relay>', 'the name of a MailRelay');
 }
 
 /** The words behind the name of the relay go to the pods as they are. */

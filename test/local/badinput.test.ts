@@ -79,7 +79,7 @@ test('wrong usage of the verbs that speak to a running relay', async () => {
     [['explain', 'NoSuchReason'], '"NoSuchReason"', 'KeyMismatch'],
     [['trace', '--level', '3'], '--level', '--help'],
     [['cert', '--cert', 'x'], '--key FILE'],
-    [['cert', '--tlsa'], '--cert <file>'],
+    [['cert', '--tlsa'], '--cert FILE'],
     [['cert', '--tlsa', '--cert', 'x', '--ttl', '1h'], '--ttl', '"1h"'],
     [['cert', '--tlsa', '--cert', 'x', '--port', '0'], '--port', '"0"'],
   ];

@@ -42,11 +42,11 @@ test('the help names every verb, and wrong usage is one sentence with status 2',
   ])
     assert.match(stdout, new RegExp(`^  ${verb} `, 'm'));
   const wrong: [string[], RegExp][] = [
-    [['stauts', 'relay'], /Unknown command "stauts".*Did you mean status\?/],
+    [['stauts', 'relay'], /Unknown verb "stauts".*Did you mean status\?/],
     [['status'], /relay/],
     [['queue'], /kubectl mailrelay queue list/],
     [['diff'], /--filename/],
-    [['status', 'relay', '-n'], /-n has no value/],
+    [['status', 'relay', '-n'], /"-n" has no value/],
     [['test', 'relay', '--from', 'a', '--to', 'b c'], /"--to" cannot be "b c"/],
     [['test', 'relay', '--from', '@a', '--to', 'b@c.example'], /"--from" cannot be "@a"/],
   ];

@@ -164,7 +164,7 @@ test('styles are for a terminal that wants them', async () => {
     return output;
   };
   assert.ok((await atTerminal({})).includes(`${ESCAPE}[1mUsage:`));
-  const fault = `${ESCAPE}[31mmailrelay:${ESCAPE}[39m Unknown command`;
+  const fault = `${ESCAPE}[31mmailrelay:${ESCAPE}[39m Unknown verb`;
   assert.ok((await atTerminal({}, 'nonsense')).includes(fault));
   assert.ok(!(await atTerminal({ NO_COLOR: '1' })).includes(`${ESCAPE}[`));
   assert.ok(!(await atTerminal({ NO_COLOR: '1' }, 'nonsense')).includes(`${ESCAPE}[`));
