@@ -1,25 +1,26 @@
 /** `spec.addresses`: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
 import { RECIPIENT_PARTS, REWRITTEN_MAIL, SENDER_PARTS } from './addresspolicy.ts';
-import { address, host, objectName, text } from './shapes.ts';
+import { address, host, LONGEST_ADDRESS, named, objectName, text, UNSEEN_CHARACTERS } from './shapes.ts';
 
 /** A domain in ASCII or in its own letters (IDN), in lower case. The relay looks closer. */
-const LABEL = '[^\\s@.*%!,;:<>()\\[\\]"\\\\/A-Z]+';
+const IN_LABEL = `${UNSEEN_CHARACTERS}@.*%!,;:<>()\\[\\]"\\\\/A-Z`;
+const LABEL = `[^-${IN_LABEL}]([^${IN_LABEL}]{0,61}[^-${IN_LABEL}])?`;
 const DOMAIN = `${LABEL}(\\.${LABEL})*`;
-const LOCAL = '("[^"\\\\<>]+"|[^\\s@"%!\\\\:;,<>()\\[\\]]+)';
+const LOCAL = `("[^"\\\\<>\\x00-\\x1f\\x7f-\\x9f]+"|[^@"%!\\\\:;,<>()\\[\\]${UNSEEN_CHARACTERS}]+)`;
 
 const pattern = () =>
-  text(
+  named(
     `^${LOCAL}@${DOMAIN}$|^@(\\*\\.)?${DOMAIN}$|^\\*$`,
-    320,
+    LONGEST_ADDRESS,
     'an address, @example.com for all of a domain, @*.example.com for all below it, or * for every address',
   ).describe(
     'Address that is looked up: one address, @example.com for all of a domain, @*.example.com for all of its sub-domains, or * for every address. The closest one counts, in this order. Case does not matter.',
   );
 const target = () =>
-  text(
+  named(
     `^${LOCAL}?@${DOMAIN}$`,
-    320,
+    LONGEST_ADDRESS,
     'an address whose domain is in lower case, or @example.com to keep the part before the @',
   );
 const refusal = () =>

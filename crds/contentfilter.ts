@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { FILTER_FAILURES } from './policyfilter.ts';
-import { objectName, text } from './shapes.ts';
+import { objectName, text, url } from './shapes.ts';
 
 /** Plain HTTP only where no network between machines sees it, or where the network of the cluster protects it. */
 const URL_PATTERN =
@@ -17,7 +17,7 @@ const onFailure = () => z.enum(FILTER_FAILURES);
 export const filter = () =>
   z
     .object({
-      url: text(
+      url: url(
         URL_PATTERN,
         1024,
         'the address of a filter, without a user: https://HOST/PATH, or http://NAME.NAMESPACE.svc:PORT, or http on the loopback',

@@ -1,7 +1,7 @@
 /** The shape of a next hop in the spec, and of the TLS terms that hops and routes share. Part of outbound.ts. */
 import { z } from 'zod';
 import { HOP_PROTOCOLS, PROXY_VERSIONS } from './policyoutbound.ts';
-import { hopHost, host, ipFamily, objectName, port } from './shapes.ts';
+import { hopHost, ipFamily, objectName, port } from './shapes.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 
 export const level = () => z.enum(TLS_LEVELS);
@@ -51,7 +51,7 @@ export const hop = z.object({
     .object({
       level: level().optional().describe('TLS level for this hop. See outbound.tls.level.'),
       minVersion: minVersion('its route, or of outbound.tls'),
-      serverName: host()
+      serverName: hopHost()
         .optional()
         .describe('Name that the certificate must have, and that SNI asks for. Default: host.'),
       trustConfigMapName: objectName()

@@ -16,6 +16,7 @@ import {
   senderPatterns,
   starttls,
   text,
+  url,
 } from './shapes.ts';
 import { TLS_VERSIONS } from './tlslevel.ts';
 
@@ -48,7 +49,7 @@ const clients = () =>
       .describe('Clients that prove themselves by a TLS certificate. Others are not asked to have one.'),
     oauth: z
       .object({
-        issuer: text('^https://[^\\s]+$', 512, 'an https URL').describe(
+        issuer: url('^https://[^\\s]+$', 512, 'an https URL').describe(
           'Issuer of the tokens, exactly as their "iss" claim has it; keys are found by OpenID Connect discovery.',
         ),
         audience: text('^[^\\s]+$', 512, 'an audience without blanks').describe(

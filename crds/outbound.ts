@@ -10,6 +10,7 @@ import {
   domainPatterns,
   hopHost,
   ipFamily,
+  named,
   objectName,
   port,
   senderPatterns,
@@ -87,7 +88,7 @@ const route = z.object({
 });
 
 export const dkimDomain = () =>
-  text(
+  named(
     `^${LABEL}(\\.${LABEL})+$`,
     253,
     'a domain of at least two labels of lower-case letters, digits and hyphens, such as example.com',

@@ -9,6 +9,20 @@ import { CPU_PATTERN, DURATION_PATTERN, POSITIVE_SIZE_PATTERN, SIZE_PATTERN } fr
 
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
 const DOMAIN_PATTERN = `^(\\*\\.)?${HOST_PATTERN.slice(1)}`;
+const BYTE = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+/** An IPv6 address is whatever has a colon: the system reads it more closely. */
+const ADDRESS_PATTERN = `^${BYTE}(\\.${BYTE}){3}$|^[0-9a-fA-F.]*:[0-9a-fA-F.:]*$`;
+/**
+ * The last label of a name is no number (192.0.2.1, 7, 0x7f): programs read such a name as an IP address, and the relay
+ * refuses it in addresses (relay/addresses/address.ts). RE2 of the API server cannot look ahead, so what may be is spelt out.
+ */
+const NAMED_PATTERN =
+  '(^|[.@])([^0-9.@]|0x[0-9a-f]*[^0-9a-f.@]|[1-9][0-9]*[^0-9.@]|0([^0-9x.@]|[0-9]+[^0-9.@]))[^.@]*\\.?$';
+/** White space and what nobody sees, spelt out because `\\s` is not the same in JavaScript and RE2. */
+export const UNSEEN_CHARACTERS =
+  '\\s\\x00-\\x1f\\x7f-\\xa0\u1680\u2000-\u200b\u2027-\u202f\u205f\u2060\u3000\ufeff\ufffd';
+/** RFC 5321 section 4.5.3.1.3, less brackets and a spare byte: the relay reads no longer one. */
+export const LONGEST_ADDRESS = 253;
 const OBJECT_NAME_PATTERN = '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$';
 const LABEL_KEY_PATTERN = '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$';
 const LABEL_VALUE_PATTERN = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
@@ -17,13 +31,38 @@ const MOST_ENTRIES = 64;
 /** `what` completes the sentence "must be ...", which lint and `mailrelay run` print. */
 export const text = (pattern: string, maxLength: number, what: string) =>
   z.string().min(1).max(maxLength).regex(new RegExp(pattern), `must be ${what}`);
-export const host = () => text(HOST_PATTERN, 253, 'a host name in lower case, such as relay.example.com');
+/** The same, and a second pattern, which says its own fault. RE2 of the API server cannot have both in one. */
+const twice = (
+  [pattern, maxLength, what]: Parameters<typeof text>,
+  { also, fault }: { also: string; fault: string },
+) => {
+  const [shape, second] = [new RegExp(pattern), new RegExp(also)];
+  return text(pattern, maxLength, what)
+    .refine((value) => !shape.test(value) || second.test(value), `must be ${fault}`)
+    .meta({ allOf: [{ pattern: also }] });
+};
+const NO_NUMBER = 'a name whose last part is no number';
+/** `besides` may be too. */
+export const named = (pattern: string, maxLength: number, what: string, besides = '') =>
+  twice([pattern, maxLength, what], { also: `${NAMED_PATTERN}${besides}`, fault: NO_NUMBER });
+/** As NAMED_PATTERN, in any case. */
+const URL_NAME =
+  '([a-zA-Z0-9_-]+\\.)*([a-zA-Z_-]|0[xX][0-9a-fA-F]*[g-zG-Z_-]|[1-9][0-9]*[a-zA-Z_-]|0([a-wyzA-WYZ_-]|[0-9]+[a-zA-Z_-]))[a-zA-Z0-9_-]*\\.?';
+const PORT = '([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+const URL_PATTERN = `^https?://(\\[[0-9a-fA-F:.]+\\]|${BYTE}(\\.${BYTE}){3}|${URL_NAME})(:${PORT})?([/?#].*)?$`;
+export const url = (pattern: string, maxLength: number, what: string) =>
+  twice([pattern, maxLength, what], {
+    also: URL_PATTERN,
+    fault: 'a URL with a host name whose last part is no number, or an IP address, and a port up to 65535',
+  });
+export const host = () => named(HOST_PATTERN, 253, 'a host name in lower case, such as relay.example.com');
 /** A next hop may also be an address. */
 export const hopHost = () =>
-  text(
-    `${HOST_PATTERN.slice(0, -1)}\\.?$|^[0-9a-fA-F.:]+$`,
+  named(
+    `${HOST_PATTERN.slice(0, -1)}\\.?$|${ADDRESS_PATTERN}`,
     254,
     'a host name in lower case (with a final dot: no search list is asked), or an address',
+    `|${ADDRESS_PATTERN}`,
   );
 export const objectName = () =>
   text(
@@ -69,16 +108,16 @@ export const domains = (max: number) => z.array(host()).min(1).max(max);
 /** `*.example.com` stands for every sub-domain of example.com, but not for example.com. */
 export const domainPatterns = (max: number) =>
   z
-    .array(text(DOMAIN_PATTERN, 255, 'a domain in lower case, such as example.com or *.example.com'))
+    .array(named(DOMAIN_PATTERN, 255, 'a domain in lower case, such as example.com or *.example.com'))
     .min(1)
     .max(max);
 /** An address, or a pattern as in domainPatterns. */
 export const senderPatterns = (max: number) =>
   z
     .array(
-      text(
-        `${DOMAIN_PATTERN}|^[^@\\s]{1,64}@${HOST_PATTERN.slice(1)}`,
-        320,
+      named(
+        `${DOMAIN_PATTERN}|^[^@${UNSEEN_CHARACTERS}]{1,64}@${HOST_PATTERN.slice(1)}`,
+        LONGEST_ADDRESS,
         'a domain such as example.com or *.example.com, or an address',
       ),
     )
@@ -86,9 +125,9 @@ export const senderPatterns = (max: number) =>
     .max(max);
 /** An address that the relay can use unchanged: see `relayable` of the listener. */
 export const address = () =>
-  text(
-    `^[^@\\s%!\\\\:;,<>]{1,64}@${HOST_PATTERN.slice(1)}`,
-    320,
+  named(
+    `^[^@%!\\\\:;,<>"()\\[\\]${UNSEEN_CHARACTERS}]{1,64}@${HOST_PATTERN.slice(1)}`,
+    LONGEST_ADDRESS,
     'an address whose domain is in lower case, such as archive@example.com',
   );
 export const size = () => text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi');

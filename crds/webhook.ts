@@ -1,6 +1,6 @@
 /** The field spec.events of a MailRelay: who is told what becomes of mail. */
 import { z } from 'zod';
-import { objectName, text } from './shapes.ts';
+import { objectName, url } from './shapes.ts';
 
 /** No user and no password, because the URL is no secret. */
 const URL_PATTERN = '^https://[a-zA-Z0-9_.:\\[\\]-]+(/[^\\s#]*)?$';
@@ -9,7 +9,7 @@ export const events = z
   .object({
     webhook: z
       .object({
-        url: text(
+        url: url(
           URL_PATTERN,
           1024,
           'the address of a receiver, https://HOST/PATH, without a user; for one inside the cluster name its authority in trustConfigMapName',

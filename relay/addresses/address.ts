@@ -89,7 +89,8 @@ export function readDomain(given: string): string | undefined {
   if (text.startsWith('[')) return isLiteral(text) ? text : undefined;
   const host = text.replace(/\.$/, '');
   const isPlain = ASCII.test(host) && !host.includes('xn--');
-  const ascii = isPlain ? host : domainToASCII(host);
+  // A label that only looks international is a label of DNS like others.
+  const ascii = isPlain ? host : domainToASCII(host) || host;
   const labels = ascii.split('.');
   return labels.every((label) => LABEL.test(label)) && !NUMBER.test(labels.at(-1) ?? '') ? ascii : undefined;
 }

@@ -10,6 +10,7 @@ import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { BOUNDARIES } from '#test/fixtures/boundaries.ts';
+import { DOMAIN_FIELDS, valuesOf } from '#test/fixtures/domains.ts';
 import { changed, document } from '#test/fixtures/manifests.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
@@ -40,7 +41,8 @@ describe('values at the bounds', { concurrency: false }, () => {
     }
   }
 
-  for (const { field, at, values } of BOUNDARIES) {
+  const domains = DOMAIN_FIELDS.map(({ reading, ...field }) => ({ ...field, values: valuesOf(reading) }));
+  for (const { field, at, values } of [...BOUNDARIES, ...domains]) {
     test(field, async () => {
       for (const value of values) {
         const mirrored = validateMailRelay(document(changed(at(value)), 'relay', NAMESPACE)).kind === 'valid';
