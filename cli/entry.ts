@@ -13,10 +13,7 @@ type Build = (
 ) => Promise<{ readonly program: Command; readonly words: readonly string[] }>;
 
 export async function runProgram(name: string, argv: readonly string[], build: Build): Promise<void> {
-  // A reader that closes the pipe early, such as "| head", is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  watchOutput(name);
   try {
     const { program, words } = await build(normalize(argv));
     const asksHelp = HELP.includes(argv[0] ?? '');
@@ -24,6 +21,27 @@ export async function runProgram(name: string, argv: readonly string[], build: B
   } catch (error) {
     process.exitCode = explain(name, error);
   }
+}
+
+/**
+ * A reader that closes the pipe early, such as "| head", is no error. Any other fault is told once and makes the exit status 1;
+ * a relay goes on, because its mail matters more than what it prints.
+ */
+function watchOutput(name: string): void {
+  let isTold = false;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || isTold) return;
+    isTold = true;
+    process.once('exit', () => {
+      process.exitCode ||= 1;
+    });
+    tell(name, `Cannot write to standard output: ${describeSystemError(error)}`);
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+function tell(name: string, sentence: string): void {
+  process.stderr.write(`${paint('red', `${name}:`, process.stderr)} ${sentence}\n`);
 }
 
 const HELP = ['help', '-h', '--help'];
@@ -61,7 +79,7 @@ function checkVerbs(program: Command, words: readonly string[], asksHelp: boolea
 function explain(name: string, error: unknown): number {
   // The help was printed: because the person asked for it, or because there is no verb.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  process.stderr.write(`${paint('red', `${name}:`, process.stderr)} ${describe(error)}\n`);
+  tell(name, describe(error));
   return error instanceof UsageError ? 2 : 1;
 }
 

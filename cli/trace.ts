@@ -26,8 +26,13 @@ export async function trace({ file, session, peer }: TraceOptions): Promise<numb
       'Give it a log: kubectl logs POD | mailrelay trace, or see "mailrelay trace --help"',
     );
   const input = file === undefined ? process.stdin : Readable.from(readPieces(file));
-  for await (const line of createInterface({ input }))
-    if (isTraceLine(line, { session, peer })) process.stdout.write(`${line}\n`);
+  const lines = createInterface({ input });
+  // A log that is followed has no end, and nobody reads on.
+  process.stdout.once('error', () => {
+    lines.close();
+    input.destroy();
+  });
+  for await (const line of lines) if (isTraceLine(line, { session, peer })) process.stdout.write(`${line}\n`);
   return 0;
 }
 

@@ -242,9 +242,10 @@ function report({ connect }: Given): Verb {
     });
 }
 
-/** Aborts when the person presses Ctrl-C; a second one ends the process. */
+/** Aborts when the person presses Ctrl-C, or reads no more; a second Ctrl-C ends the process. */
 function interrupted(): AbortSignal {
   const stop = new AbortController();
   void untilStopSignal().then(() => stop.abort());
+  process.stdout.once('error', () => stop.abort());
   return stop.signal;
 }
