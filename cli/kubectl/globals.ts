@@ -21,6 +21,21 @@ const NAMES: Readonly<Record<string, keyof Globals>> = {
   '-o': 'output',
   '--output': 'output',
 };
+/** Verbs whose words go to pods. */
+const IN_PODS: readonly string[] = ['status', 'queue', 'explain', 'find', 'tlsrpt'];
+/** Of the verbs that print more than text themselves. */
+const OWN_FORMS: Readonly<Record<string, readonly string[]>> = {
+  events: ['text', 'json', 'yaml'],
+  render: ['text', 'yaml', 'json'],
+};
+/** As the help has them. */
+const VALUES: Readonly<Record<keyof Globals, string>> = {
+  namespace: 'NAME',
+  context: 'NAME',
+  kubeconfig: 'FILE',
+  pod: 'NAME',
+  output: 'FORMAT',
+};
 const FORMS: readonly string[] = ['text', 'wide', 'json', 'yaml'];
 
 /** What a shell may offer as the value of each. */
@@ -57,13 +72,22 @@ export function takeGlobals(argv: readonly string[]): {
     }
     const value = rest.length > 0 ? rest.join('=') : argv[++index];
     if (value === undefined || value === '')
-      throw new UsageError(`Option "${flag}" has no value: write ${flag} ${name.toUpperCase()}`);
+      throw new UsageError(`Option "${flag}" has no value: write ${flag} ${VALUES[name]}`);
     globals[name] = value;
   }
   const { output } = globals;
   if (output !== undefined && !FORMS.includes(output))
     throw new UsageError(`Option "--output" cannot be "${output}": choose one of ${FORMS.join(', ')}`);
   // Only the pod knows its wide form.
-  if (output === 'wide') words.push('-o', 'wide');
-  return { globals: output === 'wide' ? { ...globals, output: 'text' } : (globals as Globals), words };
+  if (output !== 'wide' || !IN_PODS.includes(words[0] ?? '')) return { globals: globals as Globals, words };
+  return { globals: { ...globals, output: 'text' }, words: [...words, '-o', 'wide'] };
+}
+
+/** Throws if the verb has no such form: what a script asks for is not left out in silence. */
+export function checkForm({ output = 'text' }: Globals, verb: string): void {
+  if (output === 'text' || IN_PODS.includes(verb)) return;
+  const forms = OWN_FORMS[verb] ?? [];
+  if (forms.includes(output)) return;
+  const cure = forms.length > 0 ? `choose one of ${forms.join(', ')}` : 'leave it out';
+  throw new UsageError(`Option "--output" cannot be "${output}" with the verb ${verb}: ${cure}`);
 }

@@ -83,6 +83,25 @@ test('an event is of a relay by the names that the operator gives', () => {
     assert.ok(!concerns('relay', name), name);
 });
 
+test('a form that a verb does not have is wrong usage, and none is left out in silence', async () => {
+  const fail = async (...argv: string[]) => {
+    const { globals, words } = takeGlobals(argv);
+    return buildPlugin({ ...globals, kubeconfig: '/none' })
+      .parseAsync(words, { from: 'user' })
+      .then(
+        () => '',
+        (error: Error) => error.message,
+      );
+  };
+  for (const form of ['json', 'wide', 'yaml']) {
+    for (const verb of ['cert', 'top', 'restart', 'pause', 'report'])
+      assert.match(await fail(verb, 'relay', '-o', form), /^Option "--output" cannot be .*: leave it out$/);
+    for (const verb of [['queue', 'list'], ['status'], ['find'], ['explain'], ['tlsrpt']])
+      assert.match(await fail(...verb, 'relay', '-o', form), /kubeconfig "\/none"/, verb.join(' '));
+  }
+  assert.match(await fail('events', 'relay', '-o', 'wide'), /choose one of text, json, yaml$/);
+});
+
 test('a table has columns as wide as their longest value, and no control characters', () => {
   assert.equal(
     describeTable([

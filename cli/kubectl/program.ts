@@ -7,7 +7,7 @@ import { checkAddress, parsePeer, parsePort, parseSender, parseSession, parseTim
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
-import { type Globals, inNamespace } from './globals.ts';
+import { checkForm, type Globals, inNamespace } from './globals.ts';
 import type { Form } from './inpods.ts';
 
 const GLOBALS = `
@@ -16,7 +16,7 @@ Options of all verbs, anywhere in the line:
   --context <name>         context of the kubeconfig
   --kubeconfig <file>      how to reach the API server (default: as kubectl)
   --pod <name>             only this pod
-  -o, --output <format>    text, json or yaml, where a verb has them`;
+  -o, --output <format>    text, wide, json or yaml, where a verb has them`;
 
 /** What each verb gets beside its own options. */
 interface Given {
@@ -36,6 +36,7 @@ export function buildPlugin(globals: Globals): Verb {
     .description('MailRelays in a cluster, by your own rights')
     .usage('VERB [RELAY] [options]')
     .addHelpText('after', GLOBALS)
+    .hook('preAction', ({ args: [verb = ''] }) => checkForm(globals, verb))
     .addCommand(inPods('status', 'what each pod serves, its queue and its sessions', given))
     .addCommand(queue(given))
     .addCommand(inPods('explain', 'what becomes of mail for an address, asked in each pod', given))
@@ -51,7 +52,7 @@ export function buildPlugin(globals: Globals): Verb {
     .addCommand(pausing('pause', true, 'let the operator leave a relay alone; its pods go on', given))
     .addCommand(pausing('resume', false, 'let the operator look after a relay again', given))
     .addCommand(diff(given))
-    .addCommand(render())
+    .addCommand(render(globals))
     .addCommand(report(given))
     .example('queue list relay -n mail --older 2h', 'What waits in all pods, and why')
     .example('diff -f relay.yaml', 'What an edit would restart');
@@ -223,11 +224,11 @@ function diff({ connect }: Given): Verb {
   );
 }
 
-function render(): Verb {
+function render(globals: Globals): Verb {
   return ofFile('render', 'the objects that the operator makes of a manifest; asks no cluster').does(
     async () => {
       const { renderFile } = await import('./render.ts');
-      return async ({ filename }: { filename: string }) => renderFile(filename);
+      return async ({ filename }: { filename: string }) => renderFile(filename, globals);
     },
   );
 }

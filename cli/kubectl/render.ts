@@ -5,6 +5,8 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, KIND } from '#crds/wellknown.ts';
 import { type Rendered, renderAll } from '#operator/render/index.ts';
 import { readManifests } from '../documents.ts';
+import { print } from '../output.ts';
+import { type Globals, inNamespace } from './globals.ts';
 
 /** Only a cluster knows these. */
 const SETTINGS = {
@@ -29,11 +31,13 @@ export function renderRelay(
   return renderAll(relay, effectivePolicy(relay.metadata, spec), SETTINGS);
 }
 
-/** The namespace of the manifest wins. */
-export async function renderFile(file: string): Promise<number> {
-  const { relay } = await readManifests(file);
-  const objects = renderRelay(relay, relay.spec);
+/** As with kubectl, the namespace of the manifest counts, and -n may not name another one. In JSON it is one List. */
+export async function renderFile(file: string, globals: Globals): Promise<number> {
+  const { name, namespace, namesNamespace, spec } = (await readManifests(file)).relay;
+  const chosen = inNamespace(globals, namesNamespace ? namespace : undefined).namespace ?? namespace;
+  const objects = renderRelay({ name, namespace: chosen }, spec);
   const texts = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 }));
-  process.stdout.write(texts.join('---\n'));
+  const form = globals.output === 'json' ? 'json' : 'text';
+  await print(form, { apiVersion: 'v1', kind: 'List', items: objects }, () => texts.join('---\n'));
   return 0;
 }

@@ -92,4 +92,9 @@ test('render prints the objects of a manifest', async () => {
   assert.equal(status, 0);
   const kinds = parseAllDocuments(stdout).map((document) => (document.toJS() as { kind: string }).kind);
   for (const kind of ['ConfigMap', 'Service', 'StatefulSet']) assert.ok(kinds.includes(kind), kind);
+  const json = await plugin(['render', '-f', `${TOP}examples/mailrelay.yaml`, '-o', 'json']);
+  const { kind, items } = JSON.parse(json.stdout) as { kind: string; items: unknown[] };
+  assert.deepEqual([kind, items.length], ['List', stdout.split('\n---\n').length]);
+  const other = await plugin(['render', '-f', `${TOP}examples/mailrelay.yaml`, '-n', 'other']);
+  assert.deepEqual([other.status, other.stdout], [2, '']);
 });
