@@ -27,7 +27,8 @@ interface DkimOptions extends KeyOptions {
 }
 
 interface KeyOptions {
-  readonly type: 'rsa' | 'ed25519';
+  /** Of a new key: rsa, if none is named. */
+  readonly type?: 'rsa' | 'ed25519';
   /** Of a new RSA key. */
   readonly bits?: number;
   readonly ttl: number;
@@ -65,6 +66,10 @@ async function showRecord(options: Wish): Promise<number> {
   if (!key)
     throw new Error(
       `"${file}" is no private key of DKIM: name a PEM file with an RSA or Ed25519 key, or one that does not exist yet`,
+    );
+  if (type !== undefined && type !== key.type)
+    throw new Error(
+      `"${file}" has a key of type ${key.type} already: leave --type out, or name another file`,
     );
   const record: DnsRecord = { name: dkimName(domain, selector), type: 'TXT', ttl, values: [dkimValue(key)] };
   const steps = isNew ? describeSteps(options) : [];

@@ -7,7 +7,8 @@ import { UsageError } from './usage.ts';
 export function refuseMisshapen(option: string, shape: ReturnType<typeof host>, value: string): void {
   const read = shape.safeParse(value);
   if (read.success) return;
-  const misshapen = read.error.issues.find(({ code }) => code === 'invalid_format');
+  // The shape itself, and what besides it must not be.
+  const misshapen = read.error.issues.find(({ code }) => code === 'invalid_format' || code === 'custom');
   const fault = misshapen?.message ?? (value === '' ? 'has no value' : 'is too long: choose a shorter one');
   throw new UsageError(`Option ${option} "${value}" ${fault}`);
 }

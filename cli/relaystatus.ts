@@ -1,7 +1,9 @@
 /** Asks a running relay for its status, over HTTP. Every failure is one sentence that names the cure. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
-import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
-import { readRunNote } from './runnote.ts';
+import { ADMIN_PORT, CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
+import { RUN_NOTE, readRunNote } from './runnote.ts';
 import { findStateFolder, stateFolder } from './statefolder.ts';
 import { showEndpoint } from './terminal.ts';
 
@@ -28,6 +30,9 @@ export function findEndpoint({ address, adminPort, state }: NamedEndpoint): Admi
   if (address !== undefined || adminPort !== undefined) return usual;
   const folder = state === undefined ? findStateFolder() : stateFolder(state);
   if (folder === undefined || folder === POD_PATHS.state) return usual;
+  // The usual port may be that of another relay.
+  if (![RUN_NOTE, CONTROL_SOCKET].some((name) => existsSync(join(folder, name))))
+    throw new Error(`No relay runs in the state folder "${folder}": name that of the relay by --state DIR`);
   const { hostname, port } = new URL(readRunNote(folder).adminUrl);
   return { address: hostname.replace(/^\[|\]$/g, ''), adminPort: Number(port || HTTP_PORT) };
 }

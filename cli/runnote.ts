@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describeSystemError } from '#crds/systemwords.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 
-const NOTE = 'run.json';
+export const RUN_NOTE = 'run.json';
 /** The log of the processes, if `mailrelay run` shows its live view. */
 export const LOG_NAME = 'relay.log';
 
@@ -16,7 +16,7 @@ export interface RunNote {
 
 /** Returns why it cannot be written, with what to do then: mail does not need the note. */
 export function writeRunNote(stateDir: string, note: RunNote): string | undefined {
-  const path = join(stateDir, NOTE);
+  const path = join(stateDir, RUN_NOTE);
   try {
     writeFileSync(path, `${JSON.stringify(note)}\n`, { mode: 0o600 });
     return undefined;
@@ -31,7 +31,7 @@ export function writeRunNote(stateDir: string, note: RunNote): string | undefine
 export function readRunNote(stateDir: string): RunNote {
   const usual = { adminUrl: `http://127.0.0.1:${ADMIN_PORT}` };
   try {
-    return { ...usual, ...(JSON.parse(readFileSync(join(stateDir, NOTE), 'utf8')) as Partial<RunNote>) };
+    return { ...usual, ...(JSON.parse(readFileSync(join(stateDir, RUN_NOTE), 'utf8')) as Partial<RunNote>) };
   } catch {
     return usual;
   }

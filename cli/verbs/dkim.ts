@@ -19,9 +19,10 @@ export const verb = new Verb('dkim')
   .option('--key <file>', 'file of the private key, made if it is missing')
   .option('-f, --file <path>', 'show the keys of this MailRelay instead; file or folder of YAML documents')
   .addOption(
-    new Option('--type <type>', 'kind of a new key; receivers that do not know ed25519 need rsa beside it')
-      .choices(['rsa', 'ed25519'])
-      .default('rsa'),
+    new Option(
+      '--type <type>',
+      'kind of a new key; receivers that do not know ed25519 need rsa beside it (default: rsa)',
+    ).choices(['rsa', 'ed25519']),
   )
   .option(
     '--bits <bits>',

@@ -35,10 +35,8 @@ function prepareStateDir(stateDir: string): void {
     makeFolder(stateDir);
     accessSync(stateDir, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const isFile = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    const why = isFile ? 'it is a file' : describeSystemError(error);
     throw new Error(
-      `Cannot write to the state folder "${stateDir}": ${why}; make it writable, or choose another`,
+      `Cannot write to the state folder "${stateDir}": ${describeSystemError(error)}; make it writable, or choose another`,
     );
   }
 }

@@ -21,7 +21,8 @@ function makeOne(folder: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return false;
-    if (code === 'EEXIST' && statSync(folder).isDirectory()) return true;
-    throw error;
+    if (code !== 'EEXIST') throw error;
+    if (statSync(folder).isDirectory()) return true;
+    throw new Error('it is a file');
   }
 }

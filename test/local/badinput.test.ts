@@ -96,11 +96,15 @@ test('no relay to speak to', async () => {
     '--state',
   );
   assertOneSentence(await mailrelay(['queue', 'list', '--state', dir]), 1, 'No relay', '--state');
+  // A relay at the usual port would be another one.
+  assertOneSentence(await mailrelay(['status', '--state', dir]), 1, 'No relay runs in the state folder', dir);
   const file = fileOf('file', '');
   for (const verb of [['queue', 'list'], ['find', 'joe'], ['status'], ['console']])
     assertOneSentence(await mailrelay([...verb, '--state', file]), 1, 'no state folder', '--state');
   const relay = await mailrelay(['relay', '--state', join(file, 'state')]);
   assertOneSentence(relay, 1, 'Cannot write', 'a part of its path is no folder');
+  const sink = await mailrelay(['sink', '--port', port, '--keep', file]);
+  assertOneSentence(sink, 1, 'Cannot write', 'it is a file');
   const long = join(dir, 'x'.repeat(120));
   mkdirSync(long);
   assertOneSentence(await mailrelay(['queue', 'list', '--state', long]), 1, 'too long', 'state folder');

@@ -52,6 +52,9 @@ test('a key that is there stays, and its record is printed again; what is no key
   const { stdout: second } = await make('again.key');
   assert.equal(second, `${first.trim().split('\n').at(-1)}\n`);
   assert.equal(readFileSync(join(dir, 'again.key'), 'utf8'), before);
+  const other = await make('again.key', '--type', 'rsa');
+  assert.deepEqual([other.status, other.stdout], [1, '']);
+  assert.match(other.stderr, /has a key of type ed25519 already: leave --type out/);
   for (const text of ['', 'text', execFileSync('openssl', ['genpkey', '-algorithm', 'X25519']).toString()]) {
     writeFileSync(join(dir, 'other'), text);
     const { status, stdout, stderr } = await make('other');
@@ -65,6 +68,7 @@ test('a misshapen domain, selector or size is refused before there is a file', a
   for (const more of [
     ['--domain', 'example'],
     ['--domain', 'Example.com'],
+    ['--domain', 'example.123'],
     ['--selector', 's_1'],
     ['--selector', ''],
     ['--selector', 'a'.repeat(64)],
@@ -75,7 +79,7 @@ test('a misshapen domain, selector or size is refused before there is a file', a
     assert.deepEqual([status, stdout], [2, ''], more.join(' '));
     assert.match(
       stderr,
-      /such as example\.com|a DKIM selector|from 2048 to 4096|is too long: choose a shorter one/,
+      /such as example\.com|last part is no number|a DKIM selector|from 2048 to 4096|is too long: choose a shorter one/,
     );
   }
   assert.throws(() => statSync(join(dir, 'never.key')), /ENOENT/);
