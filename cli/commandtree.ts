@@ -1,6 +1,6 @@
 /** The tree of verbs as data, for completion, man page and documentation. Pure. */
 import type { Argument, Command, Option } from 'commander';
-import { isPath } from './verb.ts';
+import { isPath } from './usage.ts';
 
 /** What a person may type as a value: one of these words, a path, or anything. */
 export type Value =

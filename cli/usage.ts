@@ -5,6 +5,11 @@ import { parseDuration } from '#crds/units.ts';
 
 export class UsageError extends Error {}
 
+/** By the name that the help has for the value of an option or for an argument. */
+export function isPath(name = ''): boolean {
+  return /^(file|path|dir)s?$/.test(name);
+}
+
 export function parsePort(text: string): number {
   return readWhole(text, 1, 65_535, 'It must be a port from 1 to 65535');
 }

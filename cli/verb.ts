@@ -5,7 +5,7 @@
  */
 import { styleText } from 'node:util';
 import { Argument, Command, type ErrorOptions, InvalidArgumentError, Option } from 'commander';
-import { collect, UsageError } from './usage.ts';
+import { collect, isPath, UsageError } from './usage.ts';
 import { describeUsage } from './usagewords.ts';
 
 interface Example {
@@ -29,6 +29,7 @@ export class Verb extends Command {
     this.enablePositionalOptions();
     this.helpOption('-h, --help', 'print this help');
     this.helpCommand(false);
+    this.commandsGroup('Verbs:');
     // Commander removes the styles where the output is no terminal, and with NO_COLOR.
     this.configureHelp({
       styleTitle: (text) => styleText('bold', text, { validateStream: false }),
@@ -93,10 +94,6 @@ export class Suggested extends Argument {
     super(name, description);
     this.suggest = suggest;
   }
-}
-
-export function isPath(name = ''): boolean {
-  return /^(file|path|dir)s?$/.test(name);
 }
 
 /** A variable of a script that is not set leaves an empty word, which Node would take for the working folder. */

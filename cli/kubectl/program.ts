@@ -80,7 +80,9 @@ function inPods(name: string, summary: string, { connect, pod, form }: Given): V
 }
 
 function queue({ connect, pod, form }: Given): Verb {
-  const group = new Verb('queue').summary('the queues of all pods: list, show, hold, release and more');
+  const group = new Verb('queue')
+    .usage('VERB RELAY [options]')
+    .summary('the queues of all pods: list, show, hold, release and more');
   for (const one of podQueue.commands) {
     const action = one.name();
     group.addCommand(

@@ -33,6 +33,7 @@ function changing(name: string, summary: string): Verb {
 
 export const verb = new Verb('queue')
   .summary('the queue of a running relay: list, show, hold, release, retry, remove, export, suppressed, lift')
+  .usage('VERB [options]')
   .description('Lists and changes the queue of a running relay, as postqueue and postsuper do for Postfix.')
   .addCommand(
     filtering('list', 'list the messages in the queue, the oldest first')
