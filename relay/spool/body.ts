@@ -16,10 +16,8 @@ const READ_BYTES = 64 * 1024;
 export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number; crc: number };
 
 export class BodyWriter {
-  readonly #path: string;
   readonly #folder: BodyFolder;
-  /** The path of the file until it is complete. */
-  readonly #unfinished: string;
+  readonly #id: string;
   #chunks: Buffer[] = [];
   #loose = 0;
   #bytes = 0;
@@ -34,8 +32,7 @@ export class BodyWriter {
 
   constructor(folder: BodyFolder, id: string) {
     this.#folder = folder;
-    this.#path = folder.pathOf(id);
-    this.#unfinished = folder.unfinishedPathOf(id);
+    this.#id = id;
   }
 
   async write(chunk: Buffer): Promise<void> {
@@ -95,6 +92,15 @@ export class BodyWriter {
     await this.#file.close().catch(() => undefined);
     if (isNamed && this.#isWhole) return;
     await unlink(this.#isWhole ? this.#path : this.#unfinished).catch(() => undefined);
+  }
+
+  get #path(): string {
+    return this.#folder.pathOf(this.#id);
+  }
+
+  /** The path of the file until it is complete. */
+  get #unfinished(): string {
+    return this.#folder.unfinishedPathOf(this.#id);
   }
 
   async #writeRest(): Promise<void> {

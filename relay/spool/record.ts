@@ -2,11 +2,12 @@
  * One queued message in the store: envelope and progress, as checksummed JSON after a format byte. A torn or foreign
  * entry decodes to `damaged` and never to a message. The body is stored apart (spool.ts).
  */
-import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 const FORMAT = 1;
 const HEADER_BYTES = 5;
+/** Of a queue id, in base 32. */
+const RANDOM_DIGITS = 7;
 
 export interface Recipient {
   readonly address: string;
@@ -87,11 +88,12 @@ export interface QueueRecord extends Envelope {
 export type Decoded = { kind: 'message'; record: QueueRecord } | { kind: 'damaged'; message: string };
 
 export function encodeRecord(record: QueueRecord): Buffer {
-  const json = Buffer.from(JSON.stringify(record));
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt8(FORMAT, 0);
-  header.writeUInt32LE(crc32(json), 1);
-  return Buffer.concat([header, json]);
+  const json = JSON.stringify(record);
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(json));
+  bytes.write(json, HEADER_BYTES);
+  bytes.writeUInt8(FORMAT, 0);
+  bytes.writeUInt32LE(crc32(bytes.subarray(HEADER_BYTES)), 1);
+  return bytes;
 }
 
 export function decodeRecord(bytes: Buffer): Decoded {
@@ -113,15 +115,9 @@ export function isWholeRecord(bytes: Buffer): boolean {
 
 /** A queue id: 16 printable characters, unique, and sorted by time of arrival. */
 export function newQueueId(nowMs: number): string {
-  const time = oldestQueueId(nowMs);
-  // randomUUID takes its random bytes from a cache. A call for five bytes would not. Small numbers need no memory.
-  const random = randomUUID();
-  return `${time}${digits(random.slice(-5), 4)}${digits(random.slice(-9, -5), 3)}`;
-}
-
-/** Of a random number in hexadecimal digits, the last ones of base 32. */
-function digits(hex: string, count: number): string {
-  return Number.parseInt(hex, 16).toString(32).padStart(count, '0').slice(-count);
+  // No id is a secret, and each process has a random seed.
+  const random = Math.floor(Math.random() * 32 ** RANDOM_DIGITS);
+  return `${oldestQueueId(nowMs)}${random.toString(32).padStart(RANDOM_DIGITS, '0')}`;
 }
 
 export function isQueueId(text: string): boolean {

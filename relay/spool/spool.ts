@@ -115,12 +115,7 @@ export class Spool {
   }
 
   /** Resolves when the message is on disk: the 250 may be sent. */
-  async enter(
-    id: string,
-    envelope: Envelope,
-    body: SealedBody,
-    events: readonly SpoolEvent[] = [],
-  ): Promise<void> {
+  enter(id: string, envelope: Envelope, body: SealedBody, events: readonly SpoolEvent[] = []): Promise<void> {
     const write: Change = (tables) => {
       put(tables, { id, envelope, body });
       putEvents(tables, events);
@@ -130,7 +125,7 @@ export class Spool {
       remove(tables, id);
       removeEvents(tables, events);
     };
-    await this.#store.write(write, undo);
+    return this.#store.write(write, undo);
   }
 
   /**
