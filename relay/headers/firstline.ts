@@ -56,7 +56,8 @@ export class FirstLine {
   }
 
   #see(bytes: Buffer): Seen {
-    const text = bytes.toString('latin1', 0, Math.min(bytes.length, LINE_BYTES));
+    const end = bytes.indexOf('\r\n');
+    const text = bytes.toString('latin1', 0, Math.min(end === -1 ? bytes.length : end + 2, LINE_BYTES));
     const seen = seenIn(text);
     if (seen === 'mailbox') this.#mailboxLines += 1;
     const isTooMuch = seen === 'mailbox' && this.#mailboxLines > MAILBOX_LINES;

@@ -18,37 +18,27 @@ export interface Trace {
   readonly at: Date;
 }
 
+const FOLD = '\r\n\t';
+
 /** `NoClient`: without the FROM clause. `None`: empty. */
 export function renderReceived(trace: Trace, content: ReceivedField): string {
   if (content === 'None') return '';
-  const [from, ...others] = listClauses(trace);
-  const clauses = content === 'Full' ? [from, ...others] : others;
-  return `Received: ${clauses.join('\r\n\t')};\r\n\t${formatDate(trace.at)}\r\n`;
+  const from = content === 'Full' ? `${renderClient(trace)}${FOLD}` : '';
+  return `Received: ${from}${renderServer(trace)};${FOLD}${formatDate(trace.at)}\r\n`;
 }
 
-/** The FROM clause is the first. */
-function listClauses({
-  helo,
-  client,
-  hostname,
-  queueId,
-  esmtp,
-  smtpUtf8,
-  tls,
-  authenticated,
-  recipients,
-}: Trace): string[] {
-  const address = client.includes(':') ? `IPv6:${client}` : client;
+function renderClient({ helo, client }: Trace): string {
+  return `from ${harmless(helo)} ([${client.includes(':') ? `IPv6:${client}` : client}])`;
+}
+
+function renderServer({ hostname, queueId, esmtp, smtpUtf8, tls, authenticated, recipients }: Trace): string {
   const service = smtpUtf8 ? 'UTF8SMTP' : esmtp || tls ? 'ESMTP' : 'SMTP';
   const protocol = `${service}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`;
-  return [
-    `from ${harmless(helo)} ([${address}])`,
-    `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`,
-    ...(tls
-      ? [`(using ${tls.version} with cipher ${tls.cipher}${tls.group ? ` group ${tls.group}` : ''})`]
-      : []),
-    ...(recipients.length === 1 ? [`for <${recipients[0]}>`] : []),
-  ];
+  const by = `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`;
+  const group = tls?.group ? ` group ${tls.group}` : '';
+  const using = tls ? `${FOLD}(using ${tls.version} with cipher ${tls.cipher}${group})` : '';
+  const recipient = recipients.length === 1 ? `${FOLD}for <${recipients[0]}>` : '';
+  return `${by}${using}${recipient}`;
 }
 
 /** The client's name goes into a header, so a name that is no host name or literal is masked. */

@@ -84,8 +84,8 @@ export function readFieldName(line: string): string | undefined {
 
 function fieldAt(section: string, at: number): Field | undefined {
   FIELD_NAME.lastIndex = at;
-  const name = FIELD_NAME.exec(section)?.[1];
-  if (name === undefined) return undefined;
+  if (!FIELD_NAME.test(section)) return undefined;
+  const name = section.slice(at, FIELD_NAME.lastIndex - 1).trimEnd();
   FIELD_END.lastIndex = at;
   const end = FIELD_END.test(section) ? FIELD_END.lastIndex : section.length;
   return { name: name.toLowerCase(), text: section.slice(at, end) };
