@@ -16,9 +16,9 @@ export const MOST_REPORT_MAIL_BYTES = 2 * 1024 * 1024;
 
 /** Finds the field that has an address, without regard to case. Undefined for every other address. */
 export function compileReportFields({ inbound }: Addresses): (address: string) => ReportField | undefined {
-  const matchers = REPORT_FIELDS.map((field) => {
+  const matchers = REPORT_FIELDS.flatMap((field) => {
     const terms = inbound[field];
-    return { field, matches: compilePatterns(terms ? [terms.address] : []) };
+    return terms ? [{ field, matches: compilePatterns([terms.address]) }] : [];
   });
   return (address) => matchers.find(({ matches }) => matches(address))?.field;
 }

@@ -123,19 +123,19 @@ export class GatedConnection extends SMTPConnection {
     const read = readMailCommand(name === 'mail from' ? 'MAIL' : 'RCPT', line);
     if (read.kind !== 'command') return false as const;
     const { mailbox, parameters } = read.command;
+    const args = Object.fromEntries(parameters);
+    const address = mailbox === null ? '' : printMailbox(mailbox);
+    if (Object.keys(args).length === parameters.length) return { address, args };
     const names = parameters.map(([key]) => key);
-    const duplicate = names.find((key, index) => names.indexOf(key) < index);
-    return {
-      address: mailbox === null ? '' : printMailbox(mailbox),
-      args: Object.fromEntries(parameters),
-      ...(duplicate === undefined ? {} : { duplicate }),
-    };
+    return { address, args, duplicate: names.find((key, index) => names.indexOf(key) < index) };
   }
 
   /** Values of a refused MAIL must not apply to the next message. */
   override handler_MAIL(command: Buffer, callback: () => void): void {
-    if (!this.session.envelope.mailFrom) this._resetSession();
-    super.handler_MAIL(command, callback);
+    super.handler_MAIL(command, () => {
+      if (!this.session.envelope.mailFrom) this._resetSession();
+      callback();
+    });
   }
 
   override handler_AUTH(command: Buffer, callback: () => void): void {
@@ -264,15 +264,17 @@ export class GatedConnection extends SMTPConnection {
 
   #say(code: number, data?: string | string[] | null, context?: string | false, reason?: string): void {
     if (this.#isGivenUp) return;
-    const text = String(data ?? '');
-    const end = code >= 400 ? this.#parts.refused({ code, text, reason, line: this.#line }) : undefined;
-    if (end) {
-      this.#refuse(end);
-      return;
+    if (code >= 400) {
+      const end = this.#parts.refused({ code, text: String(data ?? ''), reason, line: this.#line });
+      if (end) {
+        this.#refuse(end);
+        return;
+      }
     }
-    const lines = this._upgrading ? [] : replyLines(code, data);
-    this.#replies.send(this._socket, lines, () => super.send(code, data, context));
-    for (const line of lines) this.#parts.trace?.sent(line);
+    const listLines = () => (this._upgrading ? [] : replyLines(code, data));
+    this.#replies.send(this._socket, listLines, () => super.send(code, data, context));
+    const { trace } = this.#parts;
+    if (trace) for (const line of listLines()) trace.sent(line);
     // A 421 closes the session by itself.
     if (this.#lastReply && code !== 421) this.#refuse(this.#lastReply);
   }

@@ -50,8 +50,9 @@ export function makeRelaying(
     clients.senderDomains === null || isAllowedDomain(readMailbox(from)?.domain ?? '');
   const isAllowedRecipient = restriction(clients.recipientDomains);
   const isInTrustedNetwork = remember((client) => listCovers(trusted, client));
+  const allowedNames = clients.certificates?.names ?? [];
   const isLoggedIn = ({ login, certificateNames }: Identity) =>
-    login !== null || nameIsAllowed(certificateNames, clients.certificates?.names ?? []);
+    login !== null || nameIsAllowed(certificateNames, allowedNames);
   const mayRelay = (identity: Identity) => isLoggedIn(identity) || isInTrustedNetwork(identity.client);
   return {
     isInTrustedNetwork,

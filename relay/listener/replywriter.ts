@@ -30,15 +30,18 @@ export class ReplyWriter {
   }
 
   /**
-   * Sends a reply of these lines. `write` is the library's way, which needs a socket that is open in both directions.
+   * Sends a reply. `write` is the library's way, which needs a socket that is open in both directions. `listLines` returns
+   * what to write into another one.
    */
-  send(socket: Socket, lines: readonly string[], write: () => void): void {
+  send(socket: Socket, listLines: () => readonly string[], write: () => void): void {
     if (this.#mayWait && !this.#corked) {
       this.#corked = socket;
       socket.cork();
     }
-    if (socket.readyState === 'writeOnly')
-      socket.write(lines.map((line) => `${line.replace(CONTROLS, ' ')}\r\n`).join(''));
+    if (socket.readyState === 'writeOnly') {
+      const lines = listLines().map((line) => `${line.replace(CONTROLS, ' ')}\r\n`);
+      socket.write(lines.join(''));
+    }
     write();
     if (!this.#mayWait) this.flush();
   }

@@ -27,6 +27,7 @@ export function compileSenderLogins({ senderLogins }: Pick<Clients, 'senderLogin
     return { ...entry, allows: (address: string) => matchers.some((matches) => matches(address)) };
   });
   return ({ login, certificateNames }) => {
+    if (entries.length === 0 && !login?.senders) return undefined;
     const named = entries.filter((entry) =>
       login
         ? entry.logins.some((pattern) => matchesLogin(pattern, login.name))

@@ -10,6 +10,7 @@ import type {
   SMTPServerOptions,
   SMTPServerSession,
 } from 'smtp-server';
+import type { StartTlsPolicy } from '#crds/policyfile.ts';
 import type { TlsVersion } from '#crds/tlslevel.ts';
 import { needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
@@ -20,7 +21,7 @@ import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { makeAuthHandler } from './authhandler.ts';
 import { ChangedAddresses, type ChangedMessage } from './changedaddresses.ts';
 import { Logins } from './logins.ts';
-import { offersDsn } from './mailcommand.ts';
+import { type OfferedParameters, offersDsn } from './mailcommand.ts';
 import {
   findRefusal,
   lineEndingsOfSession,
@@ -57,6 +58,7 @@ export class ListenerSessions {
   readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly #findOwnSenders: FindOwnSenders;
+  readonly #offered: Readonly<Record<'inClear' | 'secure', OfferedParameters>>;
   readonly #refusals: Refusals;
   readonly #addresses: ChangedAddresses;
   readonly logins: Logins;
@@ -71,6 +73,7 @@ export class ListenerSessions {
     this.#relaying = makeRelaying(listener.clients, inbound.acceptDomains, matches, srsDomain);
     this.#findOwnSenders = compileSenderLogins(listener.clients);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
+    this.#offered = { inClear: listOffered(options, false), secure: listOffered(options, true) };
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
     this.#addresses = new ChangedAddresses(policy, options.maps, options.isSuppressed);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
@@ -87,10 +90,12 @@ export class ListenerSessions {
     const { name } = listener;
     const facts = this.#findFacts(session);
     facts.trace = tracer.session('inbound', { id: String(session.id), client, listener: name });
+    const clientPolicy = this.#findClientPolicy(client);
+    const starttls = starttlsOfSession(listener, clientPolicy);
     return {
       isTrusted: this.#relaying.isInTrustedNetwork(client),
       gate: ({ verb, line, secure }) => {
-        const rules = this.#findRules(client, secure);
+        const rules = this.#makeRules(starttls, secure);
         if (verb === 'MAIL' && !secure) this.#inClear(client, session, rules.starttls === 'Required');
         const loggedIn = this.#relaying.isLoggedIn(this.#readIdentity(session));
         const state = { secure, loggedIn, inTransaction: Boolean(session.envelope?.mailFrom) };
@@ -99,7 +104,7 @@ export class ListenerSessions {
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
       refused: (said) => this.#refused(session, client, said),
       trace: facts.trace,
-      lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(client)),
+      lineEndings: lineEndingsOfSession(listener, clientPolicy),
     };
   }
 
@@ -154,19 +159,10 @@ export class ListenerSessions {
     facts.inClear = true;
   }
 
-  #findRules(client: string, secure: boolean): SessionRules {
-    const { listener, policy, hasPair } = this.#options;
-    return {
-      starttls: starttlsOfSession(listener, this.#findClientPolicy(client)),
-      auth: listener.auth,
-      offered: {
-        messageBytes: policy.inbound.limits.messageBytes,
-        dsn: offersDsn(policy),
-        auth: listener.auth !== 'Disabled',
-        secure,
-      },
-      hasPair: hasPair(),
-    };
+  #makeRules(starttls: StartTlsPolicy, secure: boolean): SessionRules {
+    const { listener, hasPair } = this.#options;
+    const offered = secure ? this.#offered.secure : this.#offered.inClear;
+    return { starttls, auth: listener.auth, offered, hasPair: hasPair() };
   }
 
   #findFacts(session: SMTPServerSession): SessionFacts {
@@ -186,10 +182,6 @@ export class ListenerSessions {
     const { user, remoteAddress, secure } = session;
     const login = secure && user ? (user as unknown as Login) : null;
     return { client: remoteAddress, login, certificateNames: this.#findFacts(session).certificateNames };
-  }
-
-  #mayRelay(session: SMTPServerSession): boolean {
-    return this.#relaying.mayRelay(this.#readIdentity(session));
   }
 
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
@@ -212,19 +204,19 @@ export class ListenerSessions {
 
   async #refusalOfSender(sender: SMTPServerAddress, session: SMTPServerSession) {
     const { address, args } = sender;
+    const identity = this.#readIdentity(session);
+    const ours = this.#relaying.mayRelay(identity);
     const { policy, countMessage, refusalOfMore } = this.#options;
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
     // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
-    if (address !== '' && !address.includes('@') && !this.#mayRelay(session))
-      return REPLIES.unqualifiedSender;
+    if (address !== '' && !address.includes('@') && !ours) return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
-    const identity = this.#readIdentity(session);
     const { client, login } = identity;
     const from = withSenderDomain(address, policy.hostname);
     const refusal =
       refusalOfMailFrom(this.#findOwnSenders(identity), from) ??
-      this.#addresses.refusalOfSender(sender, session, this.#mayRelay(session));
+      this.#addresses.refusalOfSender(sender, session, ours);
     if (refusal) return refusal;
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
@@ -235,16 +227,18 @@ export class ListenerSessions {
 
   #refusalOfRecipient(recipient: SMTPServerAddress, session: SMTPServerSession) {
     const { address } = recipient;
+    const identity = this.#readIdentity(session);
     const { inbound, queue, hostname } = this.#options.policy;
     const { mailFrom, rcptTo } = session.envelope;
     const from = mailFrom === false ? '' : withSenderDomain(mailFrom.address, hostname);
     const to = withPostmasterDomain(address, inbound.acceptDomains);
-    const refusal = this.#relaying.refusalOfRecipient(this.#readIdentity(session), from, to);
+    const refusal = this.#relaying.refusalOfRecipient(identity, from, to);
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
     if (rcptTo.length >= inbound.limits.recipients) return REPLIES.tooManyRecipients;
-    const changed = this.#addresses.refusalOfRecipient(recipient, session, this.#mayRelay(session));
+    const ours = this.#relaying.mayRelay(identity);
+    const changed = this.#addresses.refusalOfRecipient(recipient, session, ours);
     return changed ?? this.#reportAddress.findRefusal(to, mailFrom);
   }
 
@@ -252,26 +246,29 @@ export class ListenerSessions {
     const { clocks, log, counters, listener, take } = this.#options;
     const began = clocks.monotonic();
     const { tls, trace } = this.#findFacts(session);
-    const changed = this.#addresses.readMessage(session, this.#mayRelay(session));
+    const identity = this.#readIdentity(session);
+    const ours = this.#relaying.mayRelay(identity);
+    const changed = this.#addresses.readMessage(session, ours);
     if (changed.kind === 'refused') {
       stream.resume();
       throw new Refusal(changed.reply);
     }
-    const arrival = this.#makeArrival(session, changed, tls);
+    const arrival = this.#makeArrival(session, changed, { tls, identity, ours });
     const { id, bytes, reply } = await take(stream, arrival);
-    const { client, login } = this.#readIdentity(session);
-    const facts = { login: login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
-    log('accepted', { id, ...arrival.logged, client, ...facts, bytes });
+    const facts = { login: identity.login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
+    log('accepted', { id, ...arrival.logged, client: identity.client, ...facts, bytes });
     trace?.body(bytes);
     counters.add('accepted', listener.name);
     counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
     return reply;
   }
 
-  #makeArrival(session: SMTPServerSession, changed: ChangedMessage, tls: SessionTls | null): Arrival {
+  #makeArrival(
+    session: SMTPServerSession,
+    changed: ChangedMessage,
+    { tls, identity, ours }: { tls: SessionTls | null; identity: Identity; ours: boolean },
+  ): Arrival {
     const { policy, listener, clocks } = this.#options;
-    const identity = this.#readIdentity(session);
-    const ours = this.#mayRelay(session);
     return makeArrival(session, changed, {
       policy,
       tls,
@@ -285,6 +282,14 @@ export class ListenerSessions {
       lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(identity.client)),
     });
   }
+}
+
+function listOffered(
+  { policy, listener }: Pick<ListenerSessionsDeps, 'policy' | 'listener'>,
+  secure: boolean,
+): OfferedParameters {
+  const { messageBytes } = policy.inbound.limits;
+  return { messageBytes, dsn: offersDsn(policy), auth: listener.auth !== 'Disabled', secure };
 }
 
 function readHelo(session: SMTPServerSession): string {
