@@ -9,7 +9,7 @@ import { FirstLine } from '../headers/firstline.ts';
 import { HeaderEditor, type HeaderSteps } from '../headers/header.ts';
 import { type OriginatorFault, OriginatorGuard } from '../headers/originators.ts';
 import type { Trace } from '../headers/received.ts';
-import { makeLineFilter } from './linebreaks.ts';
+import { type LineFilter, makeLineFilter } from './linebreaks.ts';
 import { LoopGuard } from './loopguard.ts';
 import { REPLIES, Refusal } from './reply.ts';
 import { type OwnSenders, refusalOfHeader } from './senderlogins.ts';
@@ -27,30 +27,96 @@ export interface ContentTerms {
 
 export async function* readContent(
   stream: SMTPServerDataStream,
-  { trace, steps, lineEndings, ownSenders, mostBytes }: ContentTerms,
+  terms: ContentTerms,
 ): AsyncGenerator<Buffer> {
-  const loop = new LoopGuard();
-  const lines = makeLineFilter(lineEndings);
-  const checkSenders = makeSenderCheck(ownSenders);
-  const editor = steps && new HeaderEditor(steps, trace);
-  let bytes = 0;
-  const pass = (chunk: Buffer): Buffer[] => {
-    bytes += chunk.length;
-    if (stream.sizeExceeded || (mostBytes !== null && bytes > mostBytes)) throw new Refusal(REPLIES.tooLarge);
-    if (chunk.length === 0) return [];
-    if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
-    checkSenders(chunk);
-    return editor ? editor.push(chunk) : [chunk];
-  };
-  const front = steps ? renderFront(steps, trace) : undefined;
-  if (front?.length) yield front;
+  const content = new Content(stream, terms);
   // A refused message is still read to its end, so that the reply comes where the client expects it.
   const pieces = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-  for await (const chunk of pieces) for (const part of pass(lines.push(chunk))) yield part;
-  const last = pass(lines.end());
-  checkSenders('end');
-  yield* last;
-  if (editor) yield* editor.end();
+  for await (const chunk of pieces) yield* content.push(chunk);
+  yield* content.end();
+}
+
+/**
+ * The same for a reader that takes parts as they come, which costs a third: no promise for each part. A promise that `take`
+ * returns holds the stream back.
+ */
+export function passContent(
+  stream: SMTPServerDataStream,
+  terms: ContentTerms,
+  take: (parts: readonly Buffer[]) => Promise<void> | undefined,
+): Promise<void> {
+  const content = new Content(stream, terms);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const fail = (error: unknown) => {
+    stream.off('data', onData);
+    reject(error);
+  };
+  const attempt = (parts: () => Buffer[]): Promise<void> | undefined => {
+    try {
+      return take(parts());
+    } catch (error) {
+      fail(error);
+      return undefined;
+    }
+  };
+  const onData = (chunk: Buffer) => {
+    const taken = attempt(() => content.push(chunk));
+    if (!taken) return;
+    stream.pause();
+    taken.then(() => stream.resume(), fail);
+  };
+  stream.on('data', onData);
+  stream.once('end', () => resolve(attempt(() => content.end())));
+  stream.once('error', fail);
+  stream.once('close', () => fail(new Refusal(REPLIES.aborted)));
+  return promise;
+}
+
+/** The checks and changes of one message. Its parts come in their order. */
+class Content {
+  readonly #stream: SMTPServerDataStream;
+  readonly #mostBytes: number;
+  readonly #lines: LineFilter;
+  readonly #loop = new LoopGuard();
+  readonly #checkSenders: SenderCheck | undefined;
+  readonly #editor: HeaderEditor | null;
+  /** What goes before the message. */
+  #front: readonly Buffer[];
+  #bytes = 0;
+
+  constructor(
+    stream: SMTPServerDataStream,
+    { trace, steps, lineEndings, ownSenders, mostBytes }: ContentTerms,
+  ) {
+    this.#stream = stream;
+    this.#mostBytes = mostBytes ?? Number.POSITIVE_INFINITY;
+    this.#lines = makeLineFilter(lineEndings);
+    this.#checkSenders = ownSenders && makeSenderCheck(ownSenders);
+    this.#editor = steps && new HeaderEditor(steps, trace);
+    const front = steps && renderFront(steps, trace);
+    this.#front = front?.length ? [front] : [];
+  }
+
+  push(chunk: Buffer): Buffer[] {
+    return this.#pass(this.#lines.push(chunk));
+  }
+
+  end(): Buffer[] {
+    const last = this.#pass(this.#lines.end());
+    this.#checkSenders?.('end');
+    return this.#editor ? [...last, ...this.#editor.end()] : last;
+  }
+
+  #pass(chunk: Buffer): Buffer[] {
+    this.#bytes += chunk.length;
+    if (this.#stream.sizeExceeded || this.#bytes > this.#mostBytes) throw new Refusal(REPLIES.tooLarge);
+    const front = this.#front;
+    this.#front = [];
+    if (chunk.length === 0) return [...front];
+    if (!this.#loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
+    this.#checkSenders?.(chunk);
+    return [...front, ...(this.#editor ? this.#editor.push(chunk) : [chunk])];
+  }
 }
 
 /** The same steps for a message that was read before without them. */
@@ -69,8 +135,9 @@ function renderFront({ front }: HeaderSteps, trace: Trace): Buffer {
 }
 
 /** Throws for a From that the client may not use. */
-function makeSenderCheck(own: OwnSenders | undefined): (part: Buffer | 'end') => void {
-  if (!own) return () => undefined;
+type SenderCheck = (part: Buffer | 'end') => void;
+
+function makeSenderCheck(own: OwnSenders): SenderCheck {
   const guard = new OriginatorGuard(own.allows);
   // It judges what readers will see.
   const first = new FirstLine();

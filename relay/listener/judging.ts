@@ -37,17 +37,12 @@ export interface Judged {
 const UNFILTERED: Decision = { kind: 'take', step: {} };
 const UNVERIFIED: Verification = { step: {}, arc: undefined };
 
-/** `received` has no header steps. */
+/** `draft` is the whole message, without header steps. */
 export async function judgeMessage(
-  received: AsyncIterable<Buffer>,
   draft: BodyWriter,
   { judges: { filter, verifier }, judging, trace, steps }: Case,
 ): Promise<Judged> {
-  let bytes = 0;
-  for await (const chunk of received) {
-    bytes += chunk.length;
-    await draft.write(chunk);
-  }
+  const { bytes } = draft;
   const { sender, login, terms, isVerified } = judging;
   const decision =
     filter && terms

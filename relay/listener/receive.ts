@@ -11,8 +11,8 @@ import { type Envelope, newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { MailForNobody } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
-import { readContent } from './content.ts';
-import { type Judged, type Judges, judgedEnvelope, judgeMessage } from './judging.ts';
+import { type ContentTerms, passContent } from './content.ts';
+import { type Judges, judgedEnvelope, judgeMessage } from './judging.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
@@ -38,31 +38,28 @@ export async function receiveMessage(
   arrival: Arrival,
   { spool, admit, judges }: ReceiveDeps,
 ): Promise<Taken> {
-  const { envelope, trace, isTold, tellsEvents, judging, ...content } = arrival;
+  const { envelope, isTold, tellsEvents, judging } = arrival;
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
   const draft = judging ? spool.draftWriter(id) : undefined;
   const finder = isTold ? new MessageIdFinder() : undefined;
-  let bytes = 0;
+  const keep = (parts: readonly Buffer[]) => {
+    if (finder) for (const part of parts) finder.push(part);
+    return body.write(...parts);
+  };
   try {
-    const terms = { ...content, trace: { ...trace, queueId: id } };
-    const judged: Judged =
-      judging && draft
-        ? await judgeMessage(readContent(stream, { ...terms, steps: null }), draft, {
-            ...terms,
-            judges,
-            judging,
-          })
-        : { content: readContent(stream, terms) };
-    for await (const chunk of judged.content) {
-      bytes += chunk.length;
-      finder?.push(chunk);
-      await body.write(chunk);
-    }
+    const terms = makeTerms(id, arrival);
+    let kept = envelope;
+    if (judging && draft) {
+      await passContent(stream, { ...terms, steps: null }, (parts) => draft.write(...parts));
+      const judged = await judgeMessage(draft, { ...terms, steps: arrival.steps, judges, judging });
+      for await (const part of judged.content) await keep([part]);
+      kept = judgedEnvelope(envelope, judged);
+    } else await passContent(stream, terms, keep);
+    const { bytes } = body;
     const isForNobody = envelope.recipients.length === 0;
     if (!isForNobody) admit(bytes);
     const messageId = finder?.found;
-    const kept = judgedEnvelope(envelope, judged);
     const found = messageId === undefined ? kept : { ...kept, messageId };
     const events = tellsEvents ? encodeArrival(id, found, bytes) : [];
     if (isForNobody) {
@@ -79,6 +76,13 @@ export async function receiveMessage(
   } finally {
     await draft?.discard();
   }
+}
+
+function makeTerms(
+  queueId: string,
+  { trace, steps, lineEndings, ownSenders, mostBytes }: Arrival,
+): ContentTerms {
+  return { trace: { ...trace, queueId }, steps, lineEndings, ownSenders, mostBytes };
 }
 
 function describeNowhere(id: string, envelope: Envelope, bytes: number): MailForNobody {

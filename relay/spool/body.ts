@@ -35,17 +35,28 @@ export class BodyWriter {
     this.#id = id;
   }
 
-  async write(chunk: Buffer): Promise<void> {
-    this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
-    this.#loose += chunk.length;
-    countLoose(chunk.length);
-    if (this.#loose <= looseLimit()) return;
+  /** Undefined: more may come at once. */
+  write(...chunks: readonly Buffer[]): Promise<void> | undefined {
+    for (const chunk of chunks) {
+      this.#bytes += chunk.length;
+      this.#chunks.push(chunk);
+      this.#loose += chunk.length;
+      countLoose(chunk.length);
+    }
+    return this.#loose <= looseLimit() ? undefined : this.#writeLoose();
+  }
+
+  async #writeLoose(): Promise<void> {
     if (!this.#file) this.#piece ??= takePiece();
     const chunks = this.#takeLoose();
     if (!this.#piece) return this.#writeOut(chunks);
     // The chunks are copied into the piece, so they are garbage collected early.
     for (const each of chunks) await this.#append(each);
+  }
+
+  /** How many were written. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Resolves when the body is complete: in memory, or on disk and synced with its name. */
