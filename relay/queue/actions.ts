@@ -131,12 +131,11 @@ export class MessageActions {
     batch: readonly Recipient[],
     { verdicts, hop, ...attempted }: Answer,
   ): Promise<boolean> {
-    const byAddress = new Map(
-      batch.flatMap(({ address }, index) => {
-        const verdict = verdicts[index];
-        return verdict ? [[address, verdict] as const] : [];
-      }),
-    );
+    const byAddress = new Map<string, Verdict>();
+    for (const [index, verdict] of verdicts.entries()) {
+      const recipient = batch[index];
+      if (recipient) byAddress.set(recipient.address, verdict);
+    }
     const changed = await this.#changes.write(taken.id, async (record) => {
       const attempt = { ...attempted, now: this.#options.wall() };
       const settlement = applyVerdicts(record, byAddress, attempt);

@@ -72,6 +72,7 @@ export class Changes {
     const isSame =
       left.length === record.recipients.length && left.every((one, at) => one === record.recipients[at]);
     const changed = isSame ? record : { ...record, recipients: left };
+    if (dsnRecipients.length === 0) return { record: changed, news: [] };
     const reporting: Reporting = { hostname: policy.hostname, now: wall(), hop };
     const news = await makeReports(taken, dsnRecipients, reporting);
     for (const { id, envelope } of news) {

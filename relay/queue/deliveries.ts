@@ -50,36 +50,34 @@ export class Deliveries {
 
   /** Never rejects. */
   async deliver(queue: DestinationQueue, waiting: Waiting): Promise<Offer> {
+    const { actions, load, onLost } = this.#deps;
+    const { id } = waiting;
+    let letGo: (() => void) | undefined;
     try {
-      return await this.#load(queue, waiting);
+      // A change under way may hold the message or remove recipients, so the delivery waits for it.
+      for (let changing = actions.changing(id); changing; changing = actions.changing(id)) await changing;
+      const taken = load(id);
+      if (taken.kind !== 'message') {
+        onLost(id, taken);
+        return 'none';
+      }
+      // A person has held the message meanwhile.
+      if (taken.record.hold) return 'none';
+      letGo = actions.keep(id, taken.record);
+      return await this.#deliver(queue, waiting, taken);
     } catch (error) {
-      // A bug or a read error of the disk: the entry is still in the spool, so it waits.
-      const { message } = error as Error;
-      this.#deps.log('delivery_failed', { id: waiting.id, message });
-      const failure = makeFailure({ cause: 'local', status: '4.3.0', text: message });
-      this.#putOff(queue, waiting, failure, this.#deps.wall());
+      this.#failed(queue, waiting, error as Error);
       return 'made';
+    } finally {
+      letGo?.();
     }
   }
 
-  async #load(queue: DestinationQueue, waiting: Waiting): Promise<Offer> {
-    const { actions, load, onLost } = this.#deps;
-    const { id } = waiting;
-    // A change under way may hold the message or remove recipients, so the delivery waits for it.
-    for (let changing = actions.changing(id); changing; changing = actions.changing(id)) await changing;
-    const taken = load(id);
-    if (taken.kind !== 'message') {
-      onLost(id, taken);
-      return 'none';
-    }
-    // A person has held the message meanwhile.
-    if (taken.record.hold) return 'none';
-    const letGo = actions.keep(id, taken.record);
-    try {
-      return await this.#deliver(queue, waiting, taken);
-    } finally {
-      letGo();
-    }
+  /** A bug or a read error of the disk: the entry is still in the spool, so it waits. */
+  #failed(queue: DestinationQueue, waiting: Waiting, { message }: Error): void {
+    this.#deps.log('delivery_failed', { id: waiting.id, message });
+    const failure = makeFailure({ cause: 'local', status: '4.3.0', text: message });
+    this.#putOff(queue, waiting, failure, this.#deps.wall());
   }
 
   async #deliver(queue: DestinationQueue, waiting: Waiting, taken: LoadedMessage): Promise<Offer> {

@@ -129,7 +129,7 @@ export class DestinationQueue {
     if (!this.#mayBegin(now)) return undefined;
     const shares = this.#served === 'other' ? BY_TURN : BY_TURN.toReversed();
     for (const share of shares) {
-      const waiting = mayTake(share) ? this.#lines[share]?.next(now) : undefined;
+      const waiting = mayTake(share) ? this.#line(share)?.next(now) : undefined;
       if (waiting) return this.#began(waiting, now);
     }
     return undefined;
@@ -147,7 +147,7 @@ export class DestinationQueue {
 
   /** True if only a missing slot of this share stops the next delivery. */
   wantsSlot(share: Share, now: number): boolean {
-    const due = this.#mayBegin(now) ? this.#lines[share]?.nextDue(now) : undefined;
+    const due = this.#mayBegin(now) ? this.#line(share)?.nextDue(now) : undefined;
     return due !== undefined && due <= now;
   }
 
@@ -155,13 +155,13 @@ export class DestinationQueue {
   wantsTurn(now: number): boolean {
     const { shared } = this;
     if (!shared || shared.admits(this.destination.key, now) || !this.#mayBeginAlone(now)) return false;
-    return BY_TURN.some((share) => (this.#lines[share]?.nextDue(now) ?? Number.POSITIVE_INFINITY) <= now);
+    return BY_TURN.some((share) => (this.#line(share)?.nextDue(now) ?? Number.POSITIVE_INFINITY) <= now);
   }
 
   /** When to check again. Undefined while deliveries are under way or nothing waits. */
   nextLook(now: number): number | undefined {
     if (this.#underWay >= this.#allowedAt(now)) return undefined;
-    const dues = BY_TURN.flatMap((share) => this.#lines[share]?.nextDue(now) ?? []);
+    const dues = BY_TURN.flatMap((share) => this.#line(share)?.nextDue(now) ?? []);
     if (dues.length === 0) return undefined;
     return Math.max(Math.min(...dues), this.#health.pausedUntil, this.#paceAllowsAt(now));
   }
@@ -234,13 +234,13 @@ export class DestinationQueue {
   hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
     // What was not tried itself waits for the reason of the destination.
     const why = (id: string, failure = this.#health.failure) => wanted(id, failure);
-    const any = BY_TURN.filter((share) => this.#lines[share]?.hurry(why)).length > 0;
+    const any = BY_TURN.filter((share) => this.#line(share)?.hurry(why)).length > 0;
     if (any) this.#health.pausedUntil = 0;
     return any;
   }
 
-  get #lines(): Readonly<Record<Share, WaitingMessages | undefined>> {
-    return { configured: this.#configured, other: this.#other };
+  #line(share: Share): WaitingMessages | undefined {
+    return share === 'configured' ? this.#configured : this.#other;
   }
 
   #limitsAt(now: number): DestinationLimits {
@@ -258,7 +258,7 @@ export class DestinationQueue {
   }
 
   #lineFor(share: Share): WaitingMessages {
-    const line = this.#lines[share] ?? new WaitingMessages(share);
+    const line = this.#line(share) ?? new WaitingMessages(share);
     if (share === 'configured') this.#configured = line;
     else this.#other = line;
     return line;

@@ -66,7 +66,7 @@ export class Progress {
   /** Resolves with the written change. Undefined if the message is gone. */
   async write(id: string, change: Change): Promise<Changed | undefined> {
     const before = this.#writes.get(id);
-    const write = (before ?? Promise.resolve()).then(() => this.#untilWritten(id, change));
+    const write = before ? before.then(() => this.#untilWritten(id, change)) : this.#untilWritten(id, change);
     this.#writes.set(id, write);
     try {
       return await write;

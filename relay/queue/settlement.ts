@@ -101,9 +101,10 @@ export interface Sorted {
  * 3463). Alone in a transaction, such a refusal is final. A full mailbox is final too.
  */
 export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
+  if (verdicts.length === 1) return { verdicts, alone: [false] };
   const alone = verdicts.map((verdict, index) => {
     const isAfterAccepted = verdicts.slice(0, index).some(isAccepted);
-    return verdicts.length > 1 && isTooMany(verdict, isAfterAccepted);
+    return isTooMany(verdict, isAfterAccepted);
   });
   return { alone, verdicts: verdicts.map((verdict, index) => (alone[index] ? waiting(verdict) : verdict)) };
 }

@@ -171,7 +171,7 @@ export class Spool {
    * Writes the progress of a message together with new messages about it, such as a bounce, or neither. A message
    * without recipients is removed. A write that a crash loses leads to a second delivery (at least once).
    */
-  async settle(
+  settle(
     id: string,
     record: QueueRecord,
     news: readonly NewMessage[] = [],
@@ -186,10 +186,11 @@ export class Spool {
     };
     // A power loss may bring a removed message back, and it is delivered again. But a power loss must not remove a new
     // message, so that case is synced.
-    if (ends && news.length === 0 && record.body === 'store') await this.#store.note(change);
-    else await this.#store.write(change);
+    if (ends && news.length === 0 && record.body === 'store') return this.#store.note(change);
+    const written = this.#store.write(change);
+    if (!ends || record.body === 'store') return written;
     // After the record: a power loss must leave no message without a body. A file that stays is swept at a start.
-    if (ends && record.body === 'file') await unlink(this.#bodies.pathOf(id)).catch(() => undefined);
+    return written.then(() => unlink(this.#bodies.pathOf(id)).catch(() => undefined));
   }
 
   /** Moves an unreadable entry aside, so that a person can look at it. */
