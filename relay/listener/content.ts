@@ -49,6 +49,7 @@ export function passContent(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const fail = (error: unknown) => {
     stream.off('data', onData);
+    stream.off('end', onEnd);
     reject(error);
   };
   const attempt = (parts: () => Buffer[]): Promise<void> | undefined => {
@@ -59,16 +60,24 @@ export function passContent(
       return undefined;
     }
   };
+  let taken: Promise<void> | undefined;
   const onData = (chunk: Buffer) => {
-    const taken = attempt(() => content.push(chunk));
+    taken = attempt(() => content.push(chunk));
     if (!taken) return;
     stream.pause();
     taken.then(() => stream.resume(), fail);
   };
+  // It comes with the last chunk, also while the stream is held back.
+  const onEnd = () => {
+    const end = () => attempt(() => content.end());
+    resolve(taken ? taken.then(end) : end());
+  };
   stream.on('data', onData);
-  stream.once('end', () => resolve(attempt(() => content.end())));
+  stream.once('end', onEnd);
   stream.once('error', fail);
-  stream.once('close', () => fail(new Refusal(REPLIES.aborted)));
+  stream.once('close', () => {
+    if (!stream.readableEnded) fail(new Refusal(REPLIES.aborted));
+  });
   return promise;
 }
 
