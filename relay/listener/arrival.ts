@@ -79,6 +79,7 @@ export function makeArrival(
   const { ret, envid } = envelope.dsn ?? {};
   const smtpUtf8 = envelope.smtpUtf8 === true;
   const isTold = policy.queue.historySeconds !== null || policy.events !== null;
+  const addresses = to.map(({ address }) => address);
   return {
     envelope: {
       from,
@@ -89,7 +90,7 @@ export function makeArrival(
       ...(isTold ? describeGiven(readSender(envelope), from, discarded) : {}),
       receivedAt,
       // A map may lead to an address beyond ASCII.
-      smtpUtf8: smtpUtf8 || [from, ...to.map(({ address }) => address)].some(needsSmtpUtf8),
+      smtpUtf8: smtpUtf8 || needsSmtpUtf8(from) || addresses.some(needsSmtpUtf8),
       eightBit: envelope.bodyType === '8bitmime',
       ...(envelope.requireTLS ? { requireTls: true } : {}),
       ...(ret === 'FULL' || ret === 'HDRS' ? { ret } : {}),
@@ -98,11 +99,7 @@ export function makeArrival(
     },
     trace: makeTrace(session, terms),
     steps: header,
-    logged: describeAddresses(
-      envelope,
-      from,
-      to.map(({ address }) => address),
-    ),
+    logged: describeAddresses(envelope, from, addresses),
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
     judging: chooseJudging(envelope, terms),
@@ -149,15 +146,14 @@ function describeAddresses(
   from: string,
   to: readonly string[],
 ): Arrival['logged'] {
-  const given = {
-    from: readSender(envelope),
-    to: envelope.rcptTo.map(({ address }) => address),
-  };
+  const { rcptTo } = envelope;
+  const sender = readSender(envelope);
+  const isSame = rcptTo.length === to.length && rcptTo.every(({ address }, at) => address === to[at]);
   return {
     from,
     to,
-    originalFrom: given.from === from ? undefined : given.from,
-    originalTo: given.to.join() === to.join() ? undefined : given.to,
+    originalFrom: sender === from ? undefined : sender,
+    originalTo: isSame ? undefined : rcptTo.map(({ address }) => address),
   };
 }
 

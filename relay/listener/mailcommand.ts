@@ -4,7 +4,7 @@
  * it. Pure.
  */
 import { isUtf8 } from 'node:buffer';
-import type { Policy } from '#crds/policyfile.ts';
+import type { Listener, Policy } from '#crds/policyfile.ts';
 import { type Mailbox, readMailbox } from '../addresses/address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
@@ -34,6 +34,7 @@ type Verb = 'MAIL' | 'RCPT';
 const LONGEST_LINE = 2_048;
 const LONGEST_NAME = 40;
 
+const BEGIN = { MAIL: /^[A-Z]+[ \t]+FROM:/i, RCPT: /^[A-Z]+[ \t]+TO:/i };
 /**
  * After the colon: a path in brackets, where quotes may contain brackets and blanks, or a word. Then the parameters.
  */
@@ -42,6 +43,8 @@ const PATH =
 const SOURCE_ROUTE = /^@[^"]*:/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\x00-\x1f\x7f]/;
+
+const NO_PARAMETERS: MailCommand['parameters'] = [];
 
 /** The last line, and what it says. */
 let last: { readonly line: Buffer; readonly read: ReadCommand } | undefined;
@@ -83,14 +86,13 @@ export function readMailCommand(verb: Verb, line: Buffer): ReadCommand {
 }
 
 function parse(verb: Verb, line: string): ReadCommand {
-  const begin = /^[A-Z]+[ \t]+(?:FROM|TO):/i.exec(line)?.[0] ?? '';
-  if (!begin.toUpperCase().endsWith(verb === 'MAIL' ? 'FROM:' : 'TO:')) return { kind: 'ill-formed' };
-  const [, inBrackets, word, rest = ''] = PATH.exec(line.slice(begin.length)) ?? [];
+  if (!BEGIN[verb].test(line)) return { kind: 'ill-formed' };
+  const [, inBrackets, word, rest = ''] = PATH.exec(line.slice(line.indexOf(':') + 1)) ?? [];
   const path = inBrackets?.trim() ?? word;
   if (path === undefined) return { kind: 'ill-formed' };
   if (SOURCE_ROUTE.test(path)) return { kind: 'source-route' };
   const mailbox = inBrackets === '' ? null : readMailbox(path);
-  const parameters = readParameters(rest);
+  const parameters = rest === '' ? NO_PARAMETERS : readParameters(rest);
   if (mailbox === undefined || parameters === undefined) return { kind: 'ill-formed' };
   return { kind: 'command', command: { mailbox, parameters } };
 }
@@ -113,6 +115,12 @@ function readParameters(text: string): MailCommand['parameters'] | undefined {
 /** Only the postmaster may be a recipient without a domain (RFC 5321 section 4.1.1.3). */
 function isWhole({ local, domain }: Mailbox): boolean {
   return domain !== '' || local.toLowerCase() === 'postmaster';
+}
+
+/** What a session of this listener offers with MAIL and RCPT. */
+export function listOffered(policy: Policy, listener: Listener, secure: boolean): OfferedParameters {
+  const { messageBytes } = policy.inbound.limits;
+  return { messageBytes, dsn: offersDsn(policy), auth: listener.auth !== 'Disabled', secure };
 }
 
 /**

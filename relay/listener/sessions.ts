@@ -21,7 +21,7 @@ import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { makeAuthHandler } from './authhandler.ts';
 import { ChangedAddresses, type ChangedMessage } from './changedaddresses.ts';
 import { Logins } from './logins.ts';
-import { type OfferedParameters, offersDsn } from './mailcommand.ts';
+import { listOffered, type OfferedParameters } from './mailcommand.ts';
 import {
   findRefusal,
   lineEndingsOfSession,
@@ -73,7 +73,10 @@ export class ListenerSessions {
     this.#relaying = makeRelaying(listener.clients, inbound.acceptDomains, matches, srsDomain);
     this.#findOwnSenders = compileSenderLogins(listener.clients);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
-    this.#offered = { inClear: listOffered(options, false), secure: listOffered(options, true) };
+    this.#offered = {
+      inClear: listOffered(policy, listener, false),
+      secure: listOffered(policy, listener, true),
+    };
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
     this.#addresses = new ChangedAddresses(policy, options.maps, options.isSuppressed);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
@@ -282,14 +285,6 @@ export class ListenerSessions {
       lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(identity.client)),
     });
   }
-}
-
-function listOffered(
-  { policy, listener }: Pick<ListenerSessionsDeps, 'policy' | 'listener'>,
-  secure: boolean,
-): OfferedParameters {
-  const { messageBytes } = policy.inbound.limits;
-  return { messageBytes, dsn: offersDsn(policy), auth: listener.auth !== 'Disabled', secure };
 }
 
 function readHelo(session: SMTPServerSession): string {

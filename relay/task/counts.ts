@@ -16,7 +16,7 @@ const SAMPLE = 1_000;
 const JUDGED = 1_000;
 
 export class Counters {
-  #counts: Record<string, number> = {};
+  readonly #counts = new Map<string, number>();
   #observations: Record<string, number[]> = {};
   #judged = new Map<string, Judgement>();
   #any = false;
@@ -24,7 +24,7 @@ export class Counters {
 
   add(name: string, label?: string, count = 1): void {
     const key = label === undefined ? name : `${name}{${label}}`;
-    this.#counts[key] = (this.#counts[key] ?? 0) + count;
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
     this.#any = true;
   }
 
@@ -46,9 +46,9 @@ export class Counters {
   take(): Counted | undefined {
     if (!this.#any) return undefined;
     const judged = this.#judged.size > 0 ? { judged: [...this.#judged].map(describeJudgement) } : {};
-    const taken = { counts: this.#counts, observations: this.#observations, ...judged };
+    const taken = { counts: Object.fromEntries(this.#counts), observations: this.#observations, ...judged };
     this.#judged = new Map();
-    this.#counts = {};
+    this.#counts.clear();
     this.#observations = {};
     this.#any = false;
     return taken;
