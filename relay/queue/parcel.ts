@@ -27,8 +27,8 @@ export function chooseBatch(
   recipients: readonly Recipient[],
   round: Round | undefined,
 ): { batch: Recipient[]; more: boolean } {
-  const open = recipients.filter(({ address }) => !round?.deferred.includes(address));
-  const together = open.filter(({ address }) => !round?.alone.includes(address));
+  const open = round ? recipients.filter(({ address }) => !round.deferred.includes(address)) : recipients;
+  const together = round ? open.filter(({ address }) => !round.alone.includes(address)) : open;
   const batch = together.length > 0 ? together.slice(0, RECIPIENTS_AT_ONCE) : open.slice(0, 1);
   return { batch, more: batch.length < open.length };
 }

@@ -170,8 +170,9 @@ export class BodyWriter {
   }
 
   #takeAll(): Buffer {
-    const piece = this.#piece?.subarray(0, this.#held) ?? Buffer.alloc(0);
-    const bytes = Buffer.concat([piece, ...this.#takeLoose()], this.#bytes);
+    const chunks = this.#takeLoose();
+    if (this.#piece) chunks.unshift(this.#piece.subarray(0, this.#held));
+    const bytes = Buffer.concat(chunks, this.#bytes);
     this.#release();
     return bytes;
   }
