@@ -46,6 +46,11 @@ export function parseServer(text: string): ServerAddress | undefined {
     : undefined;
 }
 
+/** Of an address, or of the text of a server. */
+export function isLoopback(text: string): boolean {
+  return text.startsWith('127.') || text === '::1' || text === '[::1]' || text.startsWith('[::1]:');
+}
+
 /** An address that a connection can come from. */
 export function isSourceAddress(text: string): boolean {
   return isIP(text) !== 0 && !/%|^[0.:]+$/.test(text) && !isMapped(text);

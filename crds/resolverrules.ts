@@ -2,7 +2,7 @@
  * Rules about outbound.resolver and what needs it, and the next hops of a spec. They are part of the list in rules.ts.
  */
 import type { MailRelaySpec } from './mailrelay.ts';
-import { parseServer } from './networks.ts';
+import { isLoopback, parseServer } from './networks.ts';
 import type { Rule } from './rule.ts';
 import { SIDECAR_SERVER, servedPort } from './wellknown.ts';
 
@@ -16,9 +16,6 @@ const everyLevel = (spec: MailRelaySpec) => [
   ...(spec.outbound?.routes ?? []).map(({ tls }) => tls?.level),
   ...everyHop(spec).map(({ tls }) => tls?.level),
 ];
-
-const isLoopback = (text: string) =>
-  text.startsWith('127.') || text === '::1' || text === '[::1]' || text.startsWith('[::1]:');
 
 const sidecarOf = ({ outbound }: MailRelaySpec) => outbound?.resolver?.sidecar;
 const trustsAD = (spec: MailRelaySpec) =>

@@ -14,11 +14,11 @@ import {
   writeQuestion,
 } from './answer.ts';
 import { AnswerCache } from './cache.ts';
-import { askOverTcp, askOverUdp, type Server } from './transport.ts';
+import { type Server, Transport } from './transport.ts';
 
 /** Each server is asked so many times. */
 const ROUNDS = 2;
-/** Of look-ups at the same time: each one has a socket of its own. */
+/** Of look-ups at the same time: most servers get a socket for each. */
 const AT_ONCE = 64;
 
 export type { DnsAnswer } from './answer.ts';
@@ -35,7 +35,8 @@ export interface ResolverOptions {
 }
 
 export class DnsResolver implements Dns {
-  readonly #servers: readonly Server[];
+  readonly #servers: readonly Transport[];
+  readonly #tries: readonly Transport[];
   readonly #trustAD: boolean;
   readonly #cache: AnswerCache;
   readonly #asking = new Map<string, Promise<DnsAnswer<RecordType>>>();
@@ -43,8 +44,9 @@ export class DnsResolver implements Dns {
   #running = 0;
 
   constructor({ servers, trustAD, clock }: ResolverOptions) {
-    this.#servers = servers;
+    this.#servers = servers.map((server) => new Transport(server));
     this.#trustAD = trustAD;
+    this.#tries = Array.from({ length: ROUNDS }, () => this.#servers).flat();
     this.#cache = new AnswerCache(clock);
   }
 
@@ -76,8 +78,8 @@ export class DnsResolver implements Dns {
 
   async #askServers(name: string, type: RecordType) {
     let why = 'the name server does not answer';
-    let servfail: Server | undefined;
-    for (const server of Array.from({ length: ROUNDS }, () => this.#servers).flat()) {
+    let servfail: Transport | undefined;
+    for (const server of this.#tries) {
       const reading = await exchange(server, { id: randomInt(65_536), name, type });
       if (reading.kind === 'answer') return { ...reading, answer: this.#believe(reading.answer) };
       why = reading.why;
@@ -98,7 +100,7 @@ export class DnsResolver implements Dns {
 type Result<Type extends RecordType> = Extract<Reading<Type>, { kind: 'answer' | 'refused' }>;
 
 async function exchange<Type extends RecordType>(
-  server: Server,
+  server: Transport,
   question: Question<Type>,
   isChecked = true,
 ): Promise<Result<Type>> {
@@ -108,8 +110,8 @@ async function exchange<Type extends RecordType>(
       const reading = readAnswer(message, question);
       return reading.kind === 'foreign' ? undefined : reading;
     };
-    const first = await askOverUdp(server, bytes, read);
-    const reading = first?.kind === 'truncated' ? await askOverTcp(server, bytes, read) : first;
+    const first = await server.askOverUdp(bytes, read);
+    const reading = first?.kind === 'truncated' ? await server.askOverTcp(bytes, read) : first;
     if (reading?.kind === 'answer' || reading?.kind === 'refused') return reading;
     return refused('the name server does not answer');
   } catch {
@@ -122,7 +124,7 @@ function refused(why: string): { kind: 'refused'; why: string; isServfail: boole
 }
 
 /** Tells people apart a name that fails in DNSSEC and a name whose servers are down. Its answer is never used. */
-async function isOnlyBogus(server: Server, name: string, type: RecordType): Promise<boolean> {
+async function isOnlyBogus(server: Transport, name: string, type: RecordType): Promise<boolean> {
   const unchecked = await exchange(server, { id: randomInt(65_536), name, type }, false);
   return unchecked.kind === 'answer';
 }
