@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { hopTo } from '#test/kit/relayrig.ts';
 import type { Dns, DnsAnswer } from '../dns/resolver.ts';
 import type { NextHop } from './courier.ts';
-import { findDane } from './dane.ts';
+import { DaneFindings, findDane } from './dane.ts';
 
 type Answer = DnsAnswer<'A'> | DnsAnswer<'TLSA'> | DnsAnswer<'CNAME'>;
 
@@ -108,4 +108,48 @@ test('addresses and names of the cluster are never asked for', async () => {
     assert.deepEqual(asked, [], host);
   }
   assert.notDeepEqual((await find({ host: 'svc.example' }, {})).asked, []);
+});
+
+/** Finds it twice at each of the times; tells how many questions were asked after each. */
+async function countAsked(hop: NextHop, answers: Readonly<Record<string, Answer>>, times: readonly number[]) {
+  let now = 0;
+  let asked = 0;
+  const lookUp = async (name: string, type: string) => {
+    asked += 1;
+    return answers[`${type} ${name}`] ?? { kind: 'absent', name, exists: true, ...signed, until: 300 };
+  };
+  const findings = new DaneFindings({ lookUp } as Dns, () => now);
+  const counts: number[] = [];
+  for (const time of times) {
+    now = time;
+    assert.deepEqual(await findings.find(hop), await findings.find(hop));
+    counts.push(asked);
+  }
+  return counts;
+}
+
+test('a finding counts until the first of its answers is over', async () => {
+  const hop = hopTo(25, { host: 'mx.example' });
+  const until = (answer: Answer, end: number) => ({ ...answer, until: end }) as Answer;
+  const TLSA = 'TLSA _25._tcp.mx.example';
+  for (const [answers, counts] of [
+    [{ 'A mx.example': until(address('mx.example'), 200), [TLSA]: until(tlsa(), 100) }, [3, 3, 9]],
+    [{ 'A mx.example': until(address('mx.example'), 100), [TLSA]: until(tlsa(), 200) }, [3, 3, 9]],
+    [{ 'A mx.example': until(address('mx.example'), 200), [TLSA]: until(tlsa(), 200) }, [3, 3, 3]],
+    [{ 'A mx.example': until(address('mx.example'), 200) }, [3, 3, 3]],
+    // A long answer is not kept, and neither is a failure.
+    [{ 'A mx.example': until(address('mx.example'), 200), [TLSA]: tlsa() }, [6, 12, 18]],
+    [{ 'A mx.example': until(address('mx.example'), 200), [TLSA]: broken() }, [6, 12, 18]],
+  ] as const)
+    assert.deepEqual(await countAsked(hop, answers, [0, 99, 100]), counts);
+});
+
+test('a finding is the same value for all messages to a hop of the manifest, and is not kept for one out of MX records', async () => {
+  const lookUp = async () => ({ ...address('mx.example'), until: 1 });
+  const findings = new DaneFindings({ lookUp } as unknown as Dns, () => 0);
+  const hop = hopTo(25, { host: 'mx.example' });
+  assert.equal(await findings.find(hop), await findings.find(hop));
+  assert.notEqual(await findings.find({ ...hop, port: 26 }), await findings.find(hop));
+  const outOfMx = { ...hop, mxOf: 'example' };
+  assert.notEqual(await findings.find(outOfMx), await findings.find(outOfMx));
 });

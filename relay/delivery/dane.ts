@@ -1,7 +1,8 @@
 /**
  * Finds the TLSA records of a next hop by the rules of RFC 7672 section 2.2: only DNSSEC makes them count, the address
  * of the host must be signed before they are asked for, and they may belong to the name that the host is an alias of.
- * A look-up that fails is no absence: then the mail waits.
+ * A look-up that fails is no absence: then the mail waits. What was found for a hop of the manifest is kept until the first
+ * of its answers is over.
  */
 import { isIP } from 'node:net';
 import { type FailureCause, makeFailure } from '#crds/failure.ts';
@@ -16,6 +17,38 @@ import type { DaneFinding } from './tlsfindings.ts';
 const MOST_RECORDS = 100;
 type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
 type Bases = { readonly kind: 'bases'; readonly names: readonly string[] };
+
+export class DaneFindings {
+  readonly #dns: Dns;
+  readonly #clock: () => number;
+  readonly #kept = new WeakMap<NextHop, { readonly finding: DaneFinding; readonly until: number }>();
+
+  /** `clock`: that of the DNS. */
+  constructor(dns: Dns, clock: () => number) {
+    this.#dns = dns;
+    this.#clock = clock;
+  }
+
+  find(hop: NextHop): DaneFinding | Promise<DaneFinding> {
+    // A hop out of MX records is made for one delivery.
+    if (hop.mxOf !== undefined) return findDane(hop, this.#dns);
+    const kept = this.#kept.get(hop);
+    return kept && this.#clock() < kept.until ? kept.finding : this.#find(hop);
+  }
+
+  async #find(hop: NextHop): Promise<DaneFinding> {
+    let until = Number.POSITIVE_INFINITY;
+    const finding = await findDane(hop, {
+      lookUp: async (name, type) => {
+        const answer = await this.#dns.lookUp(name, type);
+        until = Math.min(until, answer.kind === 'failed' ? 0 : (answer.until ?? 0));
+        return answer;
+      },
+    });
+    this.#kept.set(hop, { finding, until });
+    return finding;
+  }
+}
 
 export async function findDane(hop: NextHop, dns: Dns): Promise<DaneFinding> {
   const host = plainName(hop.host);

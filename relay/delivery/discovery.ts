@@ -18,7 +18,7 @@ import { monotonic, wall } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
 import type { NextHop } from './courier.ts';
-import { findDane } from './dane.ts';
+import { DaneFindings } from './dane.ts';
 import { plainName } from './hostname.ts';
 import { type MailNames, namesBy, SYSTEM_NAMES } from './names.ts';
 import { findForeign } from './resolver.ts';
@@ -35,8 +35,8 @@ export interface DiscoveryDeps {
 
 export class Discovery implements TlsDiscovery {
   readonly #outbound: Policy['outbound'];
-  /** null: the DNS of the system is asked. */
-  readonly #dns: DnsResolver | null;
+  /** null: no resolver is trusted to prove anything. */
+  readonly #dane: DaneFindings | null;
   /** Who is asked about names of mail hosts and policy hosts. */
   readonly names: MailNames;
   readonly #sts: StsPolicies | undefined;
@@ -46,18 +46,17 @@ export class Discovery implements TlsDiscovery {
 
   constructor({ outbound }: Policy, materials: Materials, deps: DiscoveryDeps) {
     this.#outbound = outbound;
-    this.#dns = outbound.resolver && new DnsResolver({ ...outbound.resolver, clock: monotonic });
-    this.names = this.#dns ? namesBy(this.#dns) : SYSTEM_NAMES;
+    const dns = outbound.resolver && new DnsResolver({ ...outbound.resolver, clock: monotonic });
+    this.names = dns ? namesBy(dns) : SYSTEM_NAMES;
+    this.#dane = dns && outbound.resolver?.trustAD ? new DaneFindings(dns, monotonic) : null;
     this.#materials = materials;
     if (outbound.discover.includes('MTASTS')) this.#sts = this.#findPolicies(deps);
   }
 
   /** For the levels that the spec discovers, and for a hop whose level needs it. Without DNSSEC it is never. */
   findDane(hop: NextHop): DaneFinding | Promise<DaneFinding> {
-    const { discover, resolver } = this.#outbound;
-    return this.#dns && resolver?.trustAD && (discover.includes('DANE') || hop.tlsLevel === 'Dane')
-      ? findDane(hop, this.#dns)
-      : NO_FINDINGS.dane;
+    const isWanted = this.#outbound.discover.includes('DANE') || hop.tlsLevel === 'Dane';
+    return this.#dane && isWanted ? this.#dane.find(hop) : NO_FINDINGS.dane;
   }
 
   findSts(domain: string): StsFinding | Promise<StsFinding> {

@@ -5,7 +5,7 @@ import { compareTlsLevels, TLS_LEVELS } from '#crds/tlslevel.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
 import type { NextHop } from './courier.ts';
-import { type DaneFinding, NO_FINDINGS, type StsFinding } from './tlsfindings.ts';
+import { type DaneFinding, NO_FINDINGS, type StsFinding, type TlsFindings } from './tlsfindings.ts';
 import { decideTls, fallBack, type TlsPolicy } from './tlspolicy.ts';
 
 const BELOW_DANE = TLS_LEVELS.filter((level) => level !== 'Dane');
@@ -145,4 +145,26 @@ test('hosts that an enforced MTA-STS policy names: the wildcard stands for one l
     policyFor(mx({ host: 'mx.other.example' }), { dane: NO_FINDINGS.dane, sts: enforce }).names,
     ['mx.other.example'],
   );
+});
+
+test('a decision is remembered for the same hop, the same findings and the same wish, and for no others', () => {
+  const hop = mx({ host: 'mx.example.net' });
+  const found = { dane: records, sts: NO_FINDINGS.sts };
+  const first = decideTls(hop, found);
+  assert.equal(decideTls(hop, { ...found }), first);
+  const others: [NextHop, TlsFindings, boolean][] = [
+    [{ ...hop }, found, false],
+    [hop, { ...found, dane: { ...records } }, false],
+    [hop, { ...found, dane: { kind: 'unusable', base: 'mx.example.net' } }, false],
+    [hop, { ...found, sts: { ...enforce } }, false],
+    [hop, NO_FINDINGS, false],
+    [hop, found, true],
+  ];
+  for (const [one, findings, requireTls] of others) {
+    const fresh = decideTls({ ...one }, findings, requireTls);
+    assert.equal(decideTls(hop, found), decideTls(hop, found));
+    const decision = decideTls(one, findings, requireTls);
+    assert.notEqual(decision, decideTls(hop, found));
+    assert.deepEqual(decision, fresh);
+  }
 });

@@ -82,17 +82,20 @@ export type TlsDecision =
 /** One reason for a level. */
 type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust' | 'verifiedBy'>;
 
-/** The decisions for hops whose domain publishes nothing and whose sender wants nothing. They depend on the hop alone. */
-const BY_HOP_ALONE = new WeakMap<NextHop, TlsDecision>();
+interface Decided extends TlsFindings {
+  readonly requireTls: boolean;
+  readonly decision: TlsDecision;
+}
+
+/** The last decision for a hop. What is found for a hop of the manifest is the same value for many messages. */
+const LAST = new WeakMap<NextHop, Decided>();
 
 /** `requireTls`: the sender gave REQUIRETLS (RFC 8689). */
-export function decideTls(hop: NextHop, findings: TlsFindings, requireTls = false): TlsDecision {
-  if (requireTls || findings.dane.kind !== 'off' || findings.sts.kind !== 'none')
-    return decide(hop, findings, requireTls);
-  const known = BY_HOP_ALONE.get(hop);
-  if (known) return known;
-  const decision = decide(hop, findings, false);
-  BY_HOP_ALONE.set(hop, decision);
+export function decideTls(hop: NextHop, { dane, sts }: TlsFindings, requireTls = false): TlsDecision {
+  const last = LAST.get(hop);
+  if (last?.dane === dane && last.sts === sts && last.requireTls === requireTls) return last.decision;
+  const decision = decide(hop, { dane, sts }, requireTls);
+  LAST.set(hop, { dane, sts, requireTls, decision });
   return decision;
 }
 

@@ -29,16 +29,26 @@ interface RecordData {
 }
 export type RecordType = keyof RecordData;
 
+/** `until`: it is kept so long, by the clock of the resolver. Absent: it is asked for again. */
+interface KeptFor {
+  readonly until?: number;
+}
+
 /** `name`: the name that CNAME records lead to. `isSigned`: DNSSEC proves all of it. */
 export type DnsAnswer<Type extends RecordType> =
-  | {
+  | (KeptFor & {
       readonly kind: 'records';
       readonly name: string;
       readonly records: readonly RecordData[Type][];
       readonly isSigned: boolean;
-    }
+    })
   /** `exists`: the name has records of another type. */
-  | { readonly kind: 'absent'; readonly name: string; readonly exists: boolean; readonly isSigned: boolean }
+  | (KeptFor & {
+      readonly kind: 'absent';
+      readonly name: string;
+      readonly exists: boolean;
+      readonly isSigned: boolean;
+    })
   /** `isBogus`: there is an answer, and DNSSEC shows that it is wrong. */
   | { readonly kind: 'failed'; readonly why: string; readonly isBogus: boolean };
 

@@ -35,14 +35,18 @@ export class AnswerCache {
     return undefined;
   }
 
-  keep(key: string, answer: DnsAnswer<RecordType>, ttlSeconds: number): void {
-    if (answer.kind === 'failed') return;
+  /** Gives the answer, with the end of its time if it is kept. */
+  keep(key: string, answer: DnsAnswer<RecordType>, ttlSeconds: number): DnsAnswer<RecordType> {
+    if (answer.kind === 'failed') return answer;
     const longest = answer.kind === 'absent' ? LONGEST_ABSENCE_SECONDS : LONGEST_SECONDS;
     const seconds = Math.min(ttlSeconds, longest);
     // A number that is none, too, keeps nothing.
-    if (!(seconds > 0)) return;
+    if (!(seconds > 0)) return answer;
+    const until = this.#clock() + seconds * 1000;
+    const kept = { ...answer, until };
     this.#kept.delete(key);
-    this.#kept.set(key, { text: JSON.stringify(answer), until: this.#clock() + seconds * 1000 });
+    this.#kept.set(key, { text: JSON.stringify(kept), until });
     dropOldest(this.#kept, ENTRIES);
+    return kept;
   }
 }

@@ -157,7 +157,8 @@ test('an answer counts for its TTL, equal questions are asked once, and failures
   const resolver = resolverAt([good.port]);
   await Promise.all([resolver.lookUp('a.example', 'TLSA'), resolver.lookUp('A.example.', 'TLSA')]);
   now += 59_000;
-  await resolver.lookUp('a.example', 'TLSA');
+  const kept = await resolver.lookUp('a.example', 'TLSA');
+  assert.equal(kept.kind === 'records' && kept.until, 60_000);
   assert.equal(good.asked.length, 1);
   now += 1_000;
   await resolver.lookUp('a.example', 'TLSA');

@@ -66,8 +66,7 @@ export class DnsResolver implements Dns {
     else this.#running += 1;
     try {
       const { answer, ttlSeconds } = await this.#askServers(name, type);
-      this.#cache.keep(key, answer, ttlSeconds);
-      return answer;
+      return this.#cache.keep(key, answer, ttlSeconds);
     } finally {
       // The place goes to the one that has waited longest.
       const next = this.#waiting.shift();
