@@ -150,8 +150,8 @@ class Attempt {
   }
 
   async #awaitTls(hop: NextHop, asked: DaneFinding | Promise<DaneFinding>): Promise<TlsFindings> {
-    const [dane, sts] = await Promise.all([asked, this.#sts]);
-    const found = { dane, sts };
+    // Both were asked at the same time, and neither rejects.
+    const found = { dane: await asked, sts: await this.#sts };
     const findings = await applyWish(hop, found, this.#parcel);
     this.#isHeldToPolicy = findings === found;
     return findings;
