@@ -10,7 +10,7 @@ import { REPLIES } from './reply.ts';
 const SUPPRESSION = { seconds: 86_400, bounces: 1, statuses: ['5.1.1'], action: 'Discard' as const };
 
 /** All addresses of y.example lead to the team. `give` sends RCPT. */
-function begin(team: readonly string[], isSuppressed: (address: string) => boolean) {
+function begin(team: readonly string[], isSuppressed: (address: string) => boolean, recipients = 1_000) {
   const base = policyOf({ acceptDomains: ['y.example'] });
   const entries = ['@y.example', ...team].map((address) => ({
     address,
@@ -24,6 +24,7 @@ function begin(team: readonly string[], isSuppressed: (address: string) => boole
   };
   const policy: Policy = {
     ...base,
+    inbound: { ...base.inbound, limits: { ...base.inbound.limits, recipients } },
     queue: { ...base.queue, suppression: SUPPRESSION },
     addresses: { ...base.addresses, recipient },
   };
@@ -32,12 +33,13 @@ function begin(team: readonly string[], isSuppressed: (address: string) => boole
   const mailFrom = { address: 'a@x.example', args: false } as unknown as SMTPServerAddress;
   const rcptTo: SMTPServerAddress[] = [];
   const session = { envelope: { mailFrom, rcptTo } } as unknown as SMTPServerSession;
-  addresses.refusalOfSender(mailFrom, session, false);
+  addresses.refusalOfSender(mailFrom, false);
   return {
-    give: (address: string) => {
-      const one = { address, args: false } as unknown as SMTPServerAddress;
+    give: (address: string, orcpt = '') => {
+      const one = { address, args: false, dsn: { orcpt } } as unknown as SMTPServerAddress;
       const refusal = addresses.refusalOfRecipient(one, session, false);
-      if (!refusal) rcptTo.push(one);
+      const known = rcptTo.findIndex((other) => other.address.toLowerCase() === address.toLowerCase());
+      if (!refusal) rcptTo.splice(known === -1 ? rcptTo.length : known, known === -1 ? 0 : 1, one);
       return refusal;
     },
     read: () => {
@@ -64,10 +66,25 @@ test('a suppressed recipient of many aliases is there once, with a hundred of th
 test('suppressed recipients count in the limit of a message as all others', () => {
   for (const isSuppressed of [true, false]) {
     const { give, read } = begin(listNames(300, 'team'), () => isSuppressed);
-    const refusals = listNames(5, 'alias').map(give);
+    const refusals = listNames(5, 'alias').map((alias) => give(alias));
     const refused = REPLIES.tooManyRecipients;
     assert.deepEqual(refusals, [undefined, undefined, undefined, refused, refused]);
     const { to, discarded } = read();
     assert.deepEqual([to.length, discarded.length], isSuppressed ? [0, 300] : [300, 0]);
   }
+});
+
+test('a repeated recipient takes the place of the one before, and counts in the limit of a transaction', () => {
+  const { give, read } = begin(['ann@y.example'], () => false, 5);
+  const refusals = Array.from({ length: 7 }, (_, n) => give(n % 2 ? 'Bob@y.example' : 'bob@Y.example', `${n}`));
+  const refused = REPLIES.tooManyRecipients;
+  assert.deepEqual(refusals, [...Array(5).fill(undefined), refused, refused]);
+  const { to } = read();
+  assert.deepEqual([to.length, to[0]?.orcpt], [1, '4']);
+});
+
+test('the addresses of a repeated alias are there once', () => {
+  const { give, read } = begin(listNames(400, 'team'), () => false);
+  for (let n = 0; n < 10; n++) assert.equal(give('alias@y.example'), undefined);
+  assert.equal(read().to.length, 400);
 });

@@ -29,18 +29,23 @@ export type ReadMessage =
 type Sorted = Record<'left' | 'discarded', readonly Addressee[]>;
 
 interface Transaction {
-  sender: string;
-  recipients: Map<SMTPServerAddress, Sorted>;
-  /** What aliases added to the recipients so far. */
-  added: number;
+  readonly sender: string;
+  /** By the name under which the library knows them: a repeated RCPT takes the place of the one before. */
+  readonly recipients: Map<string, Sorted>;
+  /** RCPTs that were taken, repeated ones too. */
+  given: number;
+  /** What they have become. */
+  addresses: number;
 }
+
+/** On the address of MAIL, which the library drops when the transaction ends: by RSET too, and by the end of a session. */
+const TRANSACTION = Symbol('transaction');
+type Begun = SMTPServerAddress & { [TRANSACTION]?: Transaction };
 
 export class ChangedAddresses {
   readonly #policy: Policy;
   readonly #readMaps: () => Maps;
   #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
-  readonly #transactions = new WeakMap<SMTPServerSession, Transaction>();
-
   readonly #isSuppressed: ((address: string) => boolean) | undefined;
 
   /**
@@ -55,16 +60,12 @@ export class ChangedAddresses {
 
   /** Changes the sender. Returns the reply if a map refuses it. */
   refusalOfSender(
-    { address }: SMTPServerAddress,
-    session: SMTPServerSession,
+    mailFrom: Begun,
     isSubmitted: boolean,
   ): Reply | undefined {
-    const changed = this.#choose(isSubmitted).changeSender(address);
+    const changed = this.#choose(isSubmitted).changeSender(mailFrom.address);
     if (changed.kind === 'refused') return replyTo(changed.refusal);
-    const transaction = this.#findTransaction(session);
-    transaction.sender = changed.to;
-    transaction.recipients = new Map();
-    transaction.added = 0;
+    mailFrom[TRANSACTION] = { sender: changed.to, recipients: new Map(), given: 0, addresses: 0 };
     return undefined;
   }
 
@@ -75,20 +76,24 @@ export class ChangedAddresses {
     isSubmitted: boolean,
   ): Reply | undefined {
     const { queue, inbound } = this.#policy;
+    const transaction = findTransaction(session);
+    const { recipients } = inbound.limits;
+    // A client may give an address again. That costs as much as another recipient, so it counts as one (as with Postfix).
+    if (transaction.given >= recipients) return REPLIES.tooManyRecipients;
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     const sorted = this.#sort(changed.to);
     const left = sorted.left.length;
     if (left === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
     if (queue.mode === 'CutThrough' && left > 1) return REPLIES.severalInCutThrough;
-    // A client may give an address again: it is one recipient all the same.
-    const before = session.envelope.rcptTo.length;
-    const transaction = this.#findTransaction(session);
-    const added = transaction.added + changed.to.length - 1;
-    if (before > 0 && before + 1 + added > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
+    const key = readKey(one);
+    const replaced = transaction.recipients.get(key);
+    const addresses = transaction.addresses + countAddresses(sorted) - countAddresses(replaced);
+    if (transaction.given > 0 && addresses > Math.max(recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
-    transaction.added = added;
-    transaction.recipients.set(one, sorted);
+    transaction.given += 1;
+    transaction.addresses = addresses;
+    transaction.recipients.set(key, sorted);
     return undefined;
   }
 
@@ -113,14 +118,14 @@ export class ChangedAddresses {
   /** The envelope after all steps, and the steps of the header. A copy to a suppressed address is left out. */
   readMessage(session: SMTPServerSession, isSubmitted: boolean): ReadMessage {
     const { changeAll, header } = this.#choose(isSubmitted);
-    const { sender, recipients } = this.#findTransaction(session);
-    const { rcptTo } = session.envelope;
-    const to = rcptTo.flatMap((one) => recipients.get(one)?.left ?? []);
+    const { sender, recipients } = findTransaction(session);
+    const sorted = session.envelope.rcptTo.flatMap((one) => recipients.get(readKey(one)) ?? []);
+    const to = sorted.flatMap(({ left }) => left);
     const changed = changeAll({ from: sender, to }, readMoment(session));
     if (changed.kind === 'refused') return { kind: 'refused', reply: replyTo(changed.refusal) };
     if (!this.#isSuppressed) return { kind: 'changed', ...changed.to, discarded: NOBODY, header };
     const copies = this.#sort(changed.to.to.filter(({ isCopy }) => isCopy)).discarded;
-    const discarded = [...rcptTo.flatMap((one) => recipients.get(one)?.discarded ?? []), ...copies];
+    const discarded = [...sorted.flatMap((one) => one.discarded), ...copies];
     return {
       kind: 'changed',
       ...changed.to,
@@ -129,15 +134,22 @@ export class ChangedAddresses {
       header,
     };
   }
+}
 
-  /** One for each session, used again: V8 pays for each entry of a weak map in each collection. */
-  #findTransaction(session: SMTPServerSession): Transaction {
-    const known = this.#transactions.get(session);
-    if (known) return known;
-    const transaction: Transaction = { sender: '', recipients: new Map(), added: 0 };
-    this.#transactions.set(session, transaction);
-    return transaction;
-  }
+function findTransaction({ envelope }: SMTPServerSession): Transaction {
+  const transaction = envelope.mailFrom ? (envelope.mailFrom as Begun)[TRANSACTION] : undefined;
+  // The library asks for recipients and for the message after an accepted MAIL alone. Without one, nobody would get it.
+  if (!transaction) throw new Error('a recipient or a message without an accepted MAIL');
+  return transaction;
+}
+
+/** As smtp-server compares recipients. */
+function readKey({ address }: SMTPServerAddress): string {
+  return address.toLowerCase();
+}
+
+function countAddresses(sorted: Sorted | undefined): number {
+  return sorted ? sorted.left.length + sorted.discarded.length : 0;
 }
 
 function readMoment({ envelope }: SMTPServerSession): Moment {

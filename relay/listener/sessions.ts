@@ -219,7 +219,7 @@ export class ListenerSessions {
     const from = withSenderDomain(address, policy.hostname);
     const refusal =
       refusalOfMailFrom(this.#findOwnSenders(identity), from) ??
-      this.#addresses.refusalOfSender(sender, session, ours);
+      this.#addresses.refusalOfSender(sender, ours);
     if (refusal) return refusal;
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
@@ -239,7 +239,6 @@ export class ListenerSessions {
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
-    if (rcptTo.length >= inbound.limits.recipients) return REPLIES.tooManyRecipients;
     const ours = this.#relaying.mayRelay(identity);
     const changed = this.#addresses.refusalOfRecipient(recipient, session, ours);
     return changed ?? this.#reportAddress.findRefusal(to, mailFrom);

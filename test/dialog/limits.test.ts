@@ -70,6 +70,18 @@ test('recipients: 452 4.5.3 beyond them, and the message goes to those before; t
   assert.match(await client.command(`${messageText('two')}\r\n.`), /^250/);
 });
 
+test('recipients: one that is repeated counts each time, and gets one copy', async () => {
+  const client = await rig.client('smtp', '127.0.0.10');
+  await client.command('MAIL FROM:<a@x.example>');
+  const codes: string[] = [];
+  for (const to of ['b@y.example', 'B@y.example', 'b@Y.example'])
+    codes.push((await client.command(`RCPT TO:<${to}>`)).slice(0, 9));
+  assert.deepEqual(codes, ['250 Accep', '250 Accep', '452 4.5.3']);
+  await client.command('RSET');
+  assert.match(await client.command('RCPT TO:<b@y.example>'), /^503/);
+  assert.match(await client.send('a@x.example', ['b@y.example'], messageText('repeated')), /^250/);
+});
+
 test('messages per client and minute: 450 4.7.1, others are not concerned', async () => {
   const client = await rig.client('smtp', '127.0.0.4');
   // A minute may turn meanwhile.
