@@ -125,6 +125,20 @@ test('whoever has many addresses of IPv6 has no more attempts than others', asyn
   assert.deepEqual(await from('2001:db8:1:3::99', 'app'), { kind: 'refused', reply: REPLIES.authFailed });
 });
 
+test('guesses at the same time are no more than those one after the other, and good logins at once all succeed', async () => {
+  const users = { app: await hashPassword('guess30', 4_096) };
+  const guess = (logins: Logins, password: string, index: number) =>
+    logins.judge({ method: 'PLAIN', username: 'app', password }, index < 0 ? 'other' : '192.0.2.1');
+  const logins = loginsAt(() => 0, { users });
+  const guesses = await Promise.all(Array.from({ length: 150 }, (_, n) => guess(logins, `guess${n}`, n)));
+  const replies = guesses.map((said) => (said.kind === 'refused' ? said.reply.code : said.kind));
+  assert.deepEqual(replies, [...Array(20).fill(535), ...Array(130).fill(421)]);
+  const pod = loginsAt(() => 0, { users });
+  await guess(pod, 'wrong', 0);
+  const good = await Promise.all(Array.from({ length: 50 }, (_, n) => guess(pod, 'guess30', n)));
+  assert.deepEqual(new Set(good.map(({ kind }) => kind)), new Set(['login']));
+});
+
 test('a token as a password has the checks and limits of a token, and no other password becomes one', async () => {
   const users = { app: await hashPassword('secret', 4_096) };
   const at = (accepts: boolean) => loginsAt(Date.now, { users, keys: JSON.stringify(jwks) }, accepts);

@@ -1,6 +1,6 @@
 /**
  * The logins of one listener: its mechanisms, and the result of each attempt. Every failed login gets the same answer,
- * so a client cannot learn whether a user exists. Failures are delayed and counted. Only called under TLS.
+ * so a client cannot learn whether a user exists. Attempts are counted, and delayed after failures. Only called under TLS.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import type { Listener } from '#crds/policyfile.ts';
 import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
 import { PasswordChecks } from '../auth/passwordchecks.ts';
 import { scramFirst } from '../auth/scram.ts';
-import { LoginThrottle } from '../auth/throttle.ts';
+import { type Attempt as Counted, LoginThrottle, type Outcome } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
 import { type Login, Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
@@ -24,6 +24,7 @@ import { REPLIES, type Reply } from './reply.ts';
 
 /** The limit of a user name in memory and log. */
 const LONGEST_NAME = 255;
+const WAIT_STEP_MS = 500;
 
 export interface LoginDeps {
   readonly listener: Listener;
@@ -166,29 +167,36 @@ export class Logins {
   }
 
   /**
-   * Gives the result to the client after the delay. Counts failures, and logs the reason without telling the client.
+   * Gives the result to the client after the delay. Counts the attempt, and logs the reason of a failure without telling
+   * the client.
    */
   async #settled(
-    { mechanism, client, user, guessed }: Attempt,
+    attempt: Attempt,
     check: () => Promise<Checked>,
   ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
-    const { counters, log, listener, countedAs } = this.#deps;
-    const counted = countedAs(client);
-    if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
-    const waitMs = this.#throttle.delayMs(counted, guessed);
-    if (waitMs > 0) await sleep(waitMs);
-    // Attempts in other sessions of this client may have failed meanwhile.
-    if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
-    const checked = await check();
-    counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
-    if (checked.kind === 'right') {
-      this.#throttle.succeeded(counted, guessed);
-      return { kind: 'login', login: checked.login };
+    const counted = await this.#throttle.begin(this.#deps.countedAs(attempt.client), attempt.guessed);
+    if (!counted) return { kind: 'refused', reply: REPLIES.tooManyFailures };
+    let outcome: Outcome = 'unavailable';
+    try {
+      await waitFor(counted);
+      const checked = await check();
+      outcome = checked.kind;
+      return this.#judged(attempt, checked);
+    } finally {
+      counted.ended(outcome);
     }
+  }
+
+  #judged(
+    { mechanism, client, user }: Attempt,
+    checked: Checked,
+  ): Exclude<Judged, { kind: 'tokenRefused' }> {
+    const { counters, log, listener } = this.#deps;
+    counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
+    if (checked.kind === 'right') return { kind: 'login', login: checked.login };
     log('login_failed', { client, user, mechanism, listener: listener.name, reason: checked.reason });
-    if (checked.kind === 'unavailable') return { kind: 'refused', reply: REPLIES.authUnavailable };
-    this.#throttle.failed(counted, guessed);
-    return { kind: 'refused', reply: REPLIES.authFailed };
+    const reply = checked.kind === 'unavailable' ? REPLIES.authUnavailable : REPLIES.authFailed;
+    return { kind: 'refused', reply };
   }
 
   async #checkPassword(user: string, password: string): Promise<Checked> {
@@ -212,6 +220,15 @@ type Checked =
   | { kind: 'right'; login: Login }
   | { kind: 'wrong'; reason: string }
   | { kind: 'unavailable'; reason: string };
+
+/** In steps, because the delay ends when a login succeeds meanwhile. */
+async function waitFor({ delayMs }: Counted): Promise<void> {
+  for (let waited = 0; waited < delayMs(); ) {
+    const stepMs = Math.min(WAIT_STEP_MS, delayMs() - waited);
+    await sleep(stepMs);
+    waited += stepMs;
+  }
+}
 
 function decoded(response: string): string {
   return Buffer.from(response, 'base64').toString();
