@@ -2,9 +2,9 @@
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
-import { compileReportFields } from '#crds/reportaddresses.ts';
 import { findServedName, mapServedNames } from '#crds/sni.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
+import { compileReportFields } from '#relay/addresses/reportfields.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { note, row } from './terminal.ts';
 

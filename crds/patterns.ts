@@ -14,13 +14,24 @@ export function compilePatterns(patterns: readonly string[]): Matcher {
   return (address) => {
     const whole = lower(address);
     const domain = domainOf(whole);
-    return exact.has(domain) || (whole.includes('@') && exact.has(whole)) || isBelow(domain, below);
+    return exact.has(domain) || (domainAt(whole) > 0 && exact.has(whole)) || isBelow(domain, below);
   };
 }
 
-/** The domain of an address, in lower case and without a final dot; a text without `@` is a domain already. */
+/**
+ * The domain of an address as the relay writes it, in lower case and without a final dot. A text without a domain is a
+ * domain already.
+ */
 export function domainOf(address: string): string {
-  return lower(address.slice(address.lastIndexOf('@') + 1)).replace(/\.$/, '');
+  return lower(address.slice(domainAt(address))).replace(/\.$/, '');
+}
+
+/**
+ * Where the domain of an address begins, as the relay writes it (relay/addresses/address.ts). 0: it has none. Quotes
+ * belong to a local part, and a domain has none, so what ends with them is a local part alone.
+ */
+export function domainAt(address: string): number {
+  return address.endsWith('"') ? 0 : address.lastIndexOf('@') + 1;
 }
 
 function isBelow(domain: string, parents: ReadonlySet<string>): boolean {

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { domainToASCII } from 'node:url';
+import { domainAt, domainOf } from '#crds/patterns.ts';
 import fc from '#test/kit/property.ts';
-import { isRouting, printMailbox, readMailbox } from './address.ts';
+import {
+  hasDomain,
+  isRouting,
+  printMailbox,
+  readDomain,
+  readMailbox,
+  withPostmasterDomain,
+  withSenderDomain,
+} from './address.ts';
 
 const good = (address: string, printed: string) =>
   test(`${address} is written as ${printed}`, () => {
@@ -61,6 +70,15 @@ for (const address of [
   'me@[IPv6:192.0.2.1]',
   'me@[192.0.2.1',
   `me@${'x'.repeat(64)}.example`,
+  'me@x.example/xn--a.evil.example',
+  'me@x.example?é.evil.example',
+  'me@x.example#é',
+  'me@x.example\\é',
+  'me@x.example:25é',
+  'me@%65vil.exämple',
+  'me@é\tvil.example',
+  'me@x.example\uff0fé',
+  'me@x.example\uff05e9',
   `${'x'.repeat(250)}@example.com`,
 ])
   bad(address);
@@ -120,4 +138,40 @@ test('a domain is read as IDNA has it, or not at all', () => {
     }),
     { numRuns: 1000 },
   );
+});
+
+test('no character of ASCII beside letters, digits, dots, hyphens and underscores is in a domain, whatever is beside it', () => {
+  const part = fc.constantFrom('x.example', 'é', 'xn--nxasmq6b', '.', 'evil', '\u3002', '１');
+  const ascii = fc.integer({ min: 0, max: 127 }).map((code) => String.fromCharCode(code));
+  fc.assert(
+    fc.property(fc.array(part), ascii, fc.array(part), (before, character, after) => {
+      const domain = readDomain([...before, character, ...after].join(''));
+      assert.ok(domain === undefined || /[a-z0-9._-]/i.test(character), `${character} ${domain}`);
+      assert.ok(domain === undefined || domain.length <= 253);
+    }),
+    { numRuns: 2000 },
+  );
+  assert.equal(readDomain(`${Array(40).fill('é'.repeat(5)).join('.')}.example`), undefined);
+});
+
+test('the domain of a printed address is that of its mailbox, and a quoted local part has none', () => {
+  const local = fc.string({ unit: fc.constantFrom('a', '.', ' ', '"', '\\', '@', 'ü'), minLength: 1 });
+  fc.assert(
+    fc.property(
+      local,
+      fc.boolean(),
+      fc.constantFrom('', 'host.example', '[192.0.2.1]'),
+      (text, isQuoted, domain) => {
+        const printed = printMailbox({ local: text, isQuoted, domain });
+        assert.equal(hasDomain(printed), readMailbox(printed)?.domain !== '');
+        assert.equal(printed.slice(domainAt(printed)), domain === '' ? printed : domain);
+        if (domain !== '') assert.equal(domainOf(printed), domain);
+        const whole = readMailbox(withSenderDomain(printed, 'relay.example'));
+        assert.deepEqual([whole?.local, whole?.domain], [text, domain || 'relay.example']);
+      },
+    ),
+    { numRuns: 1000 },
+  );
+  for (const address of ['postmaster', 'Postmaster', '"postmaster"'])
+    assert.equal(readMailbox(withPostmasterDomain(address, ['y.example']))?.domain, 'y.example', address);
 });

@@ -6,6 +6,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
+import { domainAt } from '#crds/patterns.ts';
 
 export interface Mailbox {
   /** Without quotes and escapes. */
@@ -34,9 +35,15 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const NUMBER = /^(?:\d+|0x[\da-f]*)$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
 const ASCII = /^[\x00-\x7f]*$/;
+const POSTMASTER = /^("?)postmaster\1$/i;
 const ROUTING = /[%!@\\:;,<>]/;
 /** RFC 5321 section 4.5.3.1.3: a path of 256, minus its brackets and one spare byte. */
 const LONGEST = 253;
+/** RFC 1035 section 2.3.4, without the final dot. */
+const LONGEST_DOMAIN = 253;
+/** In lower case. `domainToASCII` reads its argument as a part of a URL: it cuts at `/`, `?` and `#`, and decodes `%41`. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII that is in no domain
+const IN_NO_DOMAIN = /[\x00-,/:-^`{-\x7f]/;
 
 /** Undefined if the text is no address. */
 export function readMailbox(text: string): Mailbox | undefined {
@@ -69,13 +76,18 @@ export function withoutRouting(mailbox: Mailbox): Mailbox {
 
 /** A sender without a domain gets that of the relay. The null sender stays. */
 export function withSenderDomain(address: string, hostname: string): string {
-  return address === '' || address.includes('@') ? address : `${address}@${hostname}`;
+  return address === '' || hasDomain(address) ? address : `${address}@${hostname}`;
+}
+
+/** Of an address as `printMailbox` writes it. */
+export function hasDomain(printed: string): boolean {
+  return domainAt(printed) > 0;
 }
 
 /** The postmaster without a domain gets the first accepted domain (RFC 5321 section 4.1.1.3). */
 export function withPostmasterDomain(address: string, acceptDomains: readonly string[]): string {
   const [domain] = acceptDomains;
-  return address.toLowerCase() === 'postmaster' && domain !== undefined ? `${address}@${domain}` : address;
+  return POSTMASTER.test(address) && domain !== undefined ? `${address}@${domain}` : address;
 }
 
 /** A local part beyond ASCII needs SMTPUTF8 (RFC 6531 section 3.4). Domains are written in ASCII. */
@@ -88,11 +100,13 @@ export function readDomain(given: string): string | undefined {
   const text = given.toLowerCase();
   if (text.startsWith('[')) return isLiteral(text) ? text : undefined;
   const host = text.replace(/\.$/, '');
+  if (IN_NO_DOMAIN.test(host)) return undefined;
   const isPlain = ASCII.test(host) && !host.includes('xn--');
   // A label that only looks international is a label of DNS like others.
   const ascii = isPlain ? host : domainToASCII(host) || host;
   const labels = ascii.split('.');
-  return labels.every((label) => LABEL.test(label)) && !NUMBER.test(labels.at(-1) ?? '') ? ascii : undefined;
+  const isDomain = labels.every((label) => LABEL.test(label)) && !NUMBER.test(labels.at(-1) ?? '');
+  return isDomain && ascii.length <= LONGEST_DOMAIN ? ascii : undefined;
 }
 
 /** RFC 5321 section 4.1.3, in lower case. */

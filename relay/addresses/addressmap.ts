@@ -4,7 +4,7 @@
  * without regard to case, as in Postfix. Domains are in lower case and in the form of DNS, so an IDN has one form. Pure.
  */
 import { crc32 } from 'node:zlib';
-import { type Mailbox, readDomain, readMailbox } from './address.ts';
+import { hasDomain, type Mailbox, readDomain, readMailbox, withSenderDomain } from './address.ts';
 
 export type Entry =
   | { readonly kind: 'addresses'; readonly to: readonly string[] }
@@ -57,10 +57,10 @@ export function makeAddressMap(tables: readonly Table[], origin: string): Addres
 }
 
 function withOrigin(entry: Entry, origin: string): Entry {
-  if (entry.kind !== 'addresses' || entry.to.every((target) => target.includes('@'))) return entry;
+  if (entry.kind !== 'addresses' || entry.to.every(hasDomain)) return entry;
   return {
     ...entry,
-    to: entry.to.map((target) => (target.includes('@') ? target : `${target}@${origin}`)),
+    to: entry.to.map((target) => withSenderDomain(target, origin)),
   };
 }
 

@@ -4,6 +4,12 @@ import { compileSenders } from './senders.ts';
 
 const may = (patterns: readonly string[], address: string) => compileSenders(patterns)?.(address);
 
+test('what follows the domain in another form of text is part of no domain', () => {
+  for (const text of ['/xn--a.evil.example', '?é.evil.example', '#é', '\\é', ':25é', '\té', '%2fé'])
+    for (const pattern of ['example.com', 'alice@example.com', '*.com'])
+      assert.equal(may([pattern], `alice@example.com${text}`), false, text);
+});
+
 test('an address is compared as the relay reads it', () => {
   for (const address of [
     'alice@example.com',

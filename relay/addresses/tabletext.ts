@@ -5,7 +5,7 @@
  * `@` (a local user, a virtual domain) is left out, because a relay has neither. Any other line that cannot be read is a
  * fault. Pure.
  */
-import { readDomain, readMailbox } from './address.ts';
+import { hasDomain, readDomain, readMailbox } from './address.ts';
 import { type Entry, readKey } from './addressmap.ts';
 
 type Readable = Exclude<Entry, { kind: 'unreadable' }>;
@@ -30,7 +30,7 @@ export function* readTable(text: string): Generator<TableLine> {
 
 function readLine(line: number, content: string): TableLine {
   const [, left = content, value = ''] = ENTRY.exec(content) ?? [];
-  if (left !== '*' && !left.includes('@')) return { kind: 'left out', line };
+  if (left !== '*' && !hasDomain(left)) return { kind: 'left out', line };
   const key = readKey(left);
   if (key === undefined)
     return { kind: 'fault', line, reason: 'the first word is no address and no pattern' };

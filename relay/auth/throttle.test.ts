@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { setImmediate } from 'node:timers/promises';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import fc from '#test/kit/property.ts';
 import { LoginThrottle, type Outcome } from './throttle.ts';
 

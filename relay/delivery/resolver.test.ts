@@ -157,3 +157,12 @@ test('what both families say is final, and one good address is enough', async ()
       addresses: ['198.51.100.1'],
     });
 });
+
+test('what can be no domain fails at once, and for good', async () => {
+  const names: MailNames = { ...SYSTEM_NAMES, lookUp: () => assert.fail('nobody is asked') };
+  for (const domain of ['box"', '"root@box"', 'a b.example', 'x..example', `${'a'.repeat(64)}.example`, '']) {
+    const resolved = await resolveHops(domain, terms, 'relay.example', names);
+    const text = resolved.kind === 'none' ? describeFailure(resolved.failure) : resolved.kind;
+    assert.match(text, /^5\.1\.2 .* is no name of the DNS/, domain);
+  }
+});

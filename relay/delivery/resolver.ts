@@ -9,6 +9,7 @@ import { isIP } from 'node:net';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { pickOfFamily } from '#crds/networks.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
+import { readDomain } from '../addresses/address.ts';
 import type { DnsAnswer } from '../dns/resolver.ts';
 import type { Destination, NextHop } from './courier.ts';
 import { isForeign } from './foreignaddress.ts';
@@ -71,6 +72,8 @@ export async function resolveHops(
   names: MailNames,
 ): Promise<Resolved> {
   if (domain.startsWith('[')) return literalHop(domain, terms);
+  // No look-up can ever find it, so its mail must not wait.
+  if (readDomain(domain) === undefined) return none('5.1.2', `The domain ${domain} is no name of the DNS`);
   const answer = await names.lookUp(domain, 'MX');
   if (answer.kind === 'failed') return lookUpFailed(`the MX of ${domain}`, answer);
   const proven = answer.isSigned ? { ...terms, isMxSigned: true } : terms;

@@ -135,3 +135,39 @@ test('routes are tried in order, by recipient, by sender, or by both; without ho
   assert.deepEqual([direct.kind, direct.rule], ['mx', 'outbound.routes[4] (MX)']);
   assert.deepEqual(direct.kind === 'mx' && [direct.tlsLevel, direct.minTlsVersion], ['Verify', 'TLSv1.1']);
 });
+
+test('a route by sender cannot be escaped by another form of the same address', () => {
+  const held = routeTo([], [partner], { recipientDomains: null, senders: ['joe@x.example', '*.y.example'] });
+  const route = compileRoutes(policyOf({}, { routes: [held], smartHosts: [smart] }));
+  const rule = (sender: string) => route(sender, 'you@z.example').rule;
+  for (const sender of [
+    'joe@x.example',
+    'JOE@x.example.',
+    '"joe"@x.example',
+    '"j\\oe"@X.example',
+    '"a@b"@a.y.example',
+  ])
+    assert.equal(rule(sender), 'outbound.routes[0]', sender);
+  for (const sender of [
+    '',
+    'joe',
+    '"joe@x.example"',
+    '"joe "@x.example',
+    '"joe@x.example"@z.example',
+    'a@y.example',
+  ])
+    assert.equal(rule(sender), 'outbound.smartHosts', sender);
+});
+
+test('the address of reports is known in every form', () => {
+  const policy = policyOf({ feedbackReports: { address: 'fbl@relay.example' } }, { smartHosts: [smart] });
+  const route = compileRoutes(policy);
+  for (const to of [
+    'fbl@relay.example',
+    'FBL@Relay.example.',
+    '"fbl"@relay.example',
+    '"f\\bl"@relay.example',
+  ])
+    assert.equal(route('', to).rule, 'inbound.feedbackReports', to);
+  assert.equal(route('', '"fbl@relay.example"@z.example').rule, 'outbound.smartHosts');
+});

@@ -4,7 +4,9 @@
  */
 import { compilePatterns, domainOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
-import { compileReportFields, type ReportField } from '#crds/reportaddresses.ts';
+import type { ReportField } from '#crds/reportaddresses.ts';
+import { compileReportFields } from '../addresses/reportfields.ts';
+import { compileReadableSenders } from '../addresses/senders.ts';
 import type { Destination } from './courier.ts';
 
 export type Route = (from: string, to: string) => Destination;
@@ -50,7 +52,7 @@ function ends(reports: ReportField): Destination {
 
 function makeMatcher({ recipientDomains, senders }: Policied): (from: string, to: string) => boolean {
   const isTo = recipientDomains === null ? () => true : compilePatterns(recipientDomains);
-  const isFrom = senders === null ? () => true : compilePatterns(senders);
+  const isFrom = senders === null ? () => true : compileReadableSenders(senders);
   return (from, to) => isTo(domainOf(to)) && isFrom(from);
 }
 

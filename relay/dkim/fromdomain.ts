@@ -5,7 +5,7 @@
  * is no single domain. A message that cannot be read rejects.
  */
 import type { Readable } from 'node:stream';
-import { domainToASCII } from 'node:url';
+import { readDomain } from '../addresses/address.ts';
 import { parseMailboxes } from '../headers/mailboxes.ts';
 import { parseFields, SectionFinder } from '../headers/section.ts';
 
@@ -96,7 +96,7 @@ async function readSection(message: Readable): Promise<string | undefined> {
   return end === 'too long' ? undefined : Buffer.concat(chunks).toString('latin1', 0, end);
 }
 
-/** Empty if it is not a domain. */
+/** Empty if it is not a domain. No key is for an address literal. */
 export function asciiDomain(domain: string): string {
-  return domainToASCII(domain.replace(/\.$/, ''));
+  return domain.startsWith('[') ? '' : (readDomain(domain) ?? '');
 }

@@ -3,6 +3,7 @@
  * user@example.com. Only the labels before the listed domain are removed, so all other bytes stay. An address that
  * cannot be read with certainty stays unchanged. Pure.
  */
+import { domainAt } from '#crds/patterns.ts';
 import { parseMailboxes } from './mailboxes.ts';
 import type { Field } from './section.ts';
 
@@ -11,7 +12,7 @@ const SENDER_FIELDS = new Set(['from', 'sender', 'reply-to', 'resent-from', 'res
 
 /** The masqueraded address. The null sender, literals and domains that are not listed stay unchanged. */
 export function masqueradedAddress(address: string, domains: readonly string[]): string {
-  const at = address.lastIndexOf('@') + 1;
+  const at = domainAt(address);
   return at === 0 ? address : address.slice(0, at) + masqueradedDomain(address.slice(at), domains);
 }
 

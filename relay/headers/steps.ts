@@ -6,8 +6,8 @@
  * nothing.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { matchReportAddress } from '#crds/reportaddresses.ts';
 import { withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
+import { matchReportAddress } from '../addresses/reportfields.ts';
 import { addChosen, compileRemoval } from './chosenfields.ts';
 import { addCopies, renderOriginal, sendAllTo } from './copies.ts';
 import type { Changed, EnvelopeStep } from './envelope.ts';

@@ -1,4 +1,5 @@
 /** What is asked of the history, and its answer: the story of a message, as data. Pure. */
+import { domainAt } from '#crds/patterns.ts';
 import type { MailEventKind } from '../queue/mailevent.ts';
 
 /** Everything that is given must fit. Times are milliseconds since the epoch. */
@@ -77,7 +78,7 @@ export function printQuery(query: HistoryQuery): string {
  * stands for the whole domain.
  */
 export function keyAddress(address: string): string {
-  const at = address.lastIndexOf('@');
-  const [local, domain] = at === -1 ? ['', address] : [address.slice(0, at), address.slice(at + 1)];
+  const at = domainAt(address);
+  const [local, domain] = at === 0 ? ['', address] : [address.slice(0, at - 1), address.slice(at)];
   return address === '' ? '' : `${domain}@${local}`.toLowerCase();
 }

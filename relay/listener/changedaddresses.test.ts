@@ -76,7 +76,9 @@ test('suppressed recipients count in the limit of a message as all others', () =
 
 test('a repeated recipient takes the place of the one before, and counts in the limit of a transaction', () => {
   const { give, read } = begin(['ann@y.example'], () => false, 5);
-  const refusals = Array.from({ length: 7 }, (_, n) => give(n % 2 ? 'Bob@y.example' : 'bob@Y.example', `${n}`));
+  const refusals = Array.from({ length: 7 }, (_, n) =>
+    give(n % 2 ? 'Bob@y.example' : 'bob@Y.example', `${n}`),
+  );
   const refused = REPLIES.tooManyRecipients;
   assert.deepEqual(refusals, [...Array(5).fill(undefined), refused, refused]);
   const { to } = read();

@@ -59,10 +59,7 @@ export class ChangedAddresses {
   }
 
   /** Changes the sender. Returns the reply if a map refuses it. */
-  refusalOfSender(
-    mailFrom: Begun,
-    isSubmitted: boolean,
-  ): Reply | undefined {
+  refusalOfSender(mailFrom: Begun, isSubmitted: boolean): Reply | undefined {
     const changed = this.#choose(isSubmitted).changeSender(mailFrom.address);
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     mailFrom[TRANSACTION] = { sender: changed.to, recipients: new Map(), given: 0, addresses: 0 };

@@ -187,10 +187,7 @@ export class Logins {
     }
   }
 
-  #judged(
-    { mechanism, client, user }: Attempt,
-    checked: Checked,
-  ): Exclude<Judged, { kind: 'tokenRefused' }> {
+  #judged({ mechanism, client, user }: Attempt, checked: Checked): Exclude<Judged, { kind: 'tokenRefused' }> {
     const { counters, log, listener } = this.#deps;
     counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
     if (checked.kind === 'right') return { kind: 'login', login: checked.login };

@@ -5,12 +5,8 @@
  */
 import type { SMTPServerAddress } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import {
-  compileReportFields,
-  MOST_REPORT_MAIL_BYTES,
-  matchReportAddress,
-  type ReportField,
-} from '#crds/reportaddresses.ts';
+import { MOST_REPORT_MAIL_BYTES, type ReportField } from '#crds/reportaddresses.ts';
+import { compileReportFields, matchReportAddress } from '../addresses/reportfields.ts';
 import type { Recipient } from '../spool/record.ts';
 import { REPLIES, type Reply } from './reply.ts';
 

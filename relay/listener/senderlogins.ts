@@ -5,7 +5,7 @@
  * over prebuilt lists.
  */
 import type { Clients } from '#crds/policyfile.ts';
-import { compileSenders, type SenderMatcher } from '../addresses/senders.ts';
+import { compileReadableSenders, type SenderMatcher } from '../addresses/senders.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
 import type { OriginatorFault } from '../headers/originators.ts';
 import type { Identity } from './relaying.ts';
@@ -21,11 +21,10 @@ export interface OwnSenders {
 export type FindOwnSenders = (identity: Identity) => OwnSenders | undefined;
 
 export function compileSenderLogins({ senderLogins }: Pick<Clients, 'senderLogins'>): FindOwnSenders {
-  const entries = senderLogins.map(({ senders, ...entry }) => {
-    // A pattern that cannot be read matches nobody.
-    const matchers = senders.flatMap((pattern) => compileSenders([pattern]) ?? []);
-    return { ...entry, allows: (address: string) => matchers.some((matches) => matches(address)) };
-  });
+  const entries = senderLogins.map(({ senders, ...entry }) => ({
+    ...entry,
+    allows: compileReadableSenders(senders),
+  }));
   return ({ login, certificateNames }) => {
     if (entries.length === 0 && !login?.senders) return undefined;
     const named = entries.filter((entry) =>

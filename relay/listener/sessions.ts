@@ -12,7 +12,7 @@ import type {
 } from 'smtp-server';
 import type { StartTlsPolicy } from '#crds/policyfile.ts';
 import type { TlsVersion } from '#crds/tlslevel.ts';
-import { needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
+import { hasDomain, needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
 import type { Login } from '../auth/users.ts';
 import type { SessionTrace } from '../observe/trace.ts';
@@ -213,7 +213,7 @@ export class ListenerSessions {
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
     // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
-    if (address !== '' && !address.includes('@') && !ours) return REPLIES.unqualifiedSender;
+    if (address !== '' && !hasDomain(address) && !ours) return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     const { client, login } = identity;
     const from = withSenderDomain(address, policy.hostname);

@@ -2,6 +2,7 @@
  * Addresses in the fields of a log line, as `spec.logging.addresses` wants them. Some fields hold addresses, by name.
  * Every other text is searched for addresses, because replies of next hops, reasons and names from clients quote them. Pure.
  */
+import { domainAt } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 
 type Addresses = Policy['logging']['addresses'];
@@ -42,8 +43,8 @@ export function hideAddresses(
 /** The domain stays. Without one, all of it is a local part. */
 function hideOne(address: string, nameOf: (address: string) => string): string {
   if (address === '' || ROLE.test(address)) return address;
-  const at = address.lastIndexOf('@');
-  return at === -1 ? nameOf(address) || HIDDEN : nameOf(address) + address.slice(at);
+  const at = domainAt(address);
+  return at === 0 ? nameOf(address) || HIDDEN : nameOf(address) + address.slice(at - 1);
 }
 
 /** Finds them as whole words. */

@@ -2,6 +2,7 @@
  * A TLS report as mail (RFC 8460 section 5.3): multipart/report with a text for people and the packed report, ready for
  * the queue, which signs it. All names in it were checked before (record.ts, report.ts). Pure.
  */
+import { domainAt } from '#crds/patterns.ts';
 import type { TlsReport } from './report.ts';
 
 export interface ReportMail {
@@ -60,5 +61,5 @@ export function renderMail({ id, from, to, domain, now, report, packed, fileName
 }
 
 export function domainPart(address: string): string {
-  return address.slice(address.lastIndexOf('@') + 1);
+  return address.slice(domainAt(address));
 }

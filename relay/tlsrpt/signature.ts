@@ -6,9 +6,9 @@
  */
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { domainToASCII } from 'node:url';
 import { dkimVerify, type SignatureResult } from 'mailauth/lib/dkim/verify.js';
 import { domainOf } from '#crds/patterns.ts';
+import { readDomain } from '../addresses/address.ts';
 import { type Field, parseFields, SECTION_BYTES } from '../headers/section.ts';
 
 export type Reporter =
@@ -50,7 +50,7 @@ export async function findReporter(
   const { headerFrom, results } = await dkimVerify(Readable.from(inPieces(mail)), { strict: true, resolver });
   const [from, ...others] = headerFrom;
   if (from === undefined || others.length > 0) return unknown('its From needs one address');
-  return judge(results, from, [domainOf(from), ...listSubmitters(fields)].map(domainToASCII));
+  return judge(results, from, [from, ...listSubmitters(fields)].map(toAscii));
 }
 
 /** Between two pieces the process does other work. */
@@ -105,7 +105,7 @@ function isBelowOrSame(signingDomain: string): (domain: string) => boolean {
 function listSubmitters(fields: readonly Field[]): string[] {
   return fields
     .filter(({ name }) => name === 'tls-report-submitter')
-    .map(({ text }) => domainOf(text.slice(text.indexOf(':') + 1).trim()));
+    .map(({ text }) => text.slice(text.indexOf(':') + 1).trim());
 }
 
 /** Undefined if there is no end of the header within the bound. */
@@ -122,8 +122,9 @@ function forService(record: string, service: Service): string {
   });
 }
 
-function toAscii(domain: string): string {
-  return domainToASCII(domainOf(domain));
+/** Of an address or a domain. Empty if it is neither. */
+function toAscii(text: string): string {
+  return readDomain(domainOf(text)) ?? '';
 }
 
 function unknown(reason: string): Reporter {
