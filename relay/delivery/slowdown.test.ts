@@ -78,7 +78,7 @@ const NOT_ASKING = {
     // A milter of the receiver is away.
     '451 4.7.1 Service unavailable - try again later',
     '451 4.7.1 The content filter cannot judge the message now, try again later',
-    '450 4.7.1 Too many TLS reports, try again in a minute',
+    '450 4.7.1 Too many reports, try again in a minute',
   ],
   'one recipient': [
     '450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered.',

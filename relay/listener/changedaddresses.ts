@@ -75,6 +75,7 @@ export class ChangedAddresses {
     const { queue, inbound } = this.#policy;
     const transaction = findTransaction(session);
     const { recipients } = inbound.limits;
+    if (queue.mode === 'CutThrough' && transaction.given > 0) return REPLIES.oneRecipient;
     // A client may give an address again. That costs as much as another recipient, so it counts as one (as with Postfix).
     if (transaction.given >= recipients) return REPLIES.tooManyRecipients;
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));

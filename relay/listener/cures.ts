@@ -24,7 +24,7 @@ const CURES: Readonly<Record<string, string>> = {
   rate: 'raise inbound.limits.messagesPerClientPerMinute',
   login_rate: 'raise inbound.limits.messagesPerLoginPerMinute',
   report_rate:
-    'the client must try again: all clients together may send 60 mails in a minute to an address of inbound.tlsReports or inbound.feedbackReports',
+    'the client must try again: all clients together may send 60 mails in a minute to an address of inbound.tlsReports or inbound.feedbackReports, and one network 20',
   recipients: 'the client must send the rest in another transaction, or raise inbound.limits.recipients',
   closing: 'the client must connect again: the relay restarts',
   bad_address: 'the address must have a domain, and a recipient no %, !, : or quoted @',

@@ -110,7 +110,7 @@ test('without a pair TLS is unavailable for now, and mail that could have had it
       (verb) => codeOf(verb, rules(starttls, 'Disabled', false)) ?? 'ok',
     );
   assert.deepEqual(without('Enabled'), ['ok', 454, 451, 451]);
-  assert.deepEqual(without('Required'), ['ok', 454, 530, 530]);
+  assert.deepEqual(without('Required'), ['ok', 454, 451, 451]);
   assert.deepEqual(without('Disabled'), ['ok', 502, 'ok', 'ok']);
 });
 

@@ -95,9 +95,9 @@ export function findRefusal(verb: string, rules: SessionRules, state: SessionSta
 function refusalInClear(verb: string, { starttls, hasPair, auth }: SessionRules): Reply | undefined {
   const wantsTls = starttls !== 'Disabled';
   if (wantsTls && !hasPair && verb === 'STARTTLS') return REPLIES.tlsUnavailable;
-  if (starttls === 'Required' && !BEFORE_TLS.has(verb)) return REPLIES.mustStartTls;
   // Never fall back to plain text: the sender tries again when there is a certificate.
   if (wantsTls && !hasPair && !BEFORE_TLS.has(verb)) return REPLIES.noCertificate;
+  if (starttls === 'Required' && !BEFORE_TLS.has(verb)) return REPLIES.mustStartTls;
   if (verb === 'STARTTLS' && !wantsTls) return REPLIES.noStartTls;
   if (verb !== 'AUTH') return undefined;
   return auth !== 'Disabled' && wantsTls ? REPLIES.authNeedsTls : REPLIES.notAvailable;

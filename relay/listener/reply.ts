@@ -37,7 +37,7 @@ export const REPLIES = {
   tooManySessions: reply(421, 'sessions', '4.3.2 Too many connections, try again later'),
   tooManyMessages: reply(450, 'rate', '4.7.1 Too many messages from your address, try again in a minute'),
   tooManyOfLogin: reply(450, 'login_rate', '4.7.1 Too many messages of this login, try again in a minute'),
-  tooManyReports: reply(450, 'report_rate', '4.7.1 Too many TLS reports, try again in a minute'),
+  tooManyReports: reply(450, 'report_rate', '4.7.1 Too many reports, try again in a minute'),
   oneRecipient: reply(
     452,
     'recipients',

@@ -1,8 +1,10 @@
 /** Mail for the addresses of reports has bounds of its own, and nobody gets a DSN about it. */
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import type { SMTPServerSession } from 'smtp-server';
 import { policyOf } from '#test/kit/relayrig.ts';
-import { REPLIES } from './reply.ts';
+import { REPLIES, Refusal } from './reply.ts';
 import { ReportAddress } from './reportaddress.ts';
 
 const TO = 'tls-reports@relay.example';
@@ -14,16 +16,39 @@ function makeAddress(
   tlsReports: { address: string } | null = { address: TO },
   feedbackReports?: { address: string },
 ) {
-  const counted: string[] = [];
+  const counts = new Map<string, number>();
   const address = new ReportAddress(
-    policyOf({ tlsReports, ...(feedbackReports ? { feedbackReports } : {}) }),
-    async (of, who) => counted.push(`${of} ${who}`),
+    policyOf({
+      tlsReports,
+      ...(feedbackReports ? { feedbackReports } : {}),
+      acceptDomains: ['relay.example'],
+    }),
+    async (of, who) => {
+      const count = (counts.get(`${of} ${who}`) ?? 0) + 1;
+      counts.set(`${of} ${who}`, count);
+      return count;
+    },
   );
-  return { address, counted };
+  /** The code that a mail gets behind DATA. */
+  const send = async (client: string, ...to: string[]) => {
+    const session = { envelope: envelope(false, ...to), remoteAddress: client };
+    const stream = new PassThrough();
+    try {
+      await address.admit(stream as never, session);
+      return 250;
+    } catch (error) {
+      assert.ok(error instanceof Refusal && stream.readableFlowing);
+      return error.responseCode;
+    }
+  };
+  return { address, counts, send };
 }
 
-const sender = (args: object | false) => ({ address: 'a@company-x.example', args }) as never;
-const recipients = (...all: string[]) => all.map((address) => ({ address, args: false })) as never;
+const envelope = (args: object | false, ...to: string[]): SMTPServerSession['envelope'] =>
+  ({
+    mailFrom: { address: 'a@company-x.example', args },
+    rcptTo: to.map((address) => ({ address, args: false })),
+  }) as never;
 
 test('the address is compared without regard to case; no other is one', () => {
   const { address } = makeAddress();
@@ -40,37 +65,66 @@ test('the address is compared without regard to case; no other is one', () => {
   assert.ok(!makeAddress(null).address.matches(''));
 });
 
-test('sixty mails in a minute, counted over all sessions; other addresses are not counted', async () => {
-  const { address, counted } = makeAddress();
-  const replies = [];
-  for (let n = 0; n < 62; n++) replies.push(await address.findRefusal(TO, sender(false)));
-  assert.deepEqual(
-    replies.map((reply) => reply?.code),
-    [...Array(60).fill(undefined), 450, 450],
-  );
-  assert.equal(counted[0], `recipient ${TO}`);
-  assert.equal(await address.findRefusal('you@example.com', sender(false)), undefined);
-  assert.equal(counted.length, 62);
+test('sixty mails in a minute, counted over all sessions, and twenty of one network; nothing else counts', async () => {
+  const { counts, send } = makeAddress();
+  const sendMany = async (count: number, client: (n: number) => string) => {
+    const codes: number[] = [];
+    for (let n = 0; n < count; n++) codes.push(await send(client(n), TO));
+    return codes.filter((code) => code === 250).length;
+  };
+  assert.equal(await sendMany(50, (n) => `192.0.2.${n}`), 20);
+  assert.equal(await sendMany(50, (n) => `2001:db8:1:2::${n}`), 20);
+  assert.equal(counts.get(`recipient ${TO}`), 40);
+  assert.equal(await sendMany(30, (n) => `10.0.${n}.1`), 20);
+  assert.equal(await send('198.51.100.1', TO.toUpperCase()), 450);
+  const before = new Map(counts);
+  assert.equal(await send('198.51.100.1', 'you@example.com'), 250);
+  assert.deepEqual(counts, before);
+});
+
+test('RCPT counts nothing, and such an address is the only recipient of a mail', () => {
+  const { address, counts } = makeAddress({ address: TO }, { address: COMPLAINTS });
+  const give = (to: string, ...before: string[]) => address.findRefusal(to, envelope(false, ...before));
+  for (let n = 0; n < 100; n++) assert.equal(give(TO), undefined);
+  for (const before of [TO, COMPLAINTS, 'you@example.com'])
+    assert.equal(give(TO, before), REPLIES.oneRecipient, before);
+  assert.equal(give('you@example.com', TO), REPLIES.oneRecipient);
+  assert.equal(give('you@example.com', 'me@example.com'), undefined);
+  assert.equal(counts.size, 0);
+});
+
+test('a client that leaves while its mail is counted is no mail', async () => {
+  const { address } = makeAddress();
+  const stream = new PassThrough();
+  const admitted = address.admit(stream as never, { envelope: envelope(false, TO), remoteAddress: '::1' });
+  stream.destroy();
+  await assert.rejects(Promise.resolve(admitted), { message: REPLIES.aborted.text });
 });
 
 test('the address of complaints has bounds like that of TLS reports, and a count of its own', async () => {
-  const { address, counted } = makeAddress({ address: TO }, { address: COMPLAINTS });
+  const { address, counts, send } = makeAddress({ address: TO }, { address: COMPLAINTS });
   assert.ok(address.matches(COMPLAINTS.toUpperCase()));
-  await address.findRefusal(TO, sender(false));
-  assert.equal(await address.findRefusal(COMPLAINTS.toUpperCase(), sender(false)), undefined);
-  assert.deepEqual(counted, [`recipient ${TO}`, `recipient ${COMPLAINTS}`]);
-  assert.equal(await address.findRefusal(COMPLAINTS, sender({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
-  assert.equal(address.findMostBytes(recipients(TO, COMPLAINTS)), 2 * MIB);
+  await send('192.0.2.1', TO);
+  await send('192.0.2.1', COMPLAINTS.toUpperCase());
+  assert.deepEqual([counts.get(`recipient ${TO}`), counts.get(`recipient ${COMPLAINTS}`)], [1, 1]);
+  assert.equal(address.findRefusal(COMPLAINTS, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
+  assert.equal(address.findMostBytes(envelope(false, COMPLAINTS).rcptTo), 2 * MIB);
   assert.deepEqual(address.withoutDsn({ state: 'queued', address: COMPLAINTS }).notify, ['NEVER']);
 });
 
-test('a mail for the address alone has 2 MiB at most, whatever the client announced', async () => {
+test('a mail for the address has 2 MiB at most, whatever the client announced', () => {
   const { address } = makeAddress();
-  assert.equal(await address.findRefusal(TO, sender({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
-  assert.equal(await address.findRefusal(TO, sender({ SIZE: `${2 * MIB}` })), undefined);
-  assert.equal(await address.findRefusal(TO, false), undefined);
-  assert.equal(address.findMostBytes(recipients(TO)), 2 * MIB);
-  assert.equal(address.findMostBytes(recipients(TO, 'you@example.com')), null);
+  assert.equal(address.findRefusal(TO, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
+  assert.equal(address.findRefusal('you@example.com', envelope({ SIZE: `${2 * MIB + 1}` })), undefined);
+  assert.equal(address.findRefusal(TO, envelope({ SIZE: `${2 * MIB}` })), undefined);
+  assert.equal(address.findMostBytes(envelope(false, TO).rcptTo), 2 * MIB);
+  assert.equal(address.findMostBytes(envelope(false, 'you@example.com').rcptTo), null);
+});
+
+test('a postmaster without a domain is the address that it stands for', () => {
+  const { address } = makeAddress({ address: 'postmaster@relay.example' });
+  assert.equal(address.findMostBytes(envelope(false, 'Postmaster').rcptTo), 2 * MIB);
+  assert.equal(address.findRefusal('you@example.com', envelope(false, 'postmaster')), REPLIES.oneRecipient);
 });
 
 test('the sender gets no DSN about it, whatever it asked for', () => {

@@ -34,6 +34,7 @@ export interface ListenerSessionsDeps {
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
   /** Counts a message. Returns the number in this minute over all processes. */
   readonly countMessage: (of: CountedBy, who: string) => Promise<number>;
+  /** A client sent mail in plain text: it was accepted, or Required refused MAIL. */
   readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly refusalLog: RefusalLog;
 }

@@ -99,10 +99,11 @@ export class ListenerSessions {
       isTrusted: this.#relaying.isInTrustedNetwork(client),
       gate: ({ verb, line, secure }) => {
         const rules = this.#makeRules(starttls, secure);
-        if (verb === 'MAIL' && !secure) this.#inClear(client, session, rules.starttls === 'Required');
         const loggedIn = this.#relaying.isLoggedIn(this.#readIdentity(session));
         const state = { secure, loggedIn, inTransaction: Boolean(session.envelope?.mailFrom) };
-        return findRefusal(verb, rules, state) ?? refusalOfLine(verb, line, rules);
+        const refusal = findRefusal(verb, rules, state) ?? refusalOfLine(verb, line, rules);
+        if (verb === 'MAIL' && !secure) this.#offeredInClear(client, session, refusal);
+        return refusal;
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
       refused: (said) => this.#refused(session, client, said),
@@ -154,9 +155,9 @@ export class ListenerSessions {
     return end;
   }
 
-  #inClear(client: string, session: SMTPServerSession, isRefused: boolean): void {
+  #offeredInClear(client: string, session: SMTPServerSession, refusal: Reply | undefined): void {
     const { onPlaintext, counters, listener } = this.#options;
-    onPlaintext(client, readHelo(session), isRefused);
+    if (refusal === REPLIES.mustStartTls) onPlaintext(client, readHelo(session), true);
     const facts = this.#findFacts(session);
     if (!facts.inClear) counters.add('plaintext_sessions', listener.name);
     facts.inClear = true;
@@ -231,21 +232,21 @@ export class ListenerSessions {
   #refusalOfRecipient(recipient: SMTPServerAddress, session: SMTPServerSession) {
     const { address } = recipient;
     const identity = this.#readIdentity(session);
-    const { inbound, queue, hostname } = this.#options.policy;
-    const { mailFrom, rcptTo } = session.envelope;
+    const { inbound, hostname } = this.#options.policy;
+    const { mailFrom } = session.envelope;
     const from = mailFrom === false ? '' : withSenderDomain(mailFrom.address, hostname);
     const to = withPostmasterDomain(address, inbound.acceptDomains);
     const refusal = this.#relaying.refusalOfRecipient(identity, from, to);
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
-    if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
+    const ofReports = this.#reportAddress.findRefusal(to, session.envelope);
+    if (ofReports) return ofReports;
     const ours = this.#relaying.mayRelay(identity);
-    const changed = this.#addresses.refusalOfRecipient(recipient, session, ours);
-    return changed ?? this.#reportAddress.findRefusal(to, mailFrom);
+    return this.#addresses.refusalOfRecipient(recipient, session, ours);
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
-    const { clocks, log, counters, listener, take } = this.#options;
+    const { clocks, log, counters, listener, take, onPlaintext } = this.#options;
     const began = clocks.monotonic();
     const { tls, trace } = this.#findFacts(session);
     const identity = this.#readIdentity(session);
@@ -255,12 +256,15 @@ export class ListenerSessions {
       stream.resume();
       throw new Refusal(changed.reply);
     }
+    const counted = this.#reportAddress.admit(stream, session);
+    if (counted) await counted;
     const arrival = this.#makeArrival(session, changed, { tls, identity, ours });
     const { id, bytes, reply } = await take(stream, arrival);
     const facts = { login: identity.login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
     log('accepted', { id, ...arrival.logged, client: identity.client, ...facts, bytes });
     trace?.body(bytes);
     counters.add('accepted', listener.name);
+    if (!tls) onPlaintext(client, readHelo(session), false);
     counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
     return reply;
   }

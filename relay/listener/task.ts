@@ -39,7 +39,7 @@ export interface ListenerOptions {
   readonly log: Log;
   readonly tracer: Tracer;
   readonly clocks: Clocks;
-  /** A client sent MAIL in plain text. Required refused it, or would have. */
+  /** A client sent mail in plain text: it was accepted, or Required refused MAIL. */
   readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly onRefused: (refused: RefusedCommand) => void;
 }

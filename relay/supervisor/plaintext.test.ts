@@ -110,3 +110,17 @@ test('the text of an older relay is read, which kept no refused clients', () => 
   const clients = new PlaintextClients(() => 2, text);
   assert.deepEqual([clients.taken.clients, clients.refused.clients], [1, 0]);
 });
+
+test('many names and many addresses of one network push no other client out', () => {
+  let now = Date.UTC(2026, 0, 1);
+  const clients = new PlaintextClients(() => (now += 1));
+  clients.saw('192.0.2.7', 'printer.example', false);
+  clients.saw('192.0.2.8', 'scanner.example', false);
+  for (let n = 0; n < 20_000; n++) clients.saw(`2001:db8:1:2::${n.toString(16)}`, `host${n}.example`, false);
+  const { clients: count, list } = clients.taken;
+  assert.equal(count, 502);
+  assert.deepEqual([list.length, list[0]?.helo], [50, 'host19999.example']);
+  const helos = list.map(({ helo }) => helo);
+  assert.ok(helos.includes('printer.example') && helos.includes('scanner.example'));
+  assert.deepEqual(new PlaintextClients(() => now, clients.news()).taken.list, list);
+});

@@ -1,8 +1,9 @@
 /**
- * Clients that sent mail in plain text in the last seven days: those that Required would refuse, and those that it
- * refused although their mail was taken before. A client that was never taken is no news where Required is in force, and
+ * Clients whose mail was taken in plain text in the last seven days: those that Required would refuse, and those that it
+ * refused since. A client that was never taken is no news where Required is in force, and
  * the many unknown ones would push out the known ones. Clients are counted by address, and listed by network and HELO
- * name. All collections are bounded. When one is full, the entry that was unseen longest is dropped, so a count is a
+ * name. All collections are bounded, and one network has a share of each: a client may have as many addresses of IPv6 and
+ * names as it likes. When a collection or a share is full, its entry that was unseen longest is dropped, so a count is a
  * minimum. The data is saved as text and survives a restart. An unreadable text counts as empty.
  */
 import { cutText } from '#crds/cut.ts';
@@ -14,6 +15,8 @@ const WEEK_MS = 7 * 24 * HOUR_MS;
 const CLIENTS = 10_000;
 const SENDERS = 1_000;
 const LISTED = 50;
+/** One network has at most this part of a collection. A whole /24 of IPv4 fits into the clients. */
+const SHARE = 1 / 20;
 
 type Seen = readonly [key: string, at: number][];
 
@@ -29,17 +32,23 @@ export interface PlaintextSenders {
 /** Keys with the time when each was last seen, oldest first. */
 class LastSeen {
   readonly #most: number;
-  readonly #seen: Map<string, number>;
+  readonly #seen = new Map<string, number>();
+  /** The number of keys of each network. */
+  readonly #networks = new Map<string, number>();
 
   constructor(most: number, seen: Seen) {
     this.#most = most;
-    this.#seen = new Map(seen);
+    for (const [key, at] of seen) this.saw(key, at);
   }
 
-  saw(key: string, now: number): void {
-    this.#seen.delete(key);
-    this.#seen.set(key, now);
-    if (this.#seen.size > this.#most) this.#forgetOldest();
+  saw(key: string, at: number): void {
+    this.#forget(key);
+    const network = networkOf(key);
+    if ((this.#networks.get(network) ?? 0) >= this.#most * SHARE)
+      this.#forget(this.#seen.keys().find((other) => networkOf(other) === network));
+    else if (this.#seen.size >= this.#most) this.#forgetOldest();
+    this.#seen.set(key, at);
+    this.#networks.set(network, (this.#networks.get(network) ?? 0) + 1);
   }
 
   entries(now: number): [string, number][] {
@@ -57,8 +66,22 @@ class LastSeen {
 
   #forgetOldest(): void {
     const [oldest] = this.#seen.keys();
-    if (oldest !== undefined) this.#seen.delete(oldest);
+    this.#forget(oldest);
   }
+
+  #forget(key: string | undefined): void {
+    if (key === undefined || !this.#seen.delete(key)) return;
+    const network = networkOf(key);
+    const others = (this.#networks.get(network) ?? 0) - 1;
+    if (others > 0) this.#networks.set(network, others);
+    else this.#networks.delete(network);
+  }
+}
+
+/** Of an address, or of a sender, whose key begins with its network. */
+function networkOf(key: string): string {
+  const blank = key.indexOf(' ');
+  return blank === -1 ? clientNetwork(key) : key.slice(0, blank);
 }
 
 const KINDS = ['clients', 'senders', 'refusedClients', 'refusedSenders'] as const;
@@ -113,11 +136,20 @@ export class PlaintextClients {
 }
 
 function describe(clients: Seen, senders: Seen): PlaintextSenders {
-  const list = senders
-    .slice(-LISTED)
-    .toReversed()
-    .map(([key, at]) => listed(key, at));
-  return { clients: clients.length, list };
+  return { clients: clients.length, list: chooseListed(senders).map(([key, at]) => listed(key, at)) };
+}
+
+/** The newest, in turn from each network: many names of one hide no other. Newest first. */
+function chooseListed(senders: Seen): Seen {
+  const turns = new Map<string, number>();
+  const newest = senders.toReversed().map((sender) => {
+    const network = networkOf(sender[0]);
+    const turn = turns.get(network) ?? 0;
+    turns.set(network, turn + 1);
+    return { sender, turn };
+  });
+  const chosen = newest.toSorted((a, b) => a.turn - b.turn).slice(0, LISTED);
+  return chosen.map(({ sender }) => sender).toSorted(([, a], [, b]) => b - a);
 }
 
 function read(text: string | undefined): Kept {

@@ -1,13 +1,17 @@
 /** Who would Required refuse? The status tells, for a week, and a restart does not make it forget. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
 
 let rig: Rig;
 
 before(async () => {
-  rig = await Rig.start({ listeners: { smtp: {}, strict: { starttls: 'Required' } } });
+  rig = await Rig.start({
+    listeners: { smtp: {}, strict: { starttls: 'Required' } },
+    inbound: { acceptDomains: ['y.example'] },
+  });
 });
 
 after(() => rig?.end());
@@ -15,17 +19,27 @@ after(() => rig?.end());
 const told = async () =>
   (await rig.relay.status()).sessions.plaintext.map(({ network, helo }) => `${network} ${helo}`).toSorted();
 
-test('who says MAIL without TLS is listed by network and name, once; a stranger that Required refuses is not', async () => {
+const message = ['a@x.example', ['b@y.example'], messageText('plain')] as const;
+
+test('whose mail is taken without TLS is listed by network and name, once; a stranger that is refused is not', async () => {
   for (const from of ['127.0.7.1', '127.0.7.2']) {
     const client = await rig.client('smtp', from);
-    await client.command('MAIL FROM:<a@x.example>');
+    assert.match(await client.send(...message), /^250/);
     await client.quit();
   }
+  const guessing = await rig.client('smtp', '127.0.6.1');
+  for (let n = 0; n < 9; n++) {
+    await guessing.command(`HELO name${n}.example`);
+    assert.match(await guessing.command('MAIL FROM:<no-domain>'), /^553/);
+    assert.match(await guessing.command('MAIL FROM:<a@x.example>'), /^250/);
+    assert.match(await guessing.command('RCPT TO:<b@elsewhere.example>'), /^550/);
+  }
+  await guessing.quit();
   const strict = await rig.client('strict', '127.0.8.1');
   assert.match(await strict.command('MAIL FROM:<a@x.example>'), /^530/);
   await strict.quit();
   const secure = await rig.secureClient('smtp', {}, '127.0.9.1');
-  await secure.command('MAIL FROM:<a@x.example>');
+  assert.match(await secure.send(...message), /^250/);
   await secure.quit();
   await until('two clients', async () => (await rig.relay.status()).sessions.plaintextClients === 2);
   assert.deepEqual(await told(), ['127.0.7.0/24 client.example']);

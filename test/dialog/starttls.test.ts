@@ -79,7 +79,8 @@ test('without a certificate STARTTLS is 454 and not offered, mail waits, and imp
   assert.match(await client.command('MAIL FROM:<a@x.example>'), /^451 4\.3\.2/);
   const strict = await hello(required);
   assert.match(await strict.command('STARTTLS'), /^454 4\.7\.0/);
-  assert.match(await strict.command('MAIL FROM:<a@x.example>'), /^530 5\.7\.0/);
+  for (const command of ['MAIL FROM:<a@x.example>', 'RCPT TO:<b@y.example>', 'DATA'])
+    assert.match(await strict.command(command), /^451 4\.3\.2/);
   await assert.rejects(SmtpClient.connectTls(implicit, {}));
 });
 
