@@ -1,4 +1,7 @@
 /** Formats values for a person at a terminal. Pure. */
+import { visible } from '#crds/visible.ts';
+
+export { visible };
 
 /** The time between two moments, in the largest unit that is exact enough. */
 export function age(from: number, to: number): string {
@@ -37,12 +40,6 @@ export function quoteWord(word: string): string {
 /** HOST:PORT; an IPv6 address gets brackets. */
 export function showEndpoint(address: string, port: number): string {
   return `${address.includes(':') ? `[${address}]` : address}:${port}`;
-}
-
-/** Replaces control characters, because a terminal would obey them. */
-export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 }
 
 /** Columns as wide as their longest value; the last one is not filled up. */

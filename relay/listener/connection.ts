@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import { visibleName } from '#crds/visible.ts';
 import { printMailbox } from '../addresses/address.ts';
 import { monotonic } from '../task/clock.ts';
 import { feedData } from './dataparser.ts';
@@ -20,7 +21,6 @@ import type { Patience, SessionMaker, SessionParts } from './sessionparts.ts';
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
 export const HANDSHAKE_MS = 60_000;
-const LONGEST_HELO = 255;
 const TLS_HANDSHAKE = 0x16;
 const STARTTLS = Buffer.from('STARTTLS');
 
@@ -246,12 +246,12 @@ export class GatedConnection extends SMTPConnection {
     this.close();
   }
 
-  /** Some clients send several words after EHLO. The library gets the first word, and the trace gets all. */
+  /** Some clients send several words after EHLO. The library gets the first word, and Received and status get all. */
   #greet(command: Buffer, handle: (line: Buffer, done: () => void) => void, callback: () => void): void {
     const [verb = '', first = '', ...more] = command.toString().trim().split(/\s+/);
     handle(Buffer.from(`${verb} ${first}`), () => {
-      if (more.length > 0 && this.hostNameAppearsAs) {
-        this.hostNameAppearsAs = [first, ...more].join(' ').slice(0, LONGEST_HELO).toLowerCase();
+      if (this.hostNameAppearsAs) {
+        this.hostNameAppearsAs = visibleName([first, ...more].join(' ').toLowerCase());
         this.session.hostNameAppearsAs = this.hostNameAppearsAs;
       }
       callback();

@@ -46,18 +46,25 @@ test('whose mail is taken without TLS is listed by network and name, once; a str
   await rig.metric('mailrelay_plaintext_clients 2');
 });
 
+test('a name of several words has no control characters and no marks of direction', async () => {
+  const client = await rig.client('smtp', '127.0.5.1');
+  assert.match(await client.command('EHLO evil \x1b[31mred\x07\x00 \x85\u202e\u2066x'), /^250/);
+  assert.match(await client.send(...message), /^250/);
+  await until('its name', async () => (await told()).includes('127.0.5.0/24 evil ?[31mred?? ???x'));
+});
+
 test('a known client that Required refuses is listed as refused', async () => {
   const strict = await rig.client('strict', '127.0.7.2');
   assert.match(await strict.command('MAIL FROM:<a@x.example>'), /^530/);
   await strict.quit();
   await until('one refused', async () => (await rig.relay.status()).sessions.plaintextRefusedClients === 1);
   const { plaintextClients, plaintextRefused } = (await rig.relay.status()).sessions;
-  assert.equal(plaintextClients, 1);
+  assert.equal(plaintextClients, 2);
   assert.deepEqual(
     plaintextRefused?.map(({ network }) => network),
     ['127.0.7.0/24'],
   );
-  await rig.metric('mailrelay_plaintext_clients 2');
+  await rig.metric('mailrelay_plaintext_clients 3');
 });
 
 test('it is still known after a restart', async () => {
