@@ -13,6 +13,8 @@ const DOMAIN: readonly [string, string | string[], string | string[]][] = [
   ['to', ['a@x.example', '"b@c"@y.example'], ['@x.example', '@y.example']],
   ['to', 'j\u00fcrgen@m\u00fcller.example', '@m\u00fcller.example'],
   ['address', 'jane', '***'],
+  ['address', '"jane@laptop"', '***'],
+  ['from', '"jane@laptop"@x.example', '@x.example'],
   ['address', 'postmaster', 'postmaster'],
   ['address', 'jane@[192.0.2.1]', '@[192.0.2.1]'],
   ['address', '@hop.example:jane@example.com', '@example.com'],

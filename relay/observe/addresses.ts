@@ -43,15 +43,20 @@ export function hideAddresses(
 /** The domain stays. Without one, all of it is a local part. */
 function hideOne(address: string, nameOf: (address: string) => string): string {
   if (address === '' || ROLE.test(address)) return address;
+  const rest = address.slice(localPart(address).length);
+  return rest === '' ? nameOf(address) || HIDDEN : nameOf(address) + rest;
+}
+
+function localPart(address: string): string {
   const at = domainAt(address);
-  return at === 0 ? nameOf(address) || HIDDEN : nameOf(address) + address.slice(at - 1);
+  return at === 0 ? address : address.slice(0, at - 1);
 }
 
 /** Finds them as whole words. */
 function localPartsIn(fields: Fields): RegExp | undefined {
   const addresses = [...ADDRESS_FIELDS].flatMap((name) => listTexts(fields[name]));
   const parts = addresses
-    .map((address) => address.replace(/@[^@]*$/, '').replace(/^"(.*)"$/, '$1'))
+    .map((address) => localPart(address).replace(/^"(.*)"$/, '$1'))
     .flatMap((part) => [part, part.replace(/\+.*/, '')])
     .filter((part) => part !== '' && !ROLE.test(part));
   if (parts.length === 0) return undefined;
