@@ -1,8 +1,7 @@
 /**
  * Checks of passwords, each of which costs milliseconds of a thread. A few run at a time and the others wait for their
  * turn, up to a bound. Logins that show the same password for the same stored form at the same time share one check:
- * an application that opens all its sessions at once costs one, and so does a guess that is repeated. No result is
- * kept.
+ * applications that open all their sessions at once cost few, and so does a guess that is repeated. No result is kept.
  */
 import { passwordMatches } from '#crds/passwordhash.ts';
 import type { PasswordHash } from '#crds/storedpassword.ts';
