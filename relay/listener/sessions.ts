@@ -239,10 +239,9 @@ export class ListenerSessions {
     const refusal = this.#relaying.refusalOfRecipient(identity, from, to);
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
-    const ofReports = this.#reportAddress.findRefusal(to, session.envelope);
-    if (ofReports) return ofReports;
     const ours = this.#relaying.mayRelay(identity);
-    return this.#addresses.refusalOfRecipient(recipient, session, ours);
+    const ofReports = this.#reportAddress.findRefusal(to, session.envelope);
+    return ofReports ?? this.#addresses.refusalOfRecipient(recipient, session, ours);
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
@@ -264,7 +263,7 @@ export class ListenerSessions {
     log('accepted', { id, ...arrival.logged, client: identity.client, ...facts, bytes });
     trace?.body(bytes);
     counters.add('accepted', listener.name);
-    if (!tls) onPlaintext(client, readHelo(session), false);
+    if (!tls) onPlaintext(identity.client, readHelo(session), false);
     counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
     return reply;
   }
