@@ -7,6 +7,7 @@ import { until } from '#test/kit/wait.ts';
 import { Caches } from './caches.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
+import { objectNames } from './render/metadata.ts';
 
 const PLAIN = 'mail/plain';
 const PUBLISHES = 'mail/publishes';
@@ -21,8 +22,8 @@ const RELAYS = [
   named('publishes', relayObject({ dns: { publish: 'DNSEndpoint' } })),
 ];
 
-/** An API server with two MailRelays and nothing else. It cannot list the kinds in `broken`. */
-function startCaches(t: TestContext, broken: Map<string, KubeError>) {
+/** An API server with two MailRelays and later these objects. It cannot list the kinds in `broken`. */
+function startCaches(t: TestContext, broken: Map<string, KubeError>, later: readonly KubeObject[] = []) {
   const complete: string[][] = [];
   const pluralOf = (path: string) => path.split('/').at(-1) ?? '';
   const caches = new Caches({
@@ -33,9 +34,11 @@ function startCaches(t: TestContext, broken: Map<string, KubeError>) {
         const items = pluralOf(path) === 'mailrelays' ? RELAYS : [];
         return { items, metadata: { resourceVersion: '1' } } as T;
       },
-      /** The server sends nothing until the watch ends. */
-      async *lines({ query }: Request, signal: AbortSignal) {
+      /** The server sends nothing else until the watch ends. */
+      async *lines({ path, query }: Request, signal: AbortSignal) {
         if (query?.['sendInitialEvents']) throw new KubeError('invalid', 'no streamed lists', 422);
+        for (const object of later.filter(({ kind }) => `${kind?.toLowerCase()}s` === pluralOf(path)))
+          yield JSON.stringify({ type: 'ADDED', object });
         await new Promise((ended) => signal.addEventListener('abort', ended, { once: true }));
       },
     },
@@ -98,4 +101,29 @@ test('a StatefulSet that cannot be listed keeps all', async (t) => {
   broken.delete('statefulsets');
   await until('the caches', () => caches.synced);
   assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
+});
+
+test('of a large Certificate that a roll-over left the Secret is kept, and of one of no relay nothing', async (t) => {
+  const left = (relay: string): KubeObject => ({
+    apiVersion: 'cert-manager.io/v1',
+    kind: 'Certificate',
+    metadata: {
+      name: objectNames.secondCertificate(relay, 'former'),
+      namespace: 'mail',
+      uid: relay,
+      resourceVersion: '2',
+      ownerReferences: [{ kind: 'MailRelay', name: relay, uid: relay, controller: true }],
+    },
+    spec: { secretName: 'former', privateKey: { algorithm: 'RSA', size: 4096 }, large: 'x'.repeat(40_000) },
+  });
+  const { caches } = startCaches(t, new Map(), [left('plain'), left('nobody')]);
+  const specOf = (relay: string) => {
+    const [kept] = [...caches.objectsOf(`mail/${relay}`).values()];
+    return kept && { spec: kept['spec'] };
+  };
+  await until('the Certificates', () => specOf('plain') && specOf('nobody'));
+  assert.deepEqual(specOf('plain'), {
+    spec: { secretName: 'former', privateKey: { algorithm: 'RSA', size: 4096 } },
+  });
+  assert.deepEqual(specOf('nobody'), { spec: undefined });
 });

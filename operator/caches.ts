@@ -7,10 +7,10 @@ import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import {
   findMaker,
-  isContentKept,
   isPartial,
   type KnownRelay,
   listRelayKeys,
+  needsContent,
   reduceToKept,
   withKnownSpec,
 } from './kept.ts';
@@ -234,7 +234,7 @@ export class Caches {
     const { client, random } = this.#options;
     return {
       ...{ client, kind, namespace, random },
-      needsContent: ({ metadata }: KubeObject) => isContentKept({ kind: kind.kind, metadata }, this.#known),
+      needsContent: ({ metadata }: KubeObject) => needsContent({ kind: kind.kind, metadata }, this.#known),
       keep: (object: KubeObject, before: KubeObject | undefined) =>
         withKnownSpec(reduceToKept(object, this.#known), before),
       onTrouble: (_: Kind, message: string) => this.#onTrouble(kind, namespace, message),

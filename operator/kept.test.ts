@@ -105,6 +105,17 @@ test('what a relay may have made is kept, of a pod and a request only what is re
     spec: { nodeName: 'worker-1', containers: [{ name: 'x' }] },
   };
   assert.deepEqual(reduce(placed)['spec'], { nodeName: 'worker-1' });
+  const claimsOf = (...names: readonly string[]) =>
+    names.map((claimName) => ({ name: 'v', persistentVolumeClaim: { claimName } }));
+  const spec = { serviceAccountName: 'relay', volumes: claimsOf('a', 'spool-relay-policy', 'b') };
+  assert.deepEqual(
+    reduce({ ...placed, spec })['spec'],
+    {
+      serviceAccountName: 'relay',
+      volumes: [{ persistentVolumeClaim: { claimName: 'spool-relay-policy' } }],
+    },
+    'what proves whose it is',
+  );
   const conditions = [{ type: 'Ready', status: 'False' }];
   const request = { ...object('CertificateRequest', { labels }), status: { conditions, certificate: 'x' } };
   assert.deepEqual(reduce(request)['status'], { conditions });

@@ -56,7 +56,7 @@ export function reduceToKept(object: KubeObject, findRelay: FindRelay): KubeObje
   const ownerReferences = metadata.ownerReferences?.filter(({ controller }) => controller === true) ?? [];
   const bare = { apiVersion, kind, metadata: { ...read, ownerReferences } };
   // A pod has no owner while its StatefulSet is replaced. Only the cluster writes these statuses, and they are small.
-  if (kind === POD.kind) return { ...bare, ...nodeOf(object), status };
+  if (kind === POD.kind) return { ...bare, ...keepPodSpec(object), status };
   if (kind === CERTIFICATE_REQUEST.kind)
     return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
   if (isContentKept(object, findRelay)) return { ...object, metadata: own };
@@ -88,15 +88,39 @@ function isSecondCertificate(metadata: KubeObject['metadata'], secret: string): 
 const isShort = (value: unknown) =>
   typeof value === 'number' || (typeof value === 'string' && value.length <= VALUE_LENGTH);
 
-/** Where a pod runs, for the message about a node that is away. */
-function nodeOf(pod: KubeObject): { spec?: { nodeName: string } } {
-  const { nodeName } = (pod['spec'] ?? {}) as { nodeName?: string };
-  return nodeName === undefined ? {} : { spec: { nodeName } };
+/** Where a pod runs, for the message about a node that is away; and what proves whose it is (judge/ownpods.ts). */
+function keepPodSpec(pod: KubeObject): { spec?: PodSpec } {
+  const { nodeName, serviceAccountName, volumes = [] } = (pod['spec'] ?? {}) as PodSpec;
+  const claimName = objectNames.claim(pod.metadata.name);
+  const isUsed = volumes.some((volume) => volume.persistentVolumeClaim?.claimName === claimName);
+  const kept = {
+    ...(nodeName === undefined ? {} : { nodeName }),
+    ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
+    ...(isUsed ? { volumes: [{ persistentVolumeClaim: { claimName } }] } : {}),
+  };
+  return Object.keys(kept).length === 0 ? {} : { spec: kept };
 }
 
-/** By its metadata: false if nothing is kept of the content of the object. */
-export function isContentKept(object: KubeObject, findRelay: FindRelay): boolean {
-  if ([MAIL_RELAY, POD, CERTIFICATE_REQUEST].some(({ kind }) => kind === object.kind)) return true;
+interface PodSpec {
+  readonly nodeName?: string;
+  readonly serviceAccountName?: string;
+  readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName?: string } }[];
+}
+
+/**
+ * By its metadata: false if reduceToKept reads nothing of the content of the object. Of a Certificate it may keep the
+ * Secret.
+ */
+export function needsContent(object: KubeObject, findRelay: FindRelay): boolean {
+  const { kind, metadata } = object;
+  if ([MAIL_RELAY, POD, CERTIFICATE_REQUEST].some((one) => one.kind === kind)) return true;
+  const owner = kind === CERTIFICATE.kind ? findOwner(object) : undefined;
+  const isLeft = owner !== undefined && findRelay(`${metadata.namespace}/${owner}`) !== undefined;
+  return isLeft || isContentKept(object, findRelay);
+}
+
+/** True if a MailRelay is there that can have created the object. */
+function isContentKept(object: KubeObject, findRelay: FindRelay): boolean {
   const maker = findMaker(object, findRelay);
   return maker !== undefined && findRelay(`${object.metadata.namespace}/${maker}`) !== undefined;
 }
