@@ -72,10 +72,12 @@ describe('an entry beside ours', () => {
     });
 });
 
-test('a false that the API server does not store is no difference, and a true in its place is one', () => {
+test('a default that the API server does not store is no difference, and another value in its place is one', () => {
   const wanted = { publishNotReadyAddresses: false };
   assert.ok(covers({}, wanted));
   assert.ok(!covers({ publishNotReadyAddresses: true }, wanted));
   assert.ok(!covers({}, { publishNotReadyAddresses: true }));
+  assert.ok(covers({}, { minReadySeconds: 0 }));
+  assert.ok(!covers({ minReadySeconds: 86_400 }, { minReadySeconds: 0 }));
   assert.ok(!covers({}, { automountServiceAccountToken: false }), 'without a value it is true');
 });

@@ -40,8 +40,8 @@ const KEYED: Readonly<Record<string, readonly string[]>> = {
   topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
 };
 
-/** Fields that the API server does not store when they are false. */
-const ABSENT_IF_FALSE = new Set(['publishNotReadyAddresses']);
+/** Fields that the API server does not store when they have these values. */
+const ABSENT_AS: Readonly<Record<string, unknown>> = { publishNotReadyAddresses: false, minReadySeconds: 0 };
 
 /** True if `live` has all fields of `wanted`, with the same values. */
 export function covers(live: unknown, wanted: unknown): boolean {
@@ -66,7 +66,7 @@ function isEmpty(wanted: unknown): boolean {
 }
 
 function coversField(field: string, live: unknown, wanted: unknown): boolean {
-  if (ABSENT_IF_FALSE.has(field)) return (live ?? false) === wanted;
+  if (field in ABSENT_AS) return (live ?? ABSENT_AS[field]) === wanted;
   if (WHOLE.has(field)) return hashContent(live ?? {}) === hashContent(wanted);
   const keys = KEYED[field];
   if (keys === undefined || !Array.isArray(wanted) || !Array.isArray(live)) return covers(live, wanted);

@@ -18,6 +18,9 @@ import { given, withLabels } from './given.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
+/** The default. With Local, clients on a node without a pod would reach nobody. */
+const INTERNAL = 'Cluster';
+
 /**
  * The Service stays even without listeners, because others may have noted its address. Connections are then refused.
  */
@@ -37,6 +40,7 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
     },
     spec: {
       type,
+      internalTrafficPolicy: INTERNAL,
       ...(external ? { externalTrafficPolicy: external } : {}),
       ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges']),
       // The default is set explicitly, so that it is restored when the spec no longer sets the field.
@@ -71,6 +75,7 @@ export function renderPodsService(relay: MailRelay): Rendered {
     spec: {
       type: 'ClusterIP',
       clusterIP: 'None',
+      internalTrafficPolicy: INTERNAL,
       // Siblings and the operator also reach a pod that is not ready: it has a queue and a status.
       publishNotReadyAddresses: true,
       selector: selectorLabels(relay.metadata.name),

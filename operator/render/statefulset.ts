@@ -50,6 +50,8 @@ export function renderStatefulSet(
       // With the other policy, a first pod that is not ready would hold back the other pods and a corrected template.
       podManagementPolicy: 'Parallel',
       // With their defaults, so that what a person sets by hand does not keep pods old, or give them other numbers.
+      // Not so maxUnavailable: servers without that feature drop it, and it only lets more pods be replaced at a time.
+      minReadySeconds: 0,
       updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
       ordinals: { start: 0 },
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },

@@ -1,6 +1,7 @@
 /**
- * What a person changes by hand on the objects of a relay: each change that alters what the object does is taken back,
- * and what the operator cannot take back is told.
+ * What a person changes by hand on the objects of a relay: each change of a field that the operator applies is taken back,
+ * and what the operator cannot take back is told. What others add beside that stays, as a mesh or a cloud may need it: a
+ * further port or an external address of a Service, an annotation, a container. So does maxUnavailable of a StatefulSet.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -50,12 +51,14 @@ const OF_KIND: Readonly<Record<string, Readonly<Record<string, object>>>> = {
     'its pods': { spec: { selector: { 'mailrelay.dev/serving': null, more: 'x' } } },
     'no pods': { spec: { selector: null } },
     'not ready': { spec: { publishNotReadyAddresses: true } },
+    'the same node': { spec: { internalTrafficPolicy: 'Local' } },
   },
   StatefulSet: {
     'more pods': { spec: { replicas: 3 } },
     'no pods': { spec: { replicas: 0 } },
     'no updates': { spec: { updateStrategy: { type: 'OnDelete', rollingUpdate: null } } },
     'updates of a part': { spec: { updateStrategy: { rollingUpdate: { partition: 5 } } } },
+    'a long wait': { spec: { minReadySeconds: 86_400 } },
     'other numbers': { spec: { ordinals: { start: 5 } } },
     'its claims': {
       spec: { persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete', whenScaled: 'Delete' } },
