@@ -5,19 +5,17 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { isNumbered } from '#crds/scalefile.ts';
 import { Answers } from './answers.ts';
 import { read } from './apply.ts';
 import { Caches } from './caches.ts';
-import { isOwnedBy } from './compare.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld } from './gather.ts';
 import { decideClaim, type Installation, takenEvent } from './installation.ts';
 import { findCure } from './judge/kubecures.ts';
+import { separatePods } from './judge/ownpods.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { type RelayEvent, writeEvent } from './kube/events.ts';
-import { POD, STATEFUL_SET } from './kube/kinds.ts';
 import { WorkQueue } from './kube/workqueue.ts';
 import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -266,29 +264,16 @@ export class Controller {
     this.#options.log('reconcile_failed', { relay: key, message, cure: findCure(message) });
   }
 
-  /**
-   * The pods to poll: only those of the StatefulSet that this MailRelay owns, because labels prove nothing. While the
-   * StatefulSet is replaced its pods have no owner, or the old one. Pods that were polled before are polled on.
-   */
+  /** The pods to poll: those of the relay that run. */
   #listTargets(key: string): Map<string, PollTarget> {
-    const targets = new Map<string, PollTarget>();
     const relay = this.#caches.relay(key);
-    if (!relay) return targets;
-    const objects = this.#caches.objectsOf(key);
-    const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
-    const owner = set && isOwnedBy(set, relay) ? set.metadata.uid : undefined;
-    for (const { kind, metadata, ...object } of objects.values()) {
-      const { podIP: ip, phase } = (object['status'] ?? {}) as { podIP?: string; phase?: string };
-      if (kind !== POD.kind || !ip || phase !== 'Running') continue;
-      if (!isNumbered(metadata.name, relay.metadata.name)) continue;
-      const target = { uid: metadata.uid ?? '', ip };
-      const controller = metadata.ownerReferences?.find((reference) => reference.controller === true);
-      const isOfName = controller?.kind === STATEFUL_SET.kind && controller.name === relay.metadata.name;
-      const isProven =
-        (controller === undefined || isOfName) && this.#poller.follows(key, metadata.name, target.uid);
-      if (isProven || (controller && controller.uid === owner)) targets.set(metadata.name, target);
-    }
-    return targets;
+    const own = relay ? separatePods(relay, this.#caches.objectsOf(key)).own : [];
+    return new Map(
+      own.flatMap(({ metadata, status }) => {
+        const { podIP: ip, phase } = (status ?? {}) as { podIP?: string; phase?: string };
+        return ip && phase === 'Running' ? [[metadata.name, { uid: metadata.uid ?? '', ip }] as const] : [];
+      }),
+    );
   }
 }
 

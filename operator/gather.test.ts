@@ -6,10 +6,23 @@ import { liveObjects, podReport, relayObject } from '#test/fixtures/world.ts';
 import { reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 
+/** As it is while its StatefulSet is replaced. */
 const podNamed = (name: string): KubeObject => ({
   kind: 'Pod',
-  metadata: { name, namespace: 'mail', uid: `uid-of-${name}` },
+  metadata: {
+    name,
+    namespace: 'mail',
+    uid: `uid-of-${name}`,
+    labels: { 'controller-revision-hash': 'relay-1' },
+  },
+  spec: { serviceAccountName: 'relay' },
 });
+const owner = { kind: 'StatefulSet', name: 'relay', uid: 'uid-of-StatefulSet', controller: true };
+/** As it is beside its StatefulSet. */
+const ownedPod = (name: string, labels: Readonly<Record<string, string>> = {}): KubeObject => {
+  const pod = podNamed(name);
+  return { ...pod, metadata: { ...pod.metadata, labels, ownerReferences: [owner] } };
+};
 
 test('a pod of another name does not speak for the one of its number, whatever its labels', () => {
   const relay = relayObject();
@@ -33,7 +46,7 @@ function viewWith(
   set: KubeObject | undefined,
   changes: Partial<PodStatus> = {},
 ) {
-  const objects = new Map([['Pod/relay-0', podNamed('relay-0')]]);
+  const objects = new Map([['Pod/relay-0', set ? ownedPod('relay-0') : podNamed('relay-0')]]);
   if (set) objects.set('StatefulSet/relay', set);
   const reportOf = () => podReport(relayObject(), { identity, ...changes });
   return gathered({ objectsOf: () => objects }, { reportOf })?.pods[0];
@@ -90,10 +103,9 @@ test('under a StatefulSet that was made anew around its pods an older relay is b
     status: { observedGeneration: 1, currentRevision: 'new', updateRevision: 'new', updatedReplicas: 0 },
   };
   const viewOf = (revision: string) => {
-    const pod = podNamed('relay-0');
-    const labels = { 'controller-revision-hash': revision };
+    const pod = ownedPod('relay-0', { 'controller-revision-hash': revision });
     const objects = new Map<string, KubeObject>([
-      ['Pod/relay-0', reduceToKept({ ...pod, metadata: { ...pod.metadata, labels } }, () => undefined)],
+      ['Pod/relay-0', reduceToKept(pod, () => undefined)],
       ['StatefulSet/relay', anew],
     ]);
     const reportOf = () => podReport(relayObject(), { internalAuthority: 'EVIL' });
@@ -119,7 +131,7 @@ test('a pod that should have ended says on which node it hangs, and since when a
   const pod = {
     ...podNamed('relay-0'),
     metadata: { ...podNamed('relay-0').metadata, deletionTimestamp: at(2) },
-    spec: { nodeName: 'worker-1' },
+    spec: { nodeName: 'worker-1', serviceAccountName: 'relay' },
     status: { conditions: [ready] },
   };
   const view = gathered(

@@ -5,17 +5,18 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { RULES } from '#crds/rules.ts';
-import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
+import { isBeyond } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
+import { separatePods } from './judge/ownpods.ts';
 import { isRolling } from './judge/pods.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { withServedResolver } from './judge/sidecar.ts';
 import { findNotReadySince, findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
-import { OPTIONAL } from './kube/kinds.ts';
+import { OPTIONAL, STATEFUL_SET } from './kube/kinds.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
 import { POD_UID } from './render/statefulset.ts';
@@ -41,12 +42,15 @@ export function gatherWorld(
 ): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
-  const objects = caches.objectsOf(key);
+  // After this line nothing sees a pod of a stranger, but what tells of it.
+  const { objects, own, strangers } = separatePods(relay, caches.objectsOf(key));
   const asking = { reportOf, now: now() };
-  const pods = listPods(relay.metadata.name, objects, asking);
+  const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
+  const pods = own.map((pod) => viewPod(relay.metadata.name, pod, mustNameItself(pod, set), asking));
   const seen = {
     relay,
     objects,
+    strangers,
     pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
     leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
     dns: dnsOf(key),
@@ -98,17 +102,6 @@ function filledByOthers(
     .relaysIn(namespace)
     .filter((other) => other.metadata.uid !== uid && wantsIssuer(other))
     .flatMap((other) => filledBy(other, caches.objectsOf(`${namespace}/${other.metadata.name}`), own));
-}
-
-/**
- * Chooses pods by their names, because a copy that `kubectl debug` made carries our labels and is no pod of the relay.
- */
-function listPods(relayName: string, objects: ReadonlyMap<string, KubeObject>, asking: Asking): PodView[] {
-  const set = objects.get(`StatefulSet/${relayName}`);
-  return [...objects.values()]
-    .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
-    .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name))
-    .map((pod) => viewPod(relayName, pod, mustNameItself(pod, set), asking));
 }
 
 /**

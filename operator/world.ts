@@ -53,8 +53,10 @@ export interface World {
   /** Faults of the spec by the rules of this version. With a fault there is no policy. */
   readonly faults: readonly { readonly path: string; readonly message: string }[];
   readonly policy: Policy | undefined;
-  /** Managed objects with the instance label of this relay, by `Kind/name`. */
+  /** Managed objects with the instance label of this relay, by `Kind/name`; of pods only its own (judge/ownpods.ts). */
   readonly objects: ReadonlyMap<string, KubeObject>;
+  /** Pods of others that have a name of this relay. */
+  readonly strangers?: readonly KubeObject[];
   /** Pods whose ordinal is below the replicas of the spec, by ordinal. */
   readonly pods: readonly PodView[];
   /** Pods with higher ordinals, which leave. */

@@ -94,6 +94,8 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
     ordinal >= places &&
     isEmptied(claim, pod) &&
     (pod === undefined || pod.deleting) &&
+    // One that is not of the relay may use it all the same.
+    !world.strangers?.some(({ metadata }) => parseOrdinal(metadata.name) === ordinal) &&
     claim.metadata.deletionTimestamp === undefined
   );
 }
@@ -143,13 +145,13 @@ function mayHaveMail(pod: PodView, world: World): boolean {
   return findClaim(world, pod) === undefined && !saysEmptied(pod, world);
 }
 
-/** The claims by their names, because a copy that somebody made has our labels too. Without a queue there are none. */
+/** The claims by their names, because a copy that somebody made has our labels too; by ordinal. Without a queue there are none. */
 export function listClaims({ objects, relay }: World): KubeObject[] {
   if (isCutThrough(relay)) return [];
   const prefix = objectNames.claim(relay.metadata.name);
-  return [...objects.values()].filter(
-    ({ kind, metadata }) => kind === 'PersistentVolumeClaim' && isNumbered(metadata.name, prefix),
-  );
+  return [...objects.values()]
+    .filter(({ kind, metadata }) => kind === 'PersistentVolumeClaim' && isNumbered(metadata.name, prefix))
+    .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name));
 }
 
 /** In mode CutThrough, claims of the name are left from an earlier relay. No pod can empty them, so they stay. */

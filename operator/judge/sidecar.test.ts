@@ -15,6 +15,8 @@ const policyOf = (changes: object) => {
 };
 
 /** The pods `with` have the sidecar, those `without` have none; the objects are as an operator left them. */
+const owner = { kind: 'StatefulSet', name: 'relay', uid: 'uid-of-StatefulSet', controller: true };
+
 function gatheredWith(
   wanted: object,
   live: object,
@@ -34,7 +36,7 @@ function gatheredWith(
     const initContainerStatuses = withIt.includes(n) ? [{ name: 'resolver' }] : [];
     objects.set(`Pod/relay-${n}`, {
       kind: 'Pod',
-      metadata: { name: `relay-${n}`, namespace: 'mail', uid: `u${n}` },
+      metadata: { name: `relay-${n}`, namespace: 'mail', uid: `u${n}`, ownerReferences: [owner] },
       status: { initContainerStatuses },
     });
   }

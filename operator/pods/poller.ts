@@ -79,10 +79,6 @@ export class PodPoller {
     return polled?.target.uid === uid ? polled.report : undefined;
   }
 
-  follows(relayKey: string, pod: string, uid: string): boolean {
-    return this.#relays.get(relayKey)?.get(pod)?.target.uid === uid;
-  }
-
   /** True if every followed pod of the relay has been polled. Before that their state is unknown. */
   hasAsked(relayKey: string): boolean {
     for (const { asked } of this.#relays.get(relayKey)?.values() ?? []) if (!asked) return false;

@@ -78,7 +78,7 @@ interface SetSpec {
     readonly spec: { readonly resources: { readonly requests: object } };
   }[];
   readonly template: {
-    readonly metadata: object;
+    readonly metadata: { readonly labels?: object };
     readonly spec: {
       readonly containers: object[];
       readonly initContainers?: readonly Container[];
@@ -192,7 +192,8 @@ export class Pods {
     }
     await this.#endPods(set, spec.replicas);
     const { generation } = set.metadata;
-    const done = { observedGeneration: generation, currentRevision: 'r', updateRevision: 'r' };
+    const revision = revisionOf(set);
+    const done = { observedGeneration: generation, currentRevision: revision, updateRevision: revision };
     const { replicas } = spec;
     const status = { ...done, replicas, updatedReplicas: replicas, readyReplicas: replicas };
     const live = (set['status'] ?? {}) as Record<string, unknown>;
@@ -225,8 +226,9 @@ export class Pods {
     const { name: setName, namespace = '' } = set.metadata;
     const name = `${setName}-${ordinal}`;
     const podKey = `${namespace}/${name}`;
+    const labels = { ...template.metadata.labels, 'controller-revision-hash': revisionOf(set) };
     const pod = await this.#podMade({
-      metadata: { ...template.metadata, name, namespace, ownerReferences: [controllerOf(set)] },
+      metadata: { ...template.metadata, labels, name, namespace, ownerReferences: [controllerOf(set)] },
       spec: {
         serviceAccountName: setName,
         automountServiceAccountToken: false,
@@ -436,6 +438,9 @@ function reportInside({ published }: Orders, ordinal: number, given: NewInside |
     nextInternalCertificate: next && { ...next, authority: given.authority, follows },
   };
 }
+
+/** The same for each template, because a pod has the containers of a new one at once. */
+const revisionOf = ({ metadata }: KubeObject) => `${metadata.name}-r`;
 
 function controllerOf({ metadata }: KubeObject) {
   const { apiVersion, kind } = STATEFUL_SET;
