@@ -6,81 +6,44 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
-import { type Answers, pickContent } from './answers.ts';
+import type { Answers } from './answers.ts';
+import { attempt, caught, contentOf, paced, read, readFor, type Writer } from './attempt.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
 import { isPartial } from './kept.ts';
-import type { Client, KubeObject } from './kube/client.ts';
+import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
-import type { Paces } from './paces.ts';
 import type { Rendered } from './render/index.ts';
 import type { Obstacle, World } from './world.ts';
-
-export interface Writer extends Pick<Client, 'request'> {
-  /** Without this field a refused write is sent again at each look. */
-  readonly paces?: Paces | undefined;
-}
 
 /** Is called for each write, with the line for the log. */
 export type OnWrite = (verb: 'applied' | 'deleted' | 'patched', object: string) => void;
 
+/** An object of which `isLeft` is true stays as it is for now. */
 export async function applyAll(
   writer: Writer,
   answers: Answers,
   world: World,
-  wanted: readonly Rendered[],
+  {
+    wanted,
+    isLeft,
+  }: { readonly wanted: readonly Rendered[]; readonly isLeft: (object: Rendered) => boolean },
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
   for (const object of wanted) {
-    if (world.absentKinds.includes(object.kind)) continue;
-    const name = `${object.kind}/${object.metadata.name}`;
-    const cached = world.objects.get(name);
-    const basis = [object, cached && pickContent(cached)];
+    if (world.absentKinds.includes(object.kind) || isLeft(object)) continue;
     const apply = async () => {
       const obstacle = await applyOne(writer, answers, world, object, onWrite);
       if (obstacle) obstacles.push(obstacle);
     };
-    obstacles.push(...(await attempt(writer, name, basis, apply)));
+    obstacles.push(...(await caught(nameOf(object), apply)));
   }
   return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
 }
 
-/**
- * Makes one of several writes that do not depend on each other. One that was refused is sent again after a pause, or with
- * another `basis`: what is written, and what it is written to.
- */
-export async function attempt(
-  writer: Writer,
-  object: string,
-  basis: unknown,
-  write: () => Promise<void>,
-): Promise<Obstacle[]> {
-  try {
-    await paced(writer, object, basis, write);
-    return [];
-  } catch (error) {
-    return [toObstacle(object, error)];
-  }
-}
-
-/** The same for a write on which all others depend: throws its refusal. */
-export function paced<T>(
-  { paces }: Writer,
-  what: string,
-  basis: unknown,
-  write: () => Promise<T>,
-): Promise<T> {
-  return paces ? paces.pace(what, basis, write) : write();
-}
-
-/** The obstacle that a failed write means for the relay. Throws an error that does not concern this object alone. */
-function toObstacle(object: string, error: unknown): Obstacle {
-  if (isKubeError(error, 'forbidden', 'invalid')) return { kind: 'denied', object, message: error.message };
-  if (isKubeError(error, 'failed')) return { kind: 'failed', object, error };
-  throw error;
-}
+const nameOf = ({ kind, metadata }: Rendered) => `${kind}/${metadata.name}`;
 
 async function applyOne(
   writer: Writer,
@@ -90,11 +53,11 @@ async function applyOne(
   onWrite: OnWrite,
 ): Promise<Obstacle | undefined> {
   const kind = findKind(wanted);
-  const name = `${wanted.kind}/${wanted.metadata.name}`;
+  const name = nameOf(wanted);
   const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
   const cached = world.objects.get(name);
   // The caches hold only objects with our label. An object that they lack may exist and belong to somebody else.
-  const live = cached && !isPartial(cached) ? cached : await read(writer, path);
+  const live = cached && !isPartial(cached) ? cached : await readFor(writer, name, [wanted], path);
   // The watch reports the end of this object, and then the next look creates a new one.
   if (live && isGoing(live, world.relay)) return { kind: 'going', object: name };
   const stamp = live?.metadata.annotations?.[ANNOTATIONS.installation];
@@ -102,11 +65,32 @@ async function applyOne(
     return { kind: 'otherInstallation', object: name, installation: stamp };
   if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
   if (live && answers.stands(live, wanted, world.now)) return undefined;
+  const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
+  const claims = storage?.kind === 'changes' ? storage.claims.map(({ claim }) => contentOf(claim)) : [];
+  const basis = [[wanted, ...claims], contentOf(live)];
+  return paced(writer, name, basis, () => write(writer, answers, world, { wanted, live, storage }, onWrite));
+}
+
+interface Judged {
+  readonly wanted: Rendered;
+  readonly live: KubeObject | undefined;
+  readonly storage: StoragePlan | undefined;
+}
+
+async function write(
+  writer: Writer,
+  answers: Answers,
+  world: World,
+  { wanted, live, storage }: Judged,
+  onWrite: OnWrite,
+): Promise<Obstacle | undefined> {
+  const kind = findKind(wanted);
+  const name = nameOf(wanted);
+  const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
   if (live && !hasController(live) && !(await isThere(writer, world.relay)))
     return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
   const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
   if (claim !== undefined) return { kind: 'nameTaken', object: claim };
-  const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
   // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
   const target = live && storage ? keepClaims(live, wanted) : wanted;
   if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target, world.now)) {
@@ -189,13 +173,13 @@ async function prune(
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
-  const names = new Set(wanted.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
-  for (const [name, object] of world.objects) {
+  const names = new Set(wanted.map(nameOf));
+  for (const [name, object] of [...world.objects].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const kind = OWNED.find((known) => known.kind === object.kind);
     if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
     if (!isOwnedBy(object, world.relay)) continue;
     obstacles.push(
-      ...(await attempt(writer, name, object.metadata.uid, () =>
+      ...(await attempt(writer, name, ['remove', contentOf(object)], () =>
         remove(writer, kind, object, 'Background', onWrite),
       )),
     );
@@ -211,15 +195,6 @@ async function prune(
 async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean> {
   const live = await read(writer, apiPath(MAIL_RELAY, metadata.namespace, metadata.name));
   return live?.metadata.uid === metadata.uid && live.metadata.deletionTimestamp === undefined;
-}
-
-export async function read(writer: Writer, path: string): Promise<KubeObject | undefined> {
-  try {
-    return await writer.request<KubeObject>({ method: 'GET', path });
-  } catch (error) {
-    if (isKubeError(error, 'notFound')) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -3,7 +3,8 @@
  * judged. A claim that a person or another leader has changed meanwhile is left alone and judged again.
  */
 import { ANNOTATIONS } from '#crds/wellknown.ts';
-import { attempt, mergePatch, type OnWrite, remove, type Writer } from './apply.ts';
+import { mergePatch, type OnWrite, remove } from './apply.ts';
+import { attempt, type Writer } from './attempt.ts';
 import type { Scaling } from './judge/scaling.ts';
 import type { KubeObject } from './kube/client.ts';
 import { CLAIM } from './kube/kinds.ts';

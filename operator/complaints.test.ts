@@ -73,7 +73,7 @@ for (const [what, changes, isAsked] of [
   ],
 ] as const)
   test(`the events of a pod that ${what} are ${isAsked ? '' : 'not '}read, and it is looked at again`, async () => {
-    const deps = recordingDeps(() => ({}));
+    const deps = recordingDeps((request) => (isEvents(request) ? {} : notFound(request)));
     const { lookAgainMs } = await reconcile(slowPod(changes), deps);
     const asked = deps.requests.filter(isEvents).map(({ query }) => query?.['fieldSelector']);
     assert.deepEqual(

@@ -4,7 +4,7 @@
  * missing or does not come, so that an idle relay costs nothing.
  */
 import { isNumbered } from '#crds/scalefile.ts';
-import type { Writer } from './apply.ts';
+import type { Writer } from './attempt.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, POD, STATEFUL_SET } from './kube/kinds.ts';

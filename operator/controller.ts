@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { Answers } from './answers.ts';
-import { read } from './apply.ts';
+import { read } from './attempt.ts';
 import { Caches } from './caches.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld } from './gather.ts';

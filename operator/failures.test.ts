@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
@@ -11,6 +12,7 @@ import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { AllPaces } from './paces.ts';
 import { reconcile as look } from './reconcile.ts';
+import { managedLabels } from './render/metadata.ts';
 import type { PodView, World } from './world.ts';
 
 /** As the controller does it: the failure goes to the queue. */
@@ -111,6 +113,31 @@ describe('a write that fails', () => {
     }
   });
 
+  test('at several objects is told in the same words, in whatever order the caches have them', async () => {
+    const objects = [...liveObjects(relayObject())];
+    for (const name of ['a', 'b', 'c']) {
+      const ownerReferences = [{ kind: 'MailRelay', name: 'relay', uid: 'uid-of-relay', controller: true }];
+      const metadata = { name, namespace: 'mail', uid: name, ownerReferences };
+      objects.push([`ConfigMap/${name}`, { kind: 'ConfigMap', metadata }]);
+      const annotations = { [ANNOTATIONS.emptied]: 'uid' };
+      const claim = { name: `spool-relay-${objects.length}`, namespace: 'mail', annotations };
+      objects.push([
+        `PersistentVolumeClaim/${claim.name}`,
+        { kind: 'PersistentVolumeClaim', metadata: claim },
+      ]);
+    }
+    const statuses = [];
+    for (const isIt of ['/configmaps/', '/persistentvolumeclaims/'])
+      for (const ordered of [objects, objects.toReversed()]) {
+        const deps = recordingDeps(failingAt(({ path }) => path.includes(isIt)));
+        const world = settledWorld({ objects: new Map(ordered) });
+        await assert.rejects(reconcile(world, deps), /failed calling webhook/);
+        statuses.push(JSON.stringify(statusIn(deps.requests)));
+      }
+    assert.deepEqual([statuses[0], statuses[2]], [statuses[1], statuses[3]]);
+    assert.match(statuses[0] ?? '', /ConfigMap\/a/);
+  });
+
   test('at the mark of a claim whose pod is wanted again keeps the pod from being wanted', async () => {
     const relay = relayObject();
     const objects = liveObjects(relayObject({ replicas: 1 }));
@@ -124,6 +151,31 @@ describe('a write that fails', () => {
     await assert.rejects(reconcile(settledWorld({ relay, objects }), deps), /failed calling webhook/);
     assert.ok(!deps.requests.some(({ path }) => path.includes('/statefulsets/')));
     assert.equal(conditionIn(deps.requests, 'Reconciling')?.reason, 'WriteFailed');
+  });
+
+  test('nor does it hold any other change of the spec, and the pod is not told to stay', async () => {
+    const relay = relayObject({ networkPolicy: { enabled: false }, logging: { level: 'debug' } });
+    const objects = liveObjects(relayObject({ replicas: 1 }));
+    const name = 'spool-relay-1';
+    const annotations = { [ANNOTATIONS.emptied]: 'uid-of-relay-1' };
+    const metadata = { name, namespace: 'mail', annotations };
+    objects.set(`PersistentVolumeClaim/${name}`, { kind: 'PersistentVolumeClaim', metadata });
+    const fault = failingAt(({ path }) => path.endsWith(name));
+    for (const isThere of [true, false]) {
+      const deps = recordingDeps(fault);
+      if (!isThere) objects.delete('ConfigMap/relay-policy');
+      const pods = [
+        podView('relay-0', podReport(relay)),
+        podView('relay-1', podReport(relay), { serving: 'false' }),
+      ];
+      await assert.rejects(reconcile(settledWorld({ relay, objects, pods }), deps), /failed calling webhook/);
+      assert.ok(!deps.requests.some(({ path }) => path.includes('/pods/')), 'it gets no clients');
+      const bodies = deps.requests.map(({ body }) => body as KubeObject | undefined);
+      const policy = bodies.find((body) => body?.kind === 'ConfigMap')?.['data'] as Record<string, string>;
+      assert.equal(parseScale(policy?.[SCALE_FILE_NAME] ?? '')?.replicas, isThere ? 1 : undefined);
+      assert.ok(!bodies.some((body) => body?.kind === 'StatefulSet'));
+      assert.ok(deps.requests.some(({ method, path }) => method === 'DELETE' && path.includes('networkpol')));
+    }
   });
 
   test('before the pods were asked is thrown all the same', async () => {
@@ -261,6 +313,93 @@ describe('a relay that is looked at twice a second, while the API server refuses
       );
       assert.ok(calls.length > plain.length, what);
     }
+  });
+
+  test('so is a change by hand of what is to be deleted, of a pod, of a claim, and of what the caches lack', async () => {
+    const [error] = ERRORS as [KubeError];
+    const counts = async (
+      world: World,
+      isIt: (request: Request) => boolean,
+      change: (world: World) => World,
+      live: () => KubeObject | undefined = () => undefined,
+    ) => {
+      const paces = new AllPaces(() => 0).of('mail/relay', 3);
+      const sent: number[] = [];
+      for (const seen of [() => world, () => world, () => change(world)]) {
+        const deps = recordingDeps((request) => {
+          if (request.method !== 'GET' && isIt(request)) throw error;
+          return (isIt(request) && live()) || notFound(request);
+        });
+        await look(seen(), { ...deps, writer: { ...deps.writer, paces } });
+        sent.push(deps.requests.filter((one) => one.method !== 'GET' && isIt(one)).length);
+      }
+      return sent;
+    };
+    /** The world with this object, and with the same one after a change by hand. */
+    const changing = (name: string, object: KubeObject, more: Partial<World> = {}) => {
+      const put = (one: KubeObject) => ({
+        ...withAll(),
+        ...more,
+        objects: new Map([...(more.objects ?? withAll().objects), [name, one]]),
+      });
+      const { metadata } = object;
+      const annotations = { ...metadata.annotations, keep: 'no' };
+      return [
+        put(object),
+        put({ ...object, metadata: { ...metadata, annotations, resourceVersion: '9' } }),
+      ] as const;
+    };
+    const certificate = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get(
+      'Certificate/relay',
+    ) as KubeObject;
+    const [unwanted, edited] = changing('Certificate/relay', certificate);
+    assert.deepEqual(await counts(unwanted, isOf('certificates'), () => edited), [1, 0, 1]);
+
+    const metadata = { name: 'relay-0', namespace: 'mail', uid: 'u', resourceVersion: '1' };
+    const pod = { kind: 'Pod', metadata, spec: {} };
+    const [first, second] = withAll().pods as [PodView, PodView];
+    const old = podReport(relayObject(), { policy: { hash: 'old', refused: null } });
+    for (const pods of [
+      [{ ...first, serving: 'false' }, second],
+      [podView('relay-0', old), second],
+    ]) {
+      const [before, after] = changing('Pod/relay-0', pod, { pods });
+      assert.deepEqual(
+        await counts(
+          before,
+          (one) => one.path.endsWith('/pods/relay-0'),
+          () => after,
+        ),
+        [1, 0, 1],
+      );
+    }
+
+    const relay = relayObject({ queue: { storage: { size: '9Gi' } } });
+    const name = 'spool-relay-0';
+    const spec = { resources: { requests: { storage: '1Gi' } }, volumeName: 'v' };
+    const status = { phase: 'Bound', capacity: { storage: '1Gi' } };
+    const labels = managedLabels('relay');
+    const claim = {
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace: 'mail', labels },
+      spec,
+      status,
+    };
+    const [small, noted] = changing(`PersistentVolumeClaim/${name}`, claim, {
+      relay,
+      policy: withAll().policy,
+    });
+    assert.deepEqual(await counts(small, isOf('persistentvolumeclaims'), () => noted), [1, 0, 1]);
+
+    const hidden = without('Service/relay');
+    let service = withAll().objects.get('Service/relay') as KubeObject;
+    const byHand = () => {
+      service = { ...service, metadata: { ...service.metadata, annotations: { keep: 'no' } } };
+      return hidden;
+    };
+    service = { ...service, metadata: { ...service.metadata, labels: {} } };
+    const ofService = (one: Request) => one.path.endsWith('/services/relay');
+    assert.deepEqual(await counts(hidden, ofService, byHand, () => service), [1, 0, 1]);
   });
 
   test('it asks the queue to wait as long, and names the time of the next look that others need', async () => {

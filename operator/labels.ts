@@ -1,16 +1,18 @@
 /**
  * Gives pods and claims of a relay their labels back. Without that of the manager the caches do not have them. A pod without
  * one of the selector is released by the StatefulSet, which then wants another pod of the same name, and cannot make it;
- * with its labels it is taken back. What proves the owner is the StatefulSet: its uid at the pod, or, of a released pod, its
- * revision and the claim of the number; and for a claim such a pod. A pod that proves nothing has our name, and is told.
- * Nothing is read while the caches have all pods of the StatefulSet with their labels, and a few objects at most in one
- * look. What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
+ * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its pod. A pod of somebody
+ * else in such a place is told. While the caches have all pods of the StatefulSet with their labels, none is looked for. Else
+ * two lists ask for pods of the account of the relay without a label, and one asks for the first place that is still empty.
+ * What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
  * judge/holdback.ts).
  */
-import { parseOrdinal } from '#crds/scalefile.ts';
-import { attempt, mergePatch, type OnWrite, read, type Writer } from './apply.ts';
-import { covers, hasController } from './compare.ts';
-import { REVISION_LABEL } from './judge/refusals.ts';
+import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
+import { FIELD_MANAGER } from '#crds/wellknown.ts';
+import { mergePatch, type OnWrite } from './apply.ts';
+import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
+import { covers, hasController, isOwnedBy } from './compare.ts';
+import { isOfSetNamed, isOwnPod, type SetStatus } from './judge/ownpods.ts';
 import type { StatefulSetSpec } from './judge/storage.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -19,151 +21,142 @@ import { apiPath, CLAIM, type Kind, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { managedLabels, objectNames } from './render/metadata.ts';
 import { LABELS, type Obstacle, type World } from './world.ts';
 
-const MOST_READS = 4;
-/** A relay that lacks pods is looked at this often. */
-const TURN_MS = 30_000;
 /** A pod can have a megabyte of annotations. */
 const READ_BYTES = 4 * 1024 * 1024;
 const STRIPPED = 'the answer to their patch lacks them, so something takes them away';
 
 export interface Restored {
+  /** In a fixed order. */
   readonly obstacles: Obstacle[];
   /** True if an object lacks its labels, or did so a moment ago. It is not in this world. */
   readonly isHidden: boolean;
 }
 
+type Restore = (kind: Kind, live: KubeObject) => Promise<Obstacle[]>;
+
 export async function restoreLabels(world: World, writer: Writer, onWrite: OnWrite): Promise<Restored> {
-  const set = world.objects.get(`${STATEFUL_SET.kind}/${world.relay.metadata.name}`);
-  if (!set || isPartial(set)) return { obstacles: [], isHidden: false };
+  const set = world.objects.get(`${STATEFUL_SET.kind}/${nameOf(world)}`);
+  if (!set || isPartial(set) || !isOwnedBy(set, world.relay)) return { obstacles: [], isHidden: false };
   let isHidden = false;
-  const restore = async (kind: Kind, live: KubeObject | undefined) => {
-    if (!live || isLabelled(live, world)) return;
+  const labels = managedLabels(nameOf(world));
+  const restore: Restore = (kind, live) => {
     isHidden = true;
-    const { uid, name } = live.metadata;
-    const labels = managedLabels(nameOf(world));
-    const answer = await mergePatch(writer, kind, live, { metadata: { uid, labels } });
-    if (!covers(answer?.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
-    onWrite('patched', `${kind.kind}/${name}`);
-  };
-  const taken: Obstacle[] = [];
-  const pods = await attemptAll(world, writer, POD, listHiddenPods(world, set), async (name) => {
-    const pod = await readPod(writer, world, name);
-    if (!pod || isControlledBy(pod, set) || isReleasedBy(pod, set)) return restore(POD, pod);
-    const isInTheWay = !isLabelled(pod, world) && parseOrdinal(name) < countPlaces(set);
-    if (isInTheWay) taken.push({ kind: 'nameTaken', object: `${POD.kind}/${name}` });
-  });
-  const claims = await attemptAll(world, writer, CLAIM, listHiddenClaims(world, set), async (name) =>
-    restore(CLAIM, await read(writer, apiPath(CLAIM, world.relay.metadata.namespace, name))),
-  );
-  const obstacles = [...taken, ...pods, ...claims];
-  return { obstacles, isHidden: isHidden || obstacles.length > 0 };
-}
-
-/** A few reads at most. One that waits for its pause is not read. */
-async function attemptAll(
-  { objects, now }: World,
-  writer: Writer,
-  kind: Kind,
-  names: readonly string[],
-  restore: (name: string) => Promise<void>,
-): Promise<Obstacle[]> {
-  const obstacles: Obstacle[] = [];
-  let reads = 0;
-  for (const name of inTurn(names, now)) {
-    if (reads === MOST_READS) break;
+    const { name, uid } = live.metadata;
     const object = `${kind.kind}/${name}`;
-    const known = objects.get(object)?.metadata;
-    const restored = async () => {
-      reads++;
-      await restore(name);
-    };
-    obstacles.push(...(await attempt(writer, `${LABELS}${object}`, [known?.uid, known?.labels], restored)));
-  }
-  return obstacles;
+    return attempt(writer, `${LABELS}${object}`, [uid, contentOf(live)], async () => {
+      const answer = await mergePatch(writer, kind, live, { metadata: { uid, labels } });
+      if (!covers(answer?.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
+      onWrite('patched', object);
+    });
+  };
+  const { taken, obstacles: ofPods } = await restorePods(world, writer, set, restore);
+  const obstacles = [...ofPods, ...(await restoreClaims(world, writer, set, restore))];
+  return { obstacles: [...taken, ...obstacles], isHidden: isHidden || obstacles.length > 0 };
 }
 
-/** Begins with others after a while, so that objects which are not there hide none behind them. */
-function inTurn(names: readonly string[], now: number): string[] {
-  const first = (Math.floor(now / TURN_MS) * MOST_READS) % Math.max(names.length, 1);
-  return [...names.slice(first), ...names.slice(0, first)];
+async function restorePods(world: World, writer: Writer, set: KubeObject, restore: Restore) {
+  const missing = listMissing(world, set);
+  const pods = new Map([...world.objects.values(), ...(world.strangers ?? [])].flatMap(named(world)));
+  const look = () => lookFor(writer, world, missing, pods);
+  const obstacles = missing.length > 0 ? await attempt(writer, `${LABELS}its pods`, missing, look) : [];
+  const found = [...pods.values()].toSorted(
+    (a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name),
+  );
+  const isOwn = (pod: KubeObject) => isOwnPod(pod, world.relay, world.objects);
+  for (const pod of found)
+    if (isOwn(pod) && !isLabelled(pod, world)) obstacles.push(...(await restore(POD, pod)));
+  const [first] = found.filter(
+    (pod) => !isOwn(pod) && isInTheWay(pod, world) && parseOrdinal(pod.metadata.name) < countPlaces(set),
+  );
+  const taken: Obstacle[] = first
+    ? [{ kind: 'nameTaken', object: `${POD.kind}/${first.metadata.name}` }]
+    : [];
+  return { taken, obstacles };
 }
 
-/** Pods that the StatefulSet counts or should have, and that the caches lack, or know without a label. */
-function listHiddenPods({ pods, leaving, objects, ...world }: World, set: KubeObject): string[] {
+/** The names of pods that the StatefulSet counts or should have, and that the caches lack; by ordinal. */
+function listMissing(world: World, set: KubeObject): string[] {
   const { replicas: counted = 0, observedGeneration } = (set['status'] ?? {}) as SetStatus;
-  const places = countPlaces(set);
-  const seen = [...pods, ...leaving].map(({ name }) => name);
-  const stripped = seen.filter((name) => {
-    const pod = objects.get(`${POD.kind}/${name}`);
-    return pod !== undefined && !isLabelled(pod, world);
-  });
   // Before that the controller has not tried to create them.
   const hasTried = observedGeneration !== undefined && observedGeneration === set.metadata.generation;
-  const wanted = hasTried ? Math.max(places, counted) : counted;
-  if (seen.length >= wanted) return stripped;
-  const names = Array.from({ length: Math.max(places, counted) }, (_, n) => `${nameOf(world)}-${n}`);
-  return [...stripped, ...names.filter((name) => !seen.includes(name))];
+  const places = hasTried ? Math.max(countPlaces(set), counted) : counted;
+  const names = Array.from({ length: places }, (_, n) => `${nameOf(world)}-${n}`);
+  const seen = [...world.pods, ...world.leaving].map(({ name }) => name);
+  return names.filter((name) => !seen.includes(name));
 }
 
 function countPlaces(set: KubeObject): number {
   return ((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
 }
 
-interface SetStatus {
-  readonly replicas?: number;
-  readonly observedGeneration?: number;
-  readonly currentRevision?: string;
-  readonly updateRevision?: string;
+/** Adds to `pods`. By lists, because the operator may not read single pods. */
+async function lookFor(
+  writer: Writer,
+  world: World,
+  missing: readonly string[],
+  pods: Map<string, KubeObject>,
+): Promise<void> {
+  const list = async (query: Readonly<Record<string, string>>) => {
+    const path = apiPath(POD, world.relay.metadata.namespace);
+    const request = { method: 'GET', path, query, mostBytes: READ_BYTES } as const;
+    const { items = [] } = await writer.request<{ items?: KubeObject[] }>(request);
+    for (const [name, pod] of items.map((item) => ({ ...item, kind: POD.kind })).flatMap(named(world)))
+      if (!pods.has(name)) pods.set(name, pod);
+  };
+  const fieldSelector = `spec.serviceAccountName=${nameOf(world)}`;
+  // From the memory of the API server: older ones would read all pods of the namespace for it.
+  const account = { fieldSelector, resourceVersion: '0' };
+  await list({ ...account, labelSelector: `app.kubernetes.io/managed-by!=${FIELD_MANAGER}` });
+  await list({ ...account, labelSelector: `app.kubernetes.io/instance!=${nameOf(world)}` });
+  const empty = missing.find((name) => !pods.has(name));
+  if (empty !== undefined) await list({ fieldSelector: `metadata.name=${empty}` });
 }
 
-/** Claims of pods of the StatefulSet that the caches lack, or know without a label. */
-function listHiddenClaims(world: Pick<World, 'relay' | 'objects'>, set: KubeObject): string[] {
-  const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as { volumeClaimTemplates?: readonly unknown[] };
-  if (volumeClaimTemplates.length === 0) return [];
-  return [...world.objects.values()]
-    .filter((pod) => pod.kind === POD.kind && isControlledBy(pod, set))
-    .map(({ metadata }) => `${objectNames.claim(nameOf(world))}-${parseOrdinal(metadata.name)}`)
-    .filter((name) => {
-      const claim = world.objects.get(`${CLAIM.kind}/${name}`);
-      return !claim || !isLabelled(claim, world);
-    });
+/** The pod by its name, if that is one of the relay. */
+const named =
+  ({ relay }: World) =>
+  (object: KubeObject): [string, KubeObject][] =>
+    object.kind === POD.kind && isNumbered(object.metadata.name, relay.metadata.name)
+      ? [[object.metadata.name, object]]
+      : [];
+
+/** Of a pod of somebody else. The StatefulSet takes one with its labels by itself, unless that has another controller. */
+function isInTheWay(pod: KubeObject, world: World): boolean {
+  if (pod.metadata.deletionTimestamp !== undefined || isOfSetNamed(pod, nameOf(world))) return false;
+  return hasController(pod) || !isLabelled(pod, world);
 }
 
-/** By a list, because the operator may not read single pods. */
-async function readPod(writer: Writer, { relay }: World, name: string): Promise<KubeObject | undefined> {
-  const { items = [] } = await writer.request<{ items?: KubeObject[] }>({
-    method: 'GET',
-    path: apiPath(POD, relay.metadata.namespace),
-    query: { fieldSelector: `metadata.name=${name}` },
-    mostBytes: READ_BYTES,
-  });
-  return items.find((pod) => pod.metadata.name === name);
+async function restoreClaims(
+  world: World,
+  writer: Writer,
+  set: KubeObject,
+  restore: Restore,
+): Promise<Obstacle[]> {
+  const obstacles: Obstacle[] = [];
+  for (const name of listHiddenClaims(world, set)) {
+    const object = `${LABELS}${CLAIM.kind}/${name}`;
+    const path = apiPath(CLAIM, world.relay.metadata.namespace, name);
+    const look = async () => {
+      const claim = await readFor(writer, object, undefined, path);
+      if (claim && !isLabelled(claim, world)) obstacles.push(...(await restore(CLAIM, claim)));
+    };
+    obstacles.push(...(await caught(object, look)));
+  }
+  return obstacles;
 }
 
-function isControlledBy({ metadata }: KubeObject, set: KubeObject): boolean {
-  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
-  return owner !== undefined && owner.uid === set.metadata.uid;
-}
-
-/** True if the pod has no controller, and was made of the template of this StatefulSet for the claim of its number. */
-function isReleasedBy({ metadata, spec }: KubeObject, set: KubeObject): boolean {
-  const { currentRevision, updateRevision } = (set['status'] ?? {}) as SetStatus;
+/** Claims of the pods that the caches lack, or know without a label; by ordinal. */
+function listHiddenClaims({ relay, objects }: World, set: KubeObject): string[] {
   const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as Partial<StatefulSetSpec>;
-  const { volumes = [], serviceAccountName } = (spec ?? {}) as PodSpec;
-  const claims = volumes.map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName);
-  const revision = metadata.labels?.[REVISION_LABEL];
-  return (
-    !hasController({ metadata }) &&
-    revision !== undefined &&
-    (revision === currentRevision || revision === updateRevision) &&
-    serviceAccountName === set.metadata.name &&
-    volumeClaimTemplates.every((template) => claims.includes(`${template.metadata.name}-${metadata.name}`))
-  );
-}
-
-interface PodSpec {
-  readonly serviceAccountName?: string;
-  readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName?: string } }[];
+  if (volumeClaimTemplates.length === 0) return [];
+  return [...objects.values()]
+    .flatMap(({ kind, metadata }) => (kind === POD.kind ? [parseOrdinal(metadata.name)] : []))
+    .toSorted((a, b) => a - b)
+    .map((ordinal) => `${objectNames.claim(relay.metadata.name)}-${ordinal}`)
+    .filter((name) => {
+      const claim = objects.get(`${CLAIM.kind}/${name}`);
+      return !claim || !isLabelled(claim, { relay });
+    });
 }
 
 /** An object that goes needs no labels. */

@@ -1,9 +1,9 @@
 /**
  * Paces the writes that the API server refuses or fails at, each object by itself: the pause after a refusal grows, and
  * until it is over the same write is not sent again, however often the relay is looked at. Another content, another live
- * object that the caches know, or another generation of the MailRelay is tried at once. A time is no content: what notes
- * the present time is the same write at each look. So an object that a webhook refuses costs a call a minute, and delays
- * nothing else of its relay.
+ * object, or another generation of the MailRelay is tried at once. A time is no content: what notes the present time is
+ * the same write at each look. So an object that a webhook refuses costs a write a minute. What no attempt of a whole look
+ * named is forgotten: the object is gone, or as wanted.
  */
 import { hashContent } from '#crds/policyfile.ts';
 import { isKubeError, KubeError } from './kube/errors.ts';
@@ -30,6 +30,7 @@ interface Refusals {
 /** The refused writes of one relay. */
 export class Paces {
   readonly #known: Map<string, Refusal>;
+  readonly #named = new Set<string>();
   readonly #monotonic: () => number;
 
   constructor(known: Map<string, Refusal>, monotonic: () => number) {
@@ -39,16 +40,29 @@ export class Paces {
 
   /** Makes the write. Throws the last refusal of the same write while its pause goes on. */
   async pace<T>(what: string, basis: unknown, write: () => Promise<T>): Promise<T> {
+    const answer = await this.step(what, basis, write);
+    this.#known.delete(what);
+    return answer;
+  }
+
+  /** The same for a step before the write, such as the read of the live object. Its success ends no pause. */
+  async step<T>(what: string, basis: unknown, act: () => Promise<T>): Promise<T> {
+    this.#named.add(what);
     const held = this.#held(what, basis);
     if (held) throw held;
     try {
-      const answer = await write();
-      this.#known.delete(what);
-      return answer;
+      return await act();
     } catch (error) {
       if (isKubeError(error, 'forbidden', 'invalid', 'failed')) this.#refused(what, hashBasis(basis), error);
       throw error;
     }
+  }
+
+  /** Call it when the look has made all its attempts, but for `later`. */
+  forgetOthers(later: string): void {
+    for (const what of this.#known.keys())
+      if (what !== later && !this.#named.has(what)) this.#known.delete(what);
+    this.#named.clear();
   }
 
   /** The refusal, which asks for the rest of the pause. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
@@ -8,7 +9,7 @@ import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
 import { renderStatus } from './report/status.ts';
-import type { World } from './world.ts';
+import type { PodView, World } from './world.ts';
 
 const withStatus = (world: World): World => {
   const status = renderStatus({ ...world, obstacles: [] }) as MailRelayStatus;
@@ -55,17 +56,53 @@ describe('reconcile', () => {
       ['relay-0', patch('uid-of-relay-0', 'true')],
       ['relay-2', patch('uid-of-relay-2', 'false')],
     ]);
-    const refused = recordingDeps((request) => {
-      if (request.path.includes('/pods/')) throw new KubeError('forbidden', 'no', 403);
-      return notFound(request);
-    });
-    await reconcile(settledWorld({ objects: new Map(), pods: [unlabelled] }), refused);
-    assert.deepEqual(
-      refused.requests.map(({ path }) => path.split('/').at(-1)),
-      ['relay-0', 'status'],
-      'nothing is changed for pods that cannot be labelled',
-    );
   });
+
+  /** What is written of a relay with two pods at a server that refuses the patches of pods. */
+  async function withoutLabels(changes: Readonly<Record<string, unknown>>, pods: Partial<World>) {
+    const relay = relayObject({ service: { type: 'NodePort' }, logging: { level: 'debug' }, ...changes });
+    const deps = recordingDeps((request) => {
+      if (request.method !== 'GET' && request.path.includes('/pods/'))
+        throw new KubeError('forbidden', 'no', 403);
+      return request.method === 'GET' ? notFound(request) : request.body;
+    });
+    await reconcile(settledWorld({ relay, objects: liveObjects(relayObject()), ...pods }), deps);
+    const bodies = deps.requests
+      .filter(({ method, path }) => method !== 'GET' && !path.endsWith('/status'))
+      .map(({ body }) => body as { kind?: string; spec?: { replicas?: number }; data?: object });
+    const policy = bodies.find(({ kind }) => kind === 'ConfigMap')?.data as
+      | Record<string, string>
+      | undefined;
+    const scale = parseScale(policy?.[SCALE_FILE_NAME] ?? '');
+    const set = bodies.find(({ kind }) => kind === 'StatefulSet')?.spec;
+    return {
+      kinds: bodies.flatMap(({ kind = [] }) => kind),
+      order: scale?.replicas,
+      replicas: set?.replicas,
+    };
+  }
+
+  test('a pod that cannot be labelled holds what selects it, and no other change of the spec', async () => {
+    const pods = ['relay-0', 'relay-1'].map((name) =>
+      podView(name, podReport(relayObject()), { serving: undefined }),
+    );
+    const { kinds, order } = await withoutLabels({}, { pods });
+    assert.deepEqual([kinds, order], [['ConfigMap'], 2]);
+    // One that is not there yet has no clients.
+    const objects = new Map([...liveObjects(relayObject())].filter(([name]) => name !== 'Service/relay'));
+    assert.ok((await withoutLabels({}, { pods, objects })).kinds.includes('Service'));
+  });
+
+  for (const mode of ['Durable', 'CutThrough'])
+    test(`a pod of mode ${mode} that cannot be taken from the Service is not told to leave`, async () => {
+      const [first, second] = ['relay-0', 'relay-1'].map((name) => podView(name, podReport(relayObject())));
+      const pods = { pods: [first as PodView], leaving: [second as PodView] };
+      const objects = liveObjects(relayObject({ queue: { mode } }));
+      const written = await withoutLabels({ replicas: 1, queue: { mode } }, { ...pods, objects });
+      assert.equal(written.order, 2);
+      assert.equal(written.replicas, undefined, 'the StatefulSet keeps its places');
+      assert.ok(!written.kinds.includes('Service'));
+    });
 
   test('Certificates that cannot be listed are left alone, and all else is made', async () => {
     const relay = relayObject({ tls: { issuerRef: { name: 'ca' } } });

@@ -8,12 +8,13 @@ import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
-import { applyAll, attempt, mergePatch, type OnWrite, paced, type Writer } from './apply.ts';
+import { applyAll, mergePatch, type OnWrite } from './apply.ts';
+import { attempt, contentOf, paced, type Writer } from './attempt.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
-import { holdObject, holdScaling } from './judge/holdback.ts';
+import { holdObject, holdScaling, isLeft, type Refused } from './judge/holdback.ts';
 import { isReplacing } from './judge/pods.ts';
 import { planScaling, type Scaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
@@ -33,6 +34,8 @@ import type { Rollouts } from './rollouts.ts';
 import { ToldCauses } from './toldcauses.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
 
+/** What the write of the status is called where its refusals are known. */
+const STATUS = 'status';
 const BLOCKED_MS = 30_000;
 /**
  * The pause before another look at a deletion that no watch reports. The end of a watched object comes by its watch.
@@ -70,6 +73,7 @@ export async function reconcile(world: World, deps: Deps): Promise<Reconciled> {
   if (!world.asked) return { lookAgainMs: undefined, failure: findFailure(applied) };
   const { obstacles: untouched, lookAgainMs } = await refresh(world, deps);
   const obstacles = [...applied, ...untouched];
+  deps.writer.paces?.forgetOthers(STATUS);
   const { complaints, isOpen } = await readComplaints(deps.writer, world);
   await report({ ...world, complaints }, obstacles, deps);
   const pauses = [
@@ -112,20 +116,31 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   const { writer, answers = new Answers(), onWrite } = deps;
   if (!policy) return [];
   const { obstacles: unlabelled, isHidden } = await restoreLabels(world, writer, onWrite);
-  const scaling = isHidden ? holdScaling(world, planScaling(world)) : planScaling(world);
-  const marked = await unmarkClaims(writer, scaling, onWrite);
-  // A pod that serves again before the mark of its claim is removed could lose the claim.
-  if (marked.length > 0) return [...unlabelled, ...marked];
+  const planned = planScaling(world);
+  const marked = await unmarkClaims(writer, planned, onWrite);
   // The labels come before the Services, which select by them, and before the scale file, which tells a pod to leave.
   const labelled: Obstacle[] = [];
-  for (const { pod, serving } of relabelled(world)) {
+  const due = relabelled(world);
+  // No client is sent to a pod whose claim may have a mark.
+  const now = marked.length > 0 ? due.filter(({ serving }) => serving === 'false') : due;
+  for (const { pod, serving } of now) {
     const label = () => patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, deps);
-    labelled.push(...(await attempt(writer, podName(pod), [pod.uid, serving], label)));
+    const basis = [pod.uid, serving, contentOf(world.objects.get(podName(pod)))];
+    labelled.push(...(await attempt(writer, podName(pod), basis, label)));
   }
-  if (labelled.length > 0) return [...unlabelled, ...labelled];
-  const { wanted, obstacles: held } = plan(world, policy, scaling, isHidden, deps);
-  const obstacles = await applyAll(writer, answers, world, wanted, onWrite);
-  return [...unlabelled, ...held, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
+  const isServed = labelled.length === 0 && now.length === due.length;
+  const refused = { labels: isHidden, serving: !isServed, marks: marked.length > 0 };
+  const scaling = holdScaling(world, planned, refused);
+  const { wanted, obstacles: held } = plan(world, policy, scaling, refused, deps);
+  const applied = await applyAll(
+    writer,
+    answers,
+    world,
+    { wanted, isLeft: (object) => isLeft(world, object, refused) },
+    onWrite,
+  );
+  const settled = await settleClaims(writer, scaling, onWrite);
+  return [...unlabelled, ...marked, ...labelled, ...held, ...applied, ...settled];
 }
 
 /** The wanted objects, and why some of them are not as the spec says. */
@@ -133,7 +148,7 @@ function plan(
   world: World,
   policy: Policy,
   scaling: Scaling,
-  isHidden: boolean,
+  refused: Refused,
   { settings, rollouts }: Deps,
 ): { wanted: Rendered[]; obstacles: Obstacle[] } {
   const { relay } = world;
@@ -150,7 +165,7 @@ function plan(
   const known = rendered.filter(({ kind }) => !world.unlisted?.some((one) => one.kind === kind));
   const { kept, taken } = withoutTaken(world, known);
   const wanted = kept.map((unstamped) => {
-    const object = withStamp(isHidden ? holdObject(world, unstamped) : unstamped, relay);
+    const object = withStamp(holdObject(world, unstamped, refused), relay);
     if (object.kind !== STATEFUL_SET.kind) return object;
     const { set, waits } = rollouts.inTurn(world, object);
     if (waits) waiting.push({ kind: 'waitsForTurn', object: `${set.kind}/${set.metadata.name}` });
@@ -170,7 +185,8 @@ async function refresh(
     const object = `${REFRESH}${podName(pod)}`;
     const touch = () => patchPod(object, pod, changes, world, deps);
     // A later attempt at the same is no other write.
-    obstacles.push(...(await attempt(deps.writer, object, [pod.uid, wanted], touch)));
+    const basis = [pod.uid, wanted, contentOf(world.objects.get(podName(pod)))];
+    obstacles.push(...(await attempt(deps.writer, object, basis, touch)));
   }
   return { obstacles, lookAgainMs };
 }
@@ -204,7 +220,8 @@ async function report(
   const stamp = { ...(installation ? { installation } : {}), ...(className ? { className } : {}) };
   const status = fitStatus({ ...renderStatus({ ...world, obstacles }), ...stamp });
   if (hashContent(status) === hashContent(relay.status ?? {})) return;
-  await paced(writer, 'status', status, () => writeStatus(writer, relay, status));
+  const basis = [status, relay.metadata.resourceVersion];
+  await paced(writer, STATUS, basis, () => writeStatus(writer, relay, status));
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
   const events = listEvents(relay.status, status, isReplacing(world));
   const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
@@ -217,7 +234,7 @@ async function report(
 export function stampRelay(writer: Writer, relay: MailRelay, installation: Installation): Promise<unknown> {
   const { name, namespace, uid, resourceVersion } = relay.metadata;
   const status = stampFor(relay, installation);
-  return paced(writer, 'stamp', { uid, status }, () =>
+  return paced(writer, 'stamp', { uid, status, resourceVersion }, () =>
     writer.request({
       method: 'PATCH',
       path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,

@@ -3,7 +3,7 @@
  * the process busy. It puts each answer to a write into the caches at once, so that the next look does not take our own
  * write for a foreign one. It writes only while this process leads and certainly holds the Lease.
  */
-import type { Writer } from './apply.ts';
+import type { Writer } from './attempt.ts';
 import type { Caches } from './caches.ts';
 import type { ForbiddenWrites } from './forbidden.ts';
 import type { Client, KubeObject, Request } from './kube/client.ts';

@@ -1,9 +1,13 @@
 /**
- * What waits while pods or claims of a relay lack the labels by which the caches find them: scaling in, because a queue
- * that is not seen could be lost, and another size of the volumes, because a claim that is not seen would keep its own.
- * Everything else goes on. Pure.
+ * What waits while a write is refused on which other writes depend. Everything else goes on.
+ *
+ * Labels of pods or claims by which the caches find them: scaling in, because a queue that is not seen could be lost, and
+ * another size of the volumes, because a claim that is not seen would keep its own. The label by which pods are served: what
+ * selects by it, and scaling in, because a pod that is told to leave must get no clients. The mark of a claim that is wanted
+ * again: scaling out, because a pod that takes mail onto a marked claim could lose it. Pure.
  */
-import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { parseOrdinal, parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { SERVING_LABEL } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { STATEFUL_SET } from '../kube/kinds.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -14,23 +18,55 @@ import { keepClaims, type StatefulSetSpec } from './storage.ts';
 
 type Observed = Pick<World, 'relay' | 'objects'>;
 
-/** The same plan without a pod or a claim less than there is. */
-export function holdScaling({ relay, objects }: Observed, scaling: Scaling): Scaling {
-  const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
-  const { replicas: places = 0 } = (set?.['spec'] ?? {}) as { replicas?: number };
-  return { ...scaling, replicas: Math.max(scaling.replicas, places), removed: [] };
+/** True for what could not be written. */
+export interface Refused {
+  /** The labels of a pod or claim that the caches do not know. */
+  readonly labels: boolean;
+  readonly serving: boolean;
+  readonly marks: boolean;
 }
 
-/** The same object with the claims that it has, and without the order to leave for pods that have none yet. */
-export function holdObject({ relay, objects }: Observed, wanted: Rendered): Rendered {
-  const { kind, metadata } = wanted;
-  const live = objects.get(`${kind}/${metadata.name}`);
-  if (live && kind === STATEFUL_SET.kind) return hasClaims(live) ? keepClaims(live, wanted) : wanted;
-  if (!live || metadata.name !== objectNames.policy(relay.metadata.name)) return wanted;
-  const order = (live['data'] as Record<string, string> | undefined)?.[SCALE_FILE_NAME] ?? '';
-  const isLess = (parseScale(order)?.replicas ?? 0) > relay.spec.replicas;
-  return isLess ? { ...wanted, data: { ...(wanted['data'] as object), [SCALE_FILE_NAME]: order } } : wanted;
+/** The same plan without a pod or a claim less than there is, or without a pod more. */
+export function holdScaling(
+  { relay, objects }: Observed,
+  scaling: Scaling,
+  { labels, serving, marks }: Refused,
+): Scaling {
+  const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
+  const places = set && (((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0);
+  const isLess = labels || serving;
+  const replicas = isLess ? Math.max(scaling.replicas, places ?? 0) : scaling.replicas;
+  const marked = scaling.unmarked.map(({ metadata }) => parseOrdinal(metadata.name));
+  return {
+    ...scaling,
+    replicas: marks ? Math.min(replicas, places ?? Math.min(...marked)) : replicas,
+    removed: isLess ? [] : scaling.removed,
+  };
 }
+
+/** The same object with the claims that it has, and without an order to leave or to stay for pods that must not get it. */
+export function holdObject({ relay, objects }: Observed, wanted: Rendered, refused: Refused): Rendered {
+  const live = objects.get(`${wanted.kind}/${wanted.metadata.name}`);
+  if (!live) return wanted;
+  if (wanted.kind === STATEFUL_SET.kind)
+    return refused.labels && hasClaims(live) ? keepClaims(live, wanted) : wanted;
+  if (!isPolicy(relay, wanted)) return wanted;
+  const order = (live['data'] as Record<string, string> | undefined)?.[SCALE_FILE_NAME] ?? '';
+  const more = (parseScale(order)?.replicas ?? relay.spec.replicas) - relay.spec.replicas;
+  const isHeld = (more > 0 && (refused.labels || refused.serving)) || (more < 0 && refused.marks);
+  return isHeld ? { ...wanted, data: { ...(wanted['data'] as object), [SCALE_FILE_NAME]: order } } : wanted;
+}
+
+/** True for an object that stays as it is: it would select pods by a label that they lack, or tell marked ones to stay. */
+export function isLeft({ relay, objects }: Observed, wanted: Rendered, { serving, marks }: Refused): boolean {
+  const isThere = objects.has(`${wanted.kind}/${wanted.metadata.name}`);
+  const { selector = {} } = (wanted['spec'] ?? {}) as { selector?: object };
+  const selects = wanted.kind !== STATEFUL_SET.kind && JSON.stringify(selector).includes(SERVING_LABEL);
+  return (serving && isThere && selects) || (marks && !isThere && isPolicy(relay, wanted));
+}
+
+const isPolicy = ({ metadata }: World['relay'], wanted: Rendered) =>
+  wanted.kind === 'ConfigMap' && wanted.metadata.name === objectNames.policy(metadata.name);
 
 function hasClaims({ spec }: KubeObject): boolean {
   return (spec as Partial<StatefulSetSpec> | undefined)?.volumeClaimTemplates !== undefined;

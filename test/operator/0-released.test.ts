@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, type Kind, MAIL_RELAY, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { managedLabels } from '#operator/render/metadata.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
@@ -108,5 +108,30 @@ describe('a pod without its labels', { concurrency: false }, () => {
     await api.admin.request({ method: 'DELETE', path: apiPath(POD, NAMESPACE, 'relay-2') });
     await until('a pod of the relay', () => isWhole('relay-2'), 120_000);
     await until('the status to tell no more', async () => !(await stalled()), 60_000);
+  });
+
+  test('of its own, in another pod of its name, make the relay no larger and are let alone', async () => {
+    const account: Kind = { kind: 'ServiceAccount', apiVersion: 'v1', plural: 'serviceaccounts' };
+    const theirs = { metadata: { name: 'theirs' } };
+    await api.admin.request({ method: 'POST', path: apiPath(account, NAMESPACE), body: theirs });
+    const { 'app.kubernetes.io/component': _component, ...labels } = LABELS;
+    const containers = [{ name: 'theirs', image: 'x' }];
+    await api.admin.request({
+      method: 'POST',
+      path: apiPath(POD, NAMESPACE),
+      body: { metadata: { name: 'relay-7', labels }, spec: { containers, serviceAccountName: 'theirs' } },
+    });
+    const spec = { replicas: 3, logging: { level: 'debug' } };
+    const { metadata } = await putRelay(api, relayNamed(NAMESPACE, 'relay', spec));
+    const told = async () => {
+      const status = (await get(MAIL_RELAY, 'relay'))?.['status'] as { observedGeneration?: number };
+      return status?.observedGeneration === metadata.generation;
+    };
+    await until('the status of the next look', told, 60_000);
+    const set = (await get(STATEFUL_SET, 'relay'))?.['spec'] as { replicas?: number };
+    assert.equal(set.replicas, 3);
+    assert.deepEqual((await get(POD, 'relay-7'))?.metadata.labels, labels);
+    assert.doesNotMatch(JSON.stringify((await get(MAIL_RELAY, 'relay'))?.['status']), /relay-7/);
+    await api.admin.request({ method: 'DELETE', path: apiPath(POD, NAMESPACE, 'relay-7') });
   });
 });

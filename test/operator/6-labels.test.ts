@@ -122,6 +122,62 @@ describe('labels prove nothing', { concurrency: false }, () => {
     await whenSettled(api, NAMESPACE, 'relay');
   });
 
+  test('a pod whose label is refused keeps no other change of the spec', async (t) => {
+    const [serving, admission] = ['mailrelay.dev/serving', 'admissionregistration.k8s.io/v1'];
+    const policy = {
+      apiVersion: admission,
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: { name: 'pods-stay' },
+      spec: {
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['pods'] },
+          ],
+        },
+        matchConditions: [{ name: 'here', expression: `request.namespace == '${NAMESPACE}'` }],
+        validations: [{ expression: 'false', message: 'pods stay as they are' }],
+      },
+    };
+    const binding = {
+      ...{ apiVersion: admission, kind: `${policy.kind}Binding`, metadata: policy.metadata },
+      spec: { policyName: policy.metadata.name, validationActions: ['Deny'] },
+    };
+    const PLURALS = ['validatingadmissionpolicies', 'validatingadmissionpolicybindings'] as const;
+    const allow = async () => {
+      for (const plural of PLURALS)
+        await api.admin
+          .request({ method: 'DELETE', path: `/apis/${admission}/${plural}/${policy.metadata.name}` })
+          .catch(() => undefined);
+    };
+    t.after(allow);
+    operator.pause();
+    await relabel(POD, 'relay-0', { [serving]: null });
+    await api.put(policy, PLURALS[0]);
+    await api.put(binding, PLURALS[1]);
+    const isRefused = () =>
+      relabel(POD, 'relay-0', { probe: String(Date.now()) }).then(
+        () => false,
+        () => true,
+      );
+    await until('the policy to be in force', isRefused, 30_000);
+    operator.resume();
+    const changed = { replicas: 1, logging: { level: 'debug' } };
+    await putRelay(api, relayNamed(NAMESPACE, 'relay', changed));
+    const isWritten = async () =>
+      /"level": "debug"/.test(
+        JSON.stringify((await get(CONFIG_MAP, 'relay-policy'))?.['data']).replaceAll('\\"', '"'),
+      );
+    await until('the new policy', isWritten, 30_000);
+    assert.equal((await get(POD, 'relay-0'))?.metadata.labels?.[serving], undefined);
+    const isTold = async () =>
+      /pods stay as they are/.test(JSON.stringify((await get(MAIL_RELAY, 'relay'))?.['status']));
+    await until('the status to tell', isTold, 30_000);
+    await allow();
+    await relabel(POD, 'relay-0', { probe: null }).catch(() => undefined);
+    await whenSettled(api, NAMESPACE, 'relay', 120_000);
+    assert.equal((await get(POD, 'relay-0'))?.metadata.labels?.[serving], 'true');
+  });
+
   test("a pod that is relabelled is nobody else's, and no ghost when it goes", async () => {
     const readyReplicas = async () => {
       const status = (await get(MAIL_RELAY, 'relay'))?.['status'] as { replicas?: number } | undefined;
