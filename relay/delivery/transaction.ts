@@ -1,6 +1,6 @@
 /**
  * Sends one message over a session and returns a verdict for each recipient. `unsent` means that the session ended
- * before the body was offered, so another attempt makes no duplicate. Every other error becomes a verdict of the
+ * before the body was offered and no recipient was refused for good, so another attempt makes no duplicate. Every other error becomes a verdict of the
  * recipients.
  */
 
@@ -96,7 +96,6 @@ async function send(
   });
 }
 
-/** The end of the connection takes nothing back of a recipient that was refused for good. */
 function isFinal(verdict: Verdict | undefined): boolean {
   return verdict?.kind === 'failed' && verdict.failure.permanent;
 }
@@ -123,9 +122,9 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
   const own = collectOwn(error.rejectedErrors, connection);
-  if (isClosing && !offered && !parcel.to.every((address) => isFinal(own.get(address)))) {
+  if (isClosing && !offered) {
     const explain = wasCut === 'relay' ? abortFailure : sessionFailure;
-    return { kind: 'unsent', failure: explain(error, `${host}:${port}`) };
+    return endedEarly(explain(error, `${host}:${port}`), parcel, own);
   }
   const whole = judgeError(error);
   const result = answered(parcel, (address) => own.get(address) ?? whole, false);
@@ -133,6 +132,21 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
   const mayTryAnother =
     !offered && result.verdicts.every((verdict) => verdict.kind === 'failed' && !verdict.failure.permanent);
   return { ...result, inOrder: !isClosing && !isWriting, mayTryAnother };
+}
+
+/**
+ * A recipient that was refused for good stays refused, whatever comes later: the next attempt has fewer recipients. The
+ * hop may have counted its refusals, so its end then asks for no slower pace.
+ */
+function endedEarly(failure: Failure, parcel: Parcel, own: ReadonlyMap<string, Verdict>): Sent {
+  if (!parcel.to.some((address) => isFinal(own.get(address)))) return { kind: 'unsent', failure };
+  const { slowDown: _, ...waits } = failure;
+  const judge = (address: string): Verdict => {
+    const verdict = own.get(address);
+    const isGoodbye = verdict?.kind === 'failed' && verdict.failure.reply?.code === 421;
+    return verdict && !isGoodbye ? verdict : { kind: 'failed', failure: waits };
+  };
+  return { ...answered(parcel, judge, false), inOrder: false };
 }
 
 function answered(
