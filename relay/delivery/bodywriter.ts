@@ -1,6 +1,6 @@
 /**
  * Writes the body of a message to the socket of a next hop: dots are stuffed, and small pieces travel together. Both
- * functions return whether the body ended with a line end. The caller writes the final dot.
+ * functions return whether the body ended with a line end, which `writeEnd` needs to know.
  */
 import type { Socket } from 'node:net';
 import { dotStuffed, endsLine } from './dotstuffing.ts';
@@ -11,14 +11,22 @@ const WAITING_BYTES = 64 * 1024;
 
 /**
  * Joins pipelined commands, or the parts of a body: all writes of one turn of the event loop become one TLS record.
+ * `left` is called when they leave.
  */
-export function joinWrites(socket: Socket): void {
+export function joinWrites(socket: Socket, left?: () => void): void {
   socket.cork();
-  setImmediate(() => socket.uncork());
+  setImmediate(() => {
+    socket.uncork();
+    left?.();
+  });
 }
 
+export function writeEnd(socket: Socket, isLineEnded: boolean): void {
+  socket.write(isLineEnded ? '.\r\n' : '\r\n.\r\n');
+}
+
+/** The caller joins the writes. */
 export function writeWhole(socket: Socket, body: Buffer): boolean {
-  joinWrites(socket);
   for (const part of dotStuffed(body, true)) socket.write(part);
   return endsLine(body);
 }

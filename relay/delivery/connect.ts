@@ -34,8 +34,6 @@ import { TokenLogin } from './tokenlogin.ts';
 
 /** Switches a timer of the library off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;
-/** In bytes. Replies of many lines are rare, and many hops may send long ones at the same time. */
-const LONGEST_REPLY = 32 * 1024;
 
 export interface Session {
   readonly connection: HopConnection;
@@ -110,12 +108,14 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   const ended = (error: SmtpError, loginRefused = false, more: Pick<Unproven, 'anchors'> = {}) => {
     if (session.broken) return;
     session.broken = true;
-    forget();
     trace?.ended(oneLine(error.message));
     // The state is read before its end changes it. After the session was given out, this only marks it as broken.
     const failed = describeFailed(error, hop, { connection, terms, loginRefused });
     // A hop may allow one connection at a time, so no other one begins before.
-    void connection.leave().then(() => resolve({ ...failed, ...more }));
+    void connection.leave().then(() => {
+      forget();
+      resolve({ ...failed, ...more });
+    });
   };
   const opened = () => {
     forget();
@@ -203,7 +203,6 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     // Loopback and cluster addresses are normal next hops, because the manifest names them on purpose.
     allowInternalNetworkInterfaces: true,
     socketTimeout: NEVER_MS,
-    maxResponseSize: LONGEST_REPLY,
     ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false as const }),
     tls: {
       secureContext: context,

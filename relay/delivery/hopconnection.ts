@@ -1,41 +1,37 @@
 /**
- * The only file that uses private parts of nodemailer's SMTPConnection (smtplibrary.ts): the extensions of the next hop,
- * the state of the connection, and the MAIL and RCPT parameters that the library cannot set for each recipient.
- * bodywriter.ts writes the body. smtpclient.test.ts pins this to the version in package.json. Who waits for a reply
+ * With hopreplies.ts the only file that uses private parts of nodemailer's SMTPConnection (smtplibrary.ts): the extensions
+ * of the next hop, the state of the connection, and the MAIL and RCPT parameters that the library cannot set for each
+ * recipient. bodywriter.ts writes the body. smtpclient.test.ts pins this to the version in package.json. Who waits for a reply
  * hears of each end of the connection: `deliver` by its callback, the others by `error` or `end`.
  */
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
-import { readKnownWords } from '#crds/loginproblems.ts';
 import { answerOnce, type Done, type Envelope } from './answeronce.ts';
-import { AuthSecrets } from './authsecrets.ts';
-import { joinWrites, writePieces, writeWhole } from './bodywriter.ts';
+import { joinWrites, writeEnd, writePieces, writeWhole } from './bodywriter.ts';
+import { HopReplies } from './hopreplies.ts';
 import { plainName } from './hostname.ts';
 import { CONNECT_MS, FINAL_REPLY_MS, LateTimer, QUIT_REPLY_MS, REPLY_MS } from './latetimer.ts';
-import { isWhole, readCodes } from './reply.ts';
-import { type Answered, Library } from './smtplibrary.ts';
+import type { Answered } from './smtplibrary.ts';
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME' | 'REQUIRETLS';
 
 const LATE = 'no whole reply within five minutes';
 
-export class HopConnection extends Library {
+export class HopConnection extends HopReplies {
   #parameters: ReadonlyMap<string, string> = new Map();
   /** Runs while a whole reply is awaited. A single byte does not reset this timer. */
   readonly #replyTimer = new LateTimer((reason) => this.cut(reason));
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
-  readonly #secrets = new AuthSecrets();
-  #isLoggingIn = false;
   /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
   readonly names: string[] = [];
   /** Why we ended the connection: because of the hop (a time-out), or for a reason of this relay. */
   wasCut: 'hop' | 'relay' | undefined;
   /** The body is being sent. From now on the hop may have taken the message, whatever happens. */
   offered = false;
-  /** The end of the body is not written yet. */
+  /** The end of the body has not left yet, so a reply that has come cannot mean the whole message. */
   isWriting = false;
   /** LMTP: the replies to the message by recipient, as far as they have come. */
   readonly finalReplies = new Map<string, string>();
@@ -74,15 +70,16 @@ export class HopConnection extends Library {
   /** No HELO where EHLO is refused. */
   needsEhlo = false;
 
-  /** Ends the connection for this reason. A message that is being sent fails too. */
+  /** Ends the connection for this reason, and a message that is being sent with it. Nothing more is read. */
   cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
     this.wasCut = because;
-    this.#replyTimer.close();
-    const error = new Error(reason);
-    if (!this._socket) this.close();
-    else if (!this.#socket.destroyed) this.#socket.destroy(error);
-    // A socket that is destroyed already may tell nobody any more.
-    else this._onError(error, 'ESOCKET', '', 'CONN');
+    const socket = this._socket as Socket | false;
+    if (!socket) {
+      this.close();
+      return;
+    }
+    socket.destroy();
+    this._onError(new Error(reason), 'ESOCKET', '', 'CONN');
   }
 
   override _destroy(): void {
@@ -98,8 +95,14 @@ export class HopConnection extends Library {
       this.#await(REPLY_MS, LATE);
     };
     // A tunnel through a proxy is connected before the library gets it.
-    if (this.options.connection) connected();
-    else if (this._socket) {
+    if (this.options.connection) {
+      connected();
+      // The library listens to it only later.
+      const tunnel = this.#socket;
+      tunnel.once('close', () => {
+        if (this._socket === tunnel) this._onClose();
+      });
+    } else if (this._socket) {
       this.#await(CONNECT_MS, 'no connection within a minute');
       this.#socket.once('connect', connected);
     }
@@ -107,27 +110,6 @@ export class HopConnection extends Library {
 
   /** The library has its own timers for some phases. They use the wall clock, so they are off. */
   override _startPhase(): void {}
-
-  /** Calls `closed` when the socket is closed. The library reads no more after its end, and would see that late. */
-  whenClosed(closed: () => void): void {
-    const socket = this._socket as Socket | false;
-    if (!socket || socket.closed) {
-      closed();
-      return;
-    }
-    socket.once('close', closed);
-    if (this.destroyed) socket.resume();
-    else this.once('end', () => socket.resume());
-  }
-
-  /**
-   * Ends the connection, and resolves when its socket is closed, because the hop may count it until then. The library cuts
-   * the connection if the hop keeps its side open for five seconds.
-   */
-  leave(): Promise<void> {
-    this.close();
-    return new Promise((resolve) => this.whenClosed(resolve));
-  }
 
   override quit(): void {
     super.quit();
@@ -157,43 +139,12 @@ export class HopConnection extends Library {
     super._actionHELO(reply);
   }
 
-  override _processResponse(): unknown {
-    const [reply] = this._responseQueue;
-    if (reply !== undefined && isWhole(reply)) this._responseQueue[0] = this.#cleaned(reply);
-    const queued = this._responseQueue.length;
-    const result = super._processResponse();
-    // An empty line is no reply.
-    if (this._responseQueue.length < queued && reply?.trim() !== '') this.#awaitReply();
-    return result;
-  }
-
-  /** A reply that was cut off by the end of the connection becomes part of the error. */
-  override _onClose(): void {
-    this._remainder = this.#cleaned(this._remainder);
-    super._onClose();
-  }
-
-  override login(...[auth, done]: Parameters<SMTPConnection['login']>): void {
-    this.#isLoggingIn = true;
-    super.login(auth, (...answer) => {
-      this.#isLoggingIn = false;
-      done(...answer);
-    });
-  }
-
-  /**
-   * Of a reply to AUTH only the codes and known words are kept, because some hops echo what we said. A bare 334 is a challenge without
-   * text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
-   */
-  #cleaned(reply: string): string {
-    if (!this.#isLoggingIn || reply.trim() === '') return this.#secrets.blank(reply);
-    const known = `${readCodes(reply)} ${readKnownWords(reply)}`.trim();
-    if (!reply.startsWith('334')) return `${known} (its text is not kept)`;
-    return this._authMethod === 'CRAM-MD5' ? reply : '334 ';
+  protected override get isAwaitingRecipients(): boolean {
+    return this.options.lmtp === true && this.offered && this._responseActions.length > 0;
   }
 
   /** Starts the timer for the next whole reply. Stops it if no reply is due. A message has a timer of its own. */
-  #awaitReply(): void {
+  protected override onAnswered(): void {
     if (this._responseActions.length === 0 && !this.isInHandshake) this.#replyTimer.stop();
     else if (!this.offered) this.#await(REPLY_MS, LATE);
     else if (!this.isWriting) this.#awaitFinalReply();
@@ -228,8 +179,9 @@ export class HopConnection extends Library {
     if (this.options.lmtp) this.#expectEach(callback as Answered);
     else this.#expectFinal((reply) => this._actionSMTPStream(reply, callback));
     const write = ({ body }: { body: Buffer | AsyncIterable<Buffer> }) => {
-      if (Buffer.isBuffer(body)) this.#writeEnd(writeWhole(this.#socket, body));
-      else void this.#writePieces(body);
+      if (!Buffer.isBuffer(body)) return void this.#writePieces(body);
+      this.#joinEnd();
+      writeEnd(this.#socket, writeWhole(this.#socket, body));
     };
     return { write, end: () => undefined } as unknown as Transform;
   }
@@ -263,16 +215,20 @@ export class HopConnection extends Library {
   /** A failure cuts the connection, because the message must not end normally. */
   async #writePieces(body: AsyncIterable<Buffer>): Promise<void> {
     try {
-      this.#writeEnd(await writePieces(this.#socket, body));
+      const isLineEnded = await writePieces(this.#socket, body);
+      this.#joinEnd();
+      writeEnd(this.#socket, isLineEnded);
     } catch (error) {
       this.cut((error as Error).message);
     }
   }
 
-  #writeEnd(isLineEnded: boolean): void {
-    this.isWriting = false;
-    this.#awaitFinalReply();
-    this.#socket.write(isLineEnded ? '.\r\n' : '\r\n.\r\n');
+  /** The end of the body leaves with the other writes of this turn. */
+  #joinEnd(): void {
+    joinWrites(this.#socket, () => {
+      this.isWriting = false;
+      this.#awaitFinalReply();
+    });
   }
 
   #awaitFinalReply(): void {
@@ -283,7 +239,7 @@ export class HopConnection extends Library {
     // The library would forget who waits, and the socket tells of its end only later.
     if (!this.destroyed && this.#socket.destroyed) this._onClose();
     if (this.destroyed) return;
-    if (shown !== line) this.#secrets.add(line);
+    if (shown !== line) this.secrets.add(line);
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);

@@ -96,11 +96,8 @@ test('any mix of replies gives each recipient the verdict of its own reply', asy
     fc.asyncProperty(fc.array(fc.constantFrom(...codes), { minLength: 1, maxLength: 8 }), async (drawn) => {
       replies = drawn;
       const result = await sender()(way, parcelTo(at(...drawn.map((_, index) => `u${index}`))));
-      // After a 421 the session is over: the recipients behind it wait, whatever the hop says to them.
-      const end = drawn.findIndex((reply) => reply.startsWith('421'));
-      const wanted = drawn.map((reply, index) =>
-        end !== -1 && index > end ? 'deferred' : kinds[reply[0] ?? ''],
-      );
+      // A 421 too is the answer for one recipient, as long as the store answers for the others.
+      const wanted = drawn.map((reply) => kinds[reply[0] ?? '']);
       assert.deepEqual(
         verdicts(result).map((text) => text.split(' ')[0]),
         wanted,
@@ -111,16 +108,30 @@ test('any mix of replies gives each recipient the verdict of its own reply', asy
 });
 
 test('a session that ends between two replies: what was answered counts, and the rest waits', async () => {
-  for (const ending of ['drop', '421 4.3.0 crash'] as const) {
-    const { hop, way } = await store({ answer: byName({}, { b: '550 5.2.1 disabled', c: ending }) });
+  for (const [c, d] of [
+    ['drop', undefined],
+    ['421 4.3.0 crash', 'drop'],
+  ] as const) {
+    const { hop, way } = await store({ answer: byName({}, { b: '550 5.2.1 disabled', c, d }) });
     const result = await sender()(way, parcelTo(at('a', 'b', 'c', 'd')));
     assert.deepEqual(
       verdicts(result).map((text) => text.split(' ')[0]),
       ['delivered', 'refused', 'deferred', 'deferred'],
-      ending,
+      c,
     );
     assert.equal(hop.sessions, 1);
   }
+});
+
+test('a session with a 421 for one recipient takes no other message', async () => {
+  const { hop, way } = await store({ answer: byName({}, { a: '421 4.3.2 later' }) });
+  const send = sender();
+  for (let round = 1; round <= 2; round++)
+    assert.deepEqual(verdicts(await send(way, parcelTo(at('a', 'b')))), [
+      'deferred 4.3.2',
+      'delivered 250 2.0.0 taken',
+    ]);
+  assert.equal(hop.sessions, 2);
 });
 
 test('replies before the message has ended: refusals count, and an early 250 delivers nothing', async () => {

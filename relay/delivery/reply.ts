@@ -5,8 +5,3 @@ export function readCodes(reply: string): string {
   const [codes = ''] = /^\d{3}(?:[ -][245]\.\d{1,3}\.\d{1,3}(?= |$))?/.exec(reply) ?? [];
   return codes.replace('-', ' ');
 }
-
-/** True if the last line has no hyphen after the code, so no further line follows. */
-export function isWhole(reply: string): boolean {
-  return !/^\d+-/.test(reply.slice(reply.lastIndexOf('\n') + 1));
-}

@@ -152,7 +152,7 @@ export class SmtpClient {
     const closed = await this.#providerConnections.open(provider, endIdle, budget);
     if (!closed) return unusable(hop, `provider ${provider.name} has all its connections in use`);
     const opened = await open();
-    if (opened.kind === 'session') opened.session.connection.whenClosed(closed);
+    if (opened.kind === 'session') void opened.session.connection.closed.then(closed);
     else closed();
     return opened;
   }

@@ -1,4 +1,4 @@
-/** The private parts of nodemailer's SMTPConnection, with their types. Only hopconnection.ts uses them. */
+/** The private parts of nodemailer's SMTPConnection, with their types. Only hopreplies.ts and hopconnection.ts use them. */
 import type { Transform } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 
@@ -9,11 +9,14 @@ interface Kept {
   readonly upgrading?: boolean;
   readonly stage: string;
   readonly _responseActions: ((reply: string) => void)[];
-  readonly _responseQueue: string[];
   _remainder: string;
+  readonly logger: { debug(entry: object, text: string): void };
   readonly _authMethod?: string;
   _onError(error: Error, type: string, reply: string, command: string): void;
-  _processResponse(): unknown;
+  _onData(chunk: Buffer): void;
+  _onResponseTooLarge(): void;
+  _onServerClosing(reply: string): void;
+  _upgradeConnection(callback: unknown): void;
   _startPhase(): void;
   _destroy(): void;
   _actionGreeting(reply: string): void;

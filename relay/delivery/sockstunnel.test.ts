@@ -1,9 +1,14 @@
-/** The login of a SOCKS proxy: what cannot be sent makes the mail wait, with a reason that tells no secret. */
+/**
+ * The login of a SOCKS proxy: what cannot be sent makes the mail wait, with a reason that tells no secret. And tunnels
+ * that end too early.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { hopTo } from '#test/kit/relayrig.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
+import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { AttemptBudget } from './budget.ts';
 import { HopCredentials } from './hopcredentials.ts';
@@ -59,3 +64,43 @@ test('a tunnel that this relay gives up is no failure of the hop', async () => {
   socket.destroy();
   silent.close();
 });
+
+/** Makes the tunnel, and ends it so many milliseconds later. */
+async function closingProxy(afterMs: number): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.write(Buffer.of(5, 0));
+      socket.once('data', () => {
+        socket.write(Buffer.of(5, 0, 0, 1, 127, 0, 0, 1, 0, 25));
+        setTimeout(() => socket.end(), afterMs);
+      });
+    });
+  }).listen(0, '127.0.0.1');
+  server.unref();
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+for (const implicitTLS of [true, false])
+  test(`a tunnel that is closed at once ends the attempt at once, ${implicitTLS ? 'in the handshake' : 'before the greeting'}`, async (t) => {
+    const client = clientWith();
+    const budget = new AttemptBudget();
+    t.after(() => {
+      client.close();
+      budget.close();
+    });
+    const results = await Promise.all(
+      [0, 0, 1, 1, 3, 3, 10, 10].map(async (afterMs) => {
+        const proxy = { host: '127.0.0.1', port: await closingProxy(afterMs), credentialsSecret: null };
+        const hop = hopTo(25, { implicitTLS, tlsLevel: 'Encrypt', socksProxy: proxy });
+        const delivery = client.deliver(wayTo(hop), '127.0.0.1', makeParcel('x: y\r\n\r\n'), budget);
+        const late = pause(3_000, undefined, { ref: false }).then(() => undefined);
+        return Promise.race([delivery, late]);
+      }),
+    );
+    assert.deepEqual(
+      results.map((result) => result?.kind),
+      results.map(() => 'unreachable'),
+    );
+  });

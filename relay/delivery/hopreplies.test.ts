@@ -1,0 +1,167 @@
+/**
+ * Replies and ends of connections. Each whole reply that was received counts, in order, before the end does. What is left
+ * over ends the session. What was refused for good stays refused.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { Hop } from '#crds/policyfile.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
+import { type Heard, startLineHop, takeAll } from '#test/kit/linehop.ts';
+import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
+import type { HopResult } from './attempt.ts';
+import { AttemptBudget } from './budget.ts';
+import type { Parcel } from './courier.ts';
+
+const ends: (() => void)[] = [];
+after(() => {
+  for (const end of ends) end();
+});
+
+const TEXT = 'Subject: x\r\n\r\nx\r\n';
+
+async function rig(answer: Heard, changes: Partial<Hop> = {}) {
+  const hop = await startLineHop(answer);
+  const client = clientWith();
+  ends.push(
+    () => client.close(),
+    () => hop.close(),
+  );
+  const way = wayTo(hopTo(hop.port, { tlsLevel: 'None', ...changes }));
+  const send = async (recipients: number, more: Partial<Parcel> = {}): Promise<HopResult> => {
+    const budget = new AttemptBudget();
+    const to = Array.from({ length: recipients }, (_, index) => `r${index}@example.net`);
+    const parcel = makeParcel(TEXT, { to, ...more });
+    const result =
+      (await client.resume(way, parcel, budget)) ?? (await client.deliver(way, '127.0.0.1', parcel, budget));
+    budget.close();
+    return result;
+  };
+  return { hop, send };
+}
+
+/** One letter for each recipient: delivered, refused for good, waits. */
+function letters(result: HopResult): string {
+  if (result.kind === 'unreachable') return 'unreachable';
+  return result.verdicts
+    .map((verdict) => (verdict.kind === 'delivered' ? 'D' : verdict.failure.permanent ? 'R' : 'w'))
+    .join('');
+}
+
+for (const count of [2, 5, 50])
+  test(`LMTP: ${count} replies in one write and the end of the connection: all count`, async () => {
+    const { send } = await rig(
+      (line, socket) => {
+        if (line !== '.') return takeAll(line);
+        socket.end('250 2.0.0 taken\r\n'.repeat(count));
+        return null;
+      },
+      { protocol: 'LMTP' },
+    );
+    assert.equal(letters(await send(count)), 'D'.repeat(count));
+  });
+
+test('LMTP: of a last reply that was cut off nothing is known, and the others count', async () => {
+  const { send } = await rig(
+    (line, socket) => {
+      if (line !== '.') return takeAll(line);
+      socket.end(`${'250 2.0.0 taken\r\n'.repeat(4)}250-2.0.0 ta`);
+      return null;
+    },
+    { protocol: 'LMTP' },
+  );
+  assert.equal(letters(await send(5)), 'DDDDw');
+});
+
+for (const count of [1, 3, 10])
+  test(`${count} recipients refused with the reply to DATA and the end, all in one write`, async () => {
+    const { send } = await rig((line, socket) => {
+      if (line.startsWith('RCPT')) return null;
+      if (line !== 'DATA') return takeAll(line);
+      socket.end(`${'550 5.1.1 unknown\r\n'.repeat(count)}503 5.5.1 no recipients\r\n`);
+      return null;
+    });
+    assert.equal(letters(await send(count)), 'R'.repeat(count));
+  });
+
+for (const said of [
+  '250 taken\r\n421-closing\r\n',
+  '250 taken\r\n250 tak',
+  '250 taken\r\n250 once more\r\n',
+  '250 taken\r\n421 bye\r\n',
+  '\r\n\r\n\r\n\r\n250 taken\r\n421-',
+  '250-taken\r\n250 for good\r\n2',
+])
+  for (const then of ['stays', 'ends', 'resets'])
+    test(`${JSON.stringify(said)} after a message, and the hop ${then}: delivered, in a session that is over`, async () => {
+      const { hop, send } = await rig((line, socket) => {
+        if (line !== '.') return takeAll(line);
+        socket.write(said);
+        if (then === 'ends') socket.end();
+        if (then === 'resets') socket.resetAndDestroy();
+        return null;
+      });
+      assert.equal(letters(await send(1)), 'D');
+      assert.equal(letters(await send(1)), 'D');
+      assert.equal(hop.sockets.length, 2);
+    });
+
+test('a reply too many is not taken for the answer to the next message', async () => {
+  const { hop, send } = await rig((line) => {
+    if (line === '.') return '250 2.0.0 taken\r\n250 2.0.0 and once more';
+    return line.startsWith('RCPT TO:<r1@') ? '550 5.1.1 unknown' : takeAll(line);
+  });
+  assert.deepEqual([letters(await send(1)), letters(await send(2))], ['D', 'DR']);
+  assert.equal(hop.lines.filter((line) => line === '.').length, 2);
+});
+
+async function* inPieces() {
+  yield Buffer.from(TEXT);
+}
+
+for (const [what, body] of [
+  ['a buffer', () => Buffer.from(TEXT)],
+  ['pieces', inPieces],
+] as const)
+  test(`an early 250 delivers nothing, where the body is ${what}`, async () => {
+    const { send } = await rig((line, socket) => {
+      if (line !== 'DATA') return takeAll(line);
+      socket.pause();
+      setTimeout(() => socket.destroy(), 100);
+      return '354 go on\r\n250 2.0.0 taken';
+    });
+    assert.equal(letters(await send(1, { body })), 'w');
+  });
+
+/** As Postfix: after so many refusals the session is over. */
+function refusing(most: number, code: string, offers: string): Heard {
+  const refused = new WeakMap<object, number>();
+  return (line, socket) => {
+    const count = refused.get(socket) ?? 0;
+    if (count >= most) {
+      if (socket.writable) socket.end('421 4.7.0 hop.example Error: too many errors\r\n');
+      return null;
+    }
+    if (/^EHLO/.test(line)) return `250-hop\r\n250 ${offers}`;
+    if (!/^RCPT TO:<r\d@/.test(line)) return takeAll(line);
+    refused.set(socket, count + 1);
+    return code;
+  };
+}
+
+for (const offers of ['PIPELINING', 'SIZE']) {
+  test(`${offers}: who was refused before a 421 stays refused, the others wait, and the pace stays`, async () => {
+    const { send } = await rig(refusing(10, '550 5.1.1 unknown', offers));
+    const result = await send(12);
+    assert.equal(letters(result), 'RRRRRRRRRRww');
+    assert.ok(result.kind === 'answered');
+    assert.doesNotMatch(JSON.stringify(result), /slowDown/);
+    assert.equal(result.mayTryAnother, false);
+  });
+
+  test(`${offers}: where nobody was refused for good a 421 ends the attempt`, async () => {
+    const { send } = await rig(refusing(10, '450 4.2.1 later', offers));
+    const result = await send(12);
+    assert.ok(result.kind === 'unreachable' && result.hadSession);
+    assert.match(result.failure.text, /421 4\.7\.0/);
+  });
+}
