@@ -53,6 +53,8 @@ export type HopResult =
 export interface HopWay {
   readonly hop: NextHop;
   readonly policy: TlsPolicy;
+  /** The key of the destination, whose connections have a limit. Absent: the hop stands for itself. */
+  readonly destination?: string;
 }
 
 /** The part that speaks to one hop (smtpclient.ts). */
@@ -85,7 +87,7 @@ export async function attempt(
     const resolved = await budget.within(findHops(destination, deps));
     if (resolved?.kind === 'hops') {
       const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
-      return await new Attempt(parcel, deps, { budget, sts }).tryHops(hops);
+      return await new Attempt(parcel, deps, { budget, sts, destination: destination.key }).tryHops(hops);
     }
     const late = makeFailure({
       cause: 'dns',
@@ -98,6 +100,12 @@ export async function attempt(
   }
 }
 
+interface AttemptTerms {
+  readonly budget: AttemptBudget;
+  readonly sts: StsFinding | Promise<StsFinding>;
+  readonly destination: string;
+}
+
 /**
  * Tries one hop after the other (RFC 5321 section 5.1). The attempt reports a deferral only if no later hop gives a
  * better result.
@@ -107,6 +115,7 @@ class Attempt {
   readonly #deps: AttemptDeps;
   readonly #budget: AttemptBudget;
   readonly #sts: StsFinding | Promise<StsFinding>;
+  readonly #destination: string;
   readonly #tries = new Tries();
   #hadSession = false;
   #deferral: AttemptResult | undefined;
@@ -115,15 +124,12 @@ class Attempt {
   /** False if the sender wants what the domain publishes not to count: reports to the domain do not tell of it. */
   #isHeldToPolicy = true;
 
-  constructor(
-    parcel: Parcel,
-    deps: AttemptDeps,
-    { budget, sts }: { budget: AttemptBudget; sts: StsFinding | Promise<StsFinding> },
-  ) {
+  constructor(parcel: Parcel, deps: AttemptDeps, { budget, sts, destination }: AttemptTerms) {
     this.#parcel = parcel;
     this.#deps = deps;
     this.#budget = budget;
     this.#sts = sts;
+    this.#destination = destination;
   }
 
   async tryHops(hops: readonly NextHop[]): Promise<AttemptResult> {
@@ -166,7 +172,7 @@ class Attempt {
       this.#tellSession(refusedSession(hop, findings, decision.failure));
       return this.#passOver(hop, decision.failure);
     }
-    const way = { hop, policy: decision.policy };
+    const way = { hop, policy: decision.policy, destination: this.#destination };
     const resumed = await client.resume(way, this.#parcel, this.#budget);
     if (resumed) return this.#answered(hop, resumed);
     const found = await this.#budget.within(findAddresses(hop, names));

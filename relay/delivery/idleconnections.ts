@@ -37,12 +37,13 @@ export class IdleConnections {
     return undefined;
   }
 
-  /** Ends the connections to these hops, or only the first `most` of them. */
+  /** Ends the connections to these hops, or only the first `most` of them. Those that have ended already do not count. */
   end(which: (hop: NextHop) => boolean, most = Number.POSITIVE_INFINITY): void {
     let left = most;
     for (const [key, kept] of [...this.#idle]) {
       for (const { session, timer } of kept.filter(({ hop }) => which(hop))) {
-        if (left-- <= 0) return;
+        if (left <= 0) return;
+        if (!session.broken) left -= 1;
         clearTimeout(timer);
         this.#endOne(key, session);
       }

@@ -15,8 +15,9 @@ import type { HopResult, HopWay } from './attempt.ts';
 import type { AttemptBudget } from './budget.ts';
 import { type Connecting, type ConnectTerms, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
-import { HopSecrets, type Identity, isSameHop, type Trials } from './hopsecrets.ts';
+import { HopSecrets, type Identity, isSameHop } from './hopsecrets.ts';
 import { IdleConnections } from './idleconnections.ts';
+import { Places } from './places.ts';
 import { ProviderConnections } from './providerconnections.ts';
 import { compileProviders, type Providers } from './providers.ts';
 import { isUnfit, notOffered } from './requiretls.ts';
@@ -24,7 +25,7 @@ import { connectThrough, findTunnel } from './sockstunnel.ts';
 import { isUnproven } from './tlscauses.ts';
 import { fallBack } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
-import { tryOut, type WayFinder } from './trial.ts';
+import { type TrialTerms, tryOut } from './trial.ts';
 import { TrustAnchors } from './trustanchors.ts';
 
 /** For a message: its traced domain, and whether it requires TLS. */
@@ -32,14 +33,6 @@ type Terms = Pick<ConnectTerms, 'address' | 'policy' | 'budget'> & {
   readonly domain?: string | undefined;
   readonly requireTls?: boolean;
 };
-
-export interface TrialTerms {
-  readonly findWay: WayFinder;
-  /** Other contents than before are in use for the hops that the test selects. */
-  readonly onTaken: (isTaken: (hop: NextHop) => boolean, hop: NextHop) => void;
-  readonly onRefused: Trials['onRefused'];
-  readonly onKept: Trials['onKept'];
-}
 
 /** How a connection turned out, for people. */
 export type Probed =
@@ -63,6 +56,7 @@ export class SmtpClient {
   readonly #tracer: Tracer;
   #sessions = 0;
   readonly #idle = new IdleConnections();
+  readonly #places = new Places();
   readonly #anchors = new TrustAnchors();
   readonly #connecting = new Map<Connecting, NextHop>();
   readonly #sending = new Map<Session, NextHop>();
@@ -108,12 +102,17 @@ export class SmtpClient {
     return this.#secrets.heldBack;
   }
 
-  /** Sends over an idle connection. If the server has ended that connection, the next one is tried. */
+  /**
+   * Sends over an idle connection. If the server has ended that connection, the next one is tried. One that had to be cut
+   * was silent for minutes: no time is left for others that may be as dead.
+   */
   async resume(way: HopWay, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
     const traced = this.#tracedDomain(parcel) !== undefined;
-    for (let kept = this.#idle.take(way, traced); kept; kept = this.#idle.take(way, traced)) {
-      const result = await this.#send(way, kept, parcel, budget);
-      if (result.kind === 'answered' || isUnfit(result.failure)) return result;
+    while (!budget.isOver) {
+      const kept = this.#idle.take(way, traced);
+      const result = kept && (await this.#send(way, kept, parcel, budget));
+      if (result?.kind === 'answered' || (result && isUnfit(result.failure))) return result;
+      if (!kept || kept.connection.wasCut) return undefined;
     }
     return undefined;
   }
@@ -135,10 +134,14 @@ export class SmtpClient {
     return { kind: 'session', address, tls, policy, judgement };
   }
 
-  #open({ hop, policy }: HopWay, rest: Omit<Terms, 'policy'>): Promise<Opened> {
+  async #open(way: HopWay, rest: Omit<Terms, 'policy'>): Promise<Opened> {
+    const { hop, policy } = way;
+    await this.#places.take(way, rest.budget);
     const provider = this.#providers?.findFor(hop);
     const open = () => this.#openOrFallBack(hop, { ...rest, policy });
-    return provider ? this.#openCounted(provider, hop, rest.budget, open) : open();
+    const opened = await (provider ? this.#openCounted(provider, hop, rest.budget, open) : open());
+    if (opened.kind === 'session') this.#places.add(way, opened.session.connection);
+    return opened;
   }
 
   async #openCounted(
@@ -169,6 +172,7 @@ export class SmtpClient {
   close(): void {
     this.#closed = true;
     this.#secrets.close();
+    this.#places.close('the relay is stopping');
     this.#end(() => true, 'the relay is stopping');
   }
 

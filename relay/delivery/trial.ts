@@ -8,12 +8,21 @@ import { AttemptBudget } from './budget.ts';
 import type { ConnectTerms, Opened, Session } from './connect.ts';
 import { connectFailure, isOurRefusal, loginFailure, type SmtpError } from './connectfailure.ts';
 import type { NextHop } from './courier.ts';
+import type { Trials } from './hopsecrets.ts';
 import type { TrialResult } from './preflight.ts';
 
 const UNTOLD: TrialResult = { kind: 'untold' };
 
 /** undefined: no connection to the hop can be made now. */
 export type WayFinder = (hop: NextHop) => Promise<{ way: HopWay; addresses: readonly string[] } | undefined>;
+
+export interface TrialTerms {
+  readonly findWay: WayFinder;
+  /** Other contents than before are in use for the hops that the test selects. */
+  readonly onTaken: (isTaken: (hop: NextHop) => boolean, hop: NextHop) => void;
+  readonly onRefused: Trials['onRefused'];
+  readonly onKept: Trials['onKept'];
+}
 
 type Terms = Pick<ConnectTerms, 'address' | 'policy' | 'budget'>;
 

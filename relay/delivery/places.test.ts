@@ -1,0 +1,111 @@
+/** A hop that allows one connection never sees two, and no result waits for the reply to QUIT. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
+import { startLineHop, takeAll } from '#test/kit/linehop.ts';
+import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
+import { AttemptBudget } from './budget.ts';
+import { Places } from './places.ts';
+
+const ends: (() => void)[] = [];
+after(() => {
+  for (const end of ends) end();
+});
+
+const QUIT_MS = 300;
+
+test('the place of a connection is free when it is closed, and the result is there before', async () => {
+  const count = { open: 0, most: 0 };
+  const hop = await startLineHop((line, socket) => {
+    if (line === '') {
+      count.open += 1;
+      count.most = Math.max(count.most, count.open);
+      socket.once('end', () => {
+        count.open -= 1;
+      });
+    }
+    if (line === 'QUIT') setTimeout(() => socket.end('221 bye\r\n'), QUIT_MS);
+    if (line.startsWith('RCPT')) return '550 5.1.1 unknown';
+    if (line === 'DATA') return '503 5.5.1 no recipients';
+    return line === 'QUIT' ? null : takeAll(line);
+  });
+  const client = clientWith();
+  ends.push(
+    () => client.close(),
+    () => hop.close(),
+  );
+  const way = wayTo(hopTo(hop.port, { tlsLevel: 'None' }));
+  for (let times = 0; times < 3; times++) {
+    const budget = new AttemptBudget();
+    const result = await client.deliver(way, '127.0.0.1', makeParcel('x: y\r\n\r\n'), budget);
+    budget.close();
+    assert.equal(result.kind, 'answered');
+    // It says QUIT now.
+    assert.equal(count.open, 1);
+  }
+  assert.equal(count.most, 1);
+});
+
+function connection(isEnding: boolean) {
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  const cuts: string[] = [];
+  const cut = (reason: string) => {
+    cuts.push(reason);
+    close();
+  };
+  return { isEnding, closed, close, cut, cuts };
+}
+
+const way = wayTo(hopTo(25));
+
+/** Whether each of so many new connections may begin now. */
+async function take(places: Places, count: number, to = way, budget = new AttemptBudget()) {
+  const begun = Array.from({ length: count }, () => false);
+  begun.forEach((_, index) => {
+    void places.take(to, budget).then(() => {
+      begun[index] = true;
+    });
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  budget.close();
+  return begun;
+}
+
+test('each new connection waits for one that is ending, of the same destination', async () => {
+  const places = new Places();
+  const [first, second] = [connection(true), connection(true)];
+  for (const one of [connection(false), first, second]) places.add(way, one);
+  assert.deepEqual(await take(places, 1, wayTo(hopTo(26))), [true]);
+  assert.deepEqual(await take(places, 1, { ...way, destination: 'other' }), [true]);
+  const begun = await take(places, 3);
+  assert.deepEqual(begun, [false, false, true]);
+  second.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(begun, [false, true, true]);
+});
+
+test('hosts of one destination share its places, and a closed connection has none', async () => {
+  const places = new Places();
+  const one = connection(true);
+  places.add({ ...way, destination: 'd' }, one);
+  assert.deepEqual(await take(places, 1, { ...wayTo(hopTo(26)), destination: 'd' }), [false]);
+  const other = connection(true);
+  places.add(way, other);
+  other.close();
+  await other.closed;
+  assert.deepEqual(await take(places, 1), [true]);
+});
+
+test('nobody waits longer than the attempt, or when the relay stops', async () => {
+  const places = new Places();
+  places.add(way, connection(true));
+  const budget = new AttemptBudget(1);
+  await places.take(way, budget);
+  assert.equal(budget.isOver, true);
+  const awaited = connection(true);
+  places.add(way, awaited);
+  const begun = await take(places, 1);
+  assert.deepEqual([begun, awaited.cuts], [[false], []]);
+  places.close('the relay is stopping');
+  assert.deepEqual(awaited.cuts, ['the relay is stopping']);
+});
