@@ -127,3 +127,32 @@ test('a refusal of the last line, a reader that fails, and a client that goes aw
   broken.stream.destroy(new Error('reset'));
   assert.equal((await broken.failure)?.message, 'reset');
 });
+
+test('nothing settles while a reader is busy, also if the client goes away meanwhile', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { stream, failure } = begin(TERMS, () => promise);
+  let isOver = false;
+  void failure.then(() => {
+    isOver = true;
+  });
+  stream.write('From: a@x.example\r\n\r\none\r\n');
+  await turn();
+  stream.destroy();
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assert.equal(isOver, false);
+  resolve();
+  isReply(await failure, REPLIES.aborted);
+});
+
+test('what is refused at the end is refused also if the reader was busy', async () => {
+  const ownSenders = { whose: 'login app', allows: () => false };
+  const takes: (() => Promise<void> | undefined)[] = [() => undefined, () => turn()];
+  for (const take of takes) {
+    const { stream, failure } = begin({ ...TERMS, steps: null, ownSenders }, take);
+    stream.end('X-A: a\r\nFrom: ceo@x.example\r\n');
+    assert.ok((await failure) instanceof Refusal);
+  }
+  const cut = begin({ ...TERMS, steps: null }, () => turn());
+  cut.stream.end('From: a@x.example\r\n\r\none\r');
+  isReply(await cut.failure, REPLIES.bareLine);
+});

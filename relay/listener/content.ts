@@ -38,7 +38,7 @@ export async function* readContent(
 
 /**
  * The same for a reader that takes parts as they come, which costs a third: no promise for each part. A promise that `take`
- * returns holds the stream back.
+ * returns holds the stream back. Settles when the last of them has settled, so no body is given up during a write.
  */
 export function passContent(
   stream: SMTPServerDataStream,
@@ -47,30 +47,33 @@ export function passContent(
 ): Promise<void> {
   const content = new Content(stream, terms);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let taking: Promise<void> | undefined;
   const fail = (error: unknown) => {
     stream.off('data', onData);
     stream.off('end', onEnd);
-    reject(error);
+    const tell = () => reject(error);
+    if (taking) taking.then(tell, tell);
+    else tell();
   };
-  const attempt = (parts: () => Buffer[]): Promise<void> | undefined => {
+  const onData = (chunk: Buffer) => {
     try {
-      return take(parts());
+      taking = take(content.push(chunk));
     } catch (error) {
       fail(error);
-      return undefined;
+      return;
     }
-  };
-  let taken: Promise<void> | undefined;
-  const onData = (chunk: Buffer) => {
-    taken = attempt(() => content.push(chunk));
-    if (!taken) return;
+    if (!taking) return;
     stream.pause();
-    taken.then(() => stream.resume(), fail);
+    taking.then(() => stream.resume(), fail);
   };
   // It comes with the last chunk, also while the stream is held back.
   const onEnd = () => {
-    const end = () => attempt(() => content.end());
-    resolve(taken ? taken.then(end) : end());
+    const takeRest = () => take(content.end());
+    try {
+      resolve(taking ? taking.then(takeRest) : takeRest());
+    } catch (error) {
+      fail(error);
+    }
   };
   stream.on('data', onData);
   stream.once('end', onEnd);

@@ -23,3 +23,20 @@ for (const bytes of [0, 10, 60_000, 200_000, 1_000_000, 5_000_000]) {
     assert.deepEqual(readdirSync(dir.path), []);
   });
 }
+
+test('a body that is discarded during a write leaves no file, and no piece that two bodies share', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mailrelay-body-'));
+  const folder = new BodyFolder(dir.path);
+  const given = new BodyWriter(folder, 'given');
+  const write = given.write(randomBytes(400_000));
+  await given.discard();
+  await write;
+  assert.deepEqual(readdirSync(dir.path), []);
+  const bodies = ['one', 'two', 'three'].map((id) => ({
+    body: new BodyWriter(folder, id),
+    written: randomBytes(200_000),
+  }));
+  for (const { body, written } of bodies) await body.write(written);
+  for (const { body, written } of bodies) assert.ok((await buffer(body.read())).equals(written));
+  for (const { body } of bodies) await body.discard();
+});

@@ -27,6 +27,8 @@ export class BodyWriter {
   #held = 0;
   #file: FileHandle | undefined;
   #isWhole = false;
+  /** The last call of write. */
+  #taking: Promise<void> = Promise.resolve();
   /** The last write to the file. Only one write runs at a time, while the next piece is filled. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -43,7 +45,9 @@ export class BodyWriter {
       this.#loose += chunk.length;
       countLoose(chunk.length);
     }
-    return this.#loose <= looseLimit() ? undefined : this.#writeLoose();
+    if (this.#loose <= looseLimit()) return undefined;
+    this.#taking = this.#writeLoose();
+    return this.#taking;
   }
 
   async #writeLoose(): Promise<void> {
@@ -97,6 +101,8 @@ export class BodyWriter {
    */
   async discard(isNamed = false): Promise<void> {
     this.#takeLoose();
+    // A write under way may still open the file, and take or give back a piece.
+    await this.#taking.catch(() => undefined);
     await this.#writing.catch(() => undefined);
     this.#release();
     if (!this.#file) return;
