@@ -1,8 +1,12 @@
-/** Which questions share a socket, and what one question is to the others there. */
+/** Which socket serves a question, and that what becomes of one question concerns no other. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { until } from '#test/kit/wait.ts';
 import { Transport } from './transport.ts';
 
 const ends: (() => void)[] = [];
@@ -36,58 +40,140 @@ async function serve(hear: (message: Buffer, reply: (answer: Buffer) => void, fr
   return { port: socket.address().port, stop };
 }
 
-async function portsOf(address: string, ids: readonly number[]): Promise<Set<number>> {
-  const ports = new Set<number>();
-  const { port } = await serve((message, reply, from) => {
-    ports.add(from.port);
-    reply(message);
+/** Echoes, unless the text of the question says that it shall be silent. Tells the port of each question. */
+async function echo() {
+  const ports: number[] = [];
+  const { port, stop } = await serve((message, reply, from) => {
+    ports.push(from.port);
+    if (read(message) !== 'silent') reply(message);
   });
-  const transport = new Transport({ address, port });
-  const answers = await Promise.all(ids.map((id) => transport.askOverUdp(question(id, `q${id}`), read)));
-  assert.deepEqual(
-    answers,
-    ids.map((id) => `q${id}`),
-  );
-  return ports;
+  return { port, ports, stop };
 }
 
-test('questions of one time share a port on the loopback, but not those of equal ids', async () => {
-  assert.equal((await portsOf('127.0.0.1', [1, 2, 3])).size, 1);
-  assert.equal((await portsOf('127.0.0.1', [1, 2, 1])).size, 2);
-});
-
-test('elsewhere each question has a port of its own, which a forger must guess', async () => {
+for (const [address, isNear] of [
+  ['127.0.0.1', true],
   // No loopback by its text, and Linux connects it to this machine.
-  assert.equal((await portsOf('0.0.0.0', [1, 2, 3])).size, 3);
+  ['0.0.0.0', false],
+] as const)
+  test(`questions of one time have a port each, and later ones ${isNear ? 'the same ports' : 'others'} (${address})`, async () => {
+    const { port, ports } = await echo();
+    const transport = new Transport({ address, port });
+    for (const ids of [
+      [1, 2, 1],
+      [3, 4, 5],
+    ]) {
+      const answers = await Promise.all(ids.map((id) => transport.askOverUdp(question(id, `q${id}`), read)));
+      assert.deepEqual(
+        answers,
+        ids.map((id) => `q${id}`),
+      );
+    }
+    assert.equal(new Set(ports.slice(0, 3)).size, 3);
+    assert.equal(new Set(ports).size === 3, isNear);
+  });
+
+test('a socket that nobody used for a second closes, and one in use does not', async () => {
+  const { port, ports, stop } = await echo();
+  const transport = new Transport({ address: '127.0.0.1', port });
+  const ask = () => transport.askOverUdp(question(1), read);
+  await Promise.all([ask(), ask()]);
+  for (let round = 0; round < 4; round += 1) {
+    await setTimeout(400);
+    await ask();
+  }
+  assert.equal(new Set(ports).size, 2);
+  await setTimeout(1_200);
+  await ask();
+  assert.equal(new Set(ports).size, 3);
+  stop();
 });
 
-test('answers come in any order, and one that no question has is dropped', async () => {
-  const heard: (() => void)[] = [];
+test('an idle socket keeps no process alive', async () => {
+  const { port } = await echo();
+  const program = `
+    import { Transport } from ${JSON.stringify(new URL('transport.ts', import.meta.url).href)};
+    await new Transport({ address: '127.0.0.1', port: ${port} }).askOverUdp(Buffer.of(0, 1), () => true);
+    const answered = performance.now();
+    process.on('exit', () => console.log(performance.now() - answered));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+  assert.ok(Number(stdout) < 500, stdout);
+});
+
+test('a late answer reaches no other question', async () => {
+  const late: (() => void)[] = [];
   const { port } = await serve((message, reply) => {
-    heard.unshift(() => reply(message));
-    if (heard.length < 3) return;
-    for (const one of [Buffer.of(), Buffer.of(0), question(9, 'nobody')]) reply(one);
-    for (const answer of heard) answer();
+    for (const answer of late) answer();
+    if (read(message) === 'slow') late.push(() => reply(message));
+    else reply(message);
   });
   const transport = new Transport({ address: '127.0.0.1', port });
-  const answers = [1, 2, 3].map((id) => transport.askOverUdp(question(id, `q${id}`), read));
-  assert.deepEqual(await Promise.all(answers), ['q1', 'q2', 'q3']);
+  assert.equal(await transport.askOverUdp(question(1, 'slow'), read), undefined);
+  assert.equal(await transport.askOverUdp(question(1, 'next'), read), 'next');
 });
 
-test('a closed port fails all questions there, and later ones have a new socket', async () => {
-  const { port, stop } = await serve(() => undefined);
+test('what does not answer the question is dropped, also while no question waits', async () => {
+  const { port } = await serve((message, reply) => {
+    for (const one of [Buffer.of(), Buffer.of(0), question(9, 'nobody'), message, message]) reply(one);
+  });
   const transport = new Transport({ address: '127.0.0.1', port });
-  const silent = transport.askOverUdp(question(1), read);
+  const ask = (text: string) =>
+    transport.askOverUdp(question(1, text), (message) => (read(message) === text ? text : undefined));
+  for (const text of ['q1', 'q2', 'q3']) assert.equal(await ask(text), text);
+});
+
+test('a socket whose question was silent is not used again, whatever else is asked meanwhile', async () => {
+  const { port, ports } = await echo();
+  const transport = new Transport({ address: '127.0.0.1', port });
+  await transport.askOverUdp(question(1), read);
+  const silent = transport.askOverUdp(question(2, 'silent'), read);
+  let isSilent = true;
+  void silent.then(() => {
+    isSilent = false;
+  });
+  while (isSilent) {
+    await transport.askOverUdp(question(3), read);
+    await setTimeout(100);
+  }
+  const [first, , ...meanwhile] = ports;
+  assert.equal(ports[1], first);
+  await transport.askOverUdp(question(4), read);
+  assert.ok(!meanwhile.concat(ports.slice(-1)).includes(first ?? 0));
+});
+
+test('a closed port fails the question that was sent there and no other, and later ones have a new socket', async () => {
+  const { port, ports, stop } = await echo();
+  const transport = new Transport({ address: '127.0.0.1', port });
+  await transport.askOverUdp(question(0), read);
+  const silent = transport.askOverUdp(question(1, 'silent'), read);
+  await until('the question arrives', () => ports.length === 2);
   stop();
-  const told = await Promise.allSettled([silent, transport.askOverUdp(question(2), read)]);
-  assert.deepEqual(
-    told.map(({ status }) => status),
-    ['rejected', 'rejected'],
-  );
+  await assert.rejects(transport.askOverUdp(question(2), read), { code: 'ECONNREFUSED' });
   const again = createSocket('udp4');
   again.on('message', (message, from) => again.send(message, from.port, from.address));
   again.bind(port, '127.0.0.1');
   ends.push(() => void again.close());
   await once(again, 'listening');
   assert.equal(await transport.askOverUdp(question(3, 'q3'), read), 'q3');
+  assert.equal(await silent, undefined);
+});
+
+test('a connect that fails at once rejects, and leaves no socket', async () => {
+  // A socket does not connect to a broadcast address without SO_BROADCAST.
+  const transport = new Transport({ address: '255.255.255.255', port: 53 });
+  for (let round = 0; round < 2; round += 1)
+    await assert.rejects(transport.askOverUdp(question(1), read), { syscall: 'connect' });
+});
+
+test('a process without file descriptors is told so at once', async () => {
+  const program = `
+    import { openSync } from 'node:fs';
+    import { Transport } from ${JSON.stringify(new URL('transport.ts', import.meta.url).href)};
+    const transport = new Transport({ address: '127.0.0.1', port: 53 });
+    try { for (;;) openSync('/dev/null', 'r'); } catch {}
+    const began = performance.now();
+    const told = await transport.askOverUdp(Buffer.of(0, 1), () => true).catch(({ code }) => code);
+    process.stdout.write(told + (performance.now() - began < 1000 ? ' at once' : ' late'));`;
+  const shell = 'ulimit -n 64 && exec "$0" --input-type=module -e "$1"';
+  const { stdout } = await promisify(execFile)('sh', ['-c', shell, process.execPath, program]);
+  assert.equal(stdout, 'EMFILE at once');
 });

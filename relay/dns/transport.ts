@@ -8,6 +8,8 @@ import { isLoopback } from '#crds/networks.ts';
 
 const UDP_MS = 3_000;
 const TCP_MS = 5_000;
+/** An idle socket closes after so long. */
+const REST_MS = 1_000;
 
 export interface Server {
   readonly address: string;
@@ -21,86 +23,120 @@ export type Reader<T> = (message: Buffer) => T | undefined;
 const lookup: SocketOptions['lookup'] = (address, _, done) => done(null, address, isIPv6(address) ? 6 : 4);
 
 /**
- * Questions have a port of their own each, because a forger must guess it together with the id (RFC 5452). Nobody but this
- * machine reaches a server on the loopback, so its questions of the same time share a socket: to make one costs more than
- * a question.
+ * A socket serves one question at a time, so an error, a silence or a late answer concerns one question alone. Questions
+ * have a port of their own each, because a forger must guess it together with the id (RFC 5452). Nobody but this machine
+ * reaches a server on the loopback: there a socket whose question was answered serves a later one, because to make one
+ * costs more than a question.
  */
 export class Transport {
   readonly #server: Server;
-  #shared: UdpSocket | undefined;
+  readonly #isNear: boolean;
+  /** The one that was used last is at the end, and is taken first: those that are too many close. */
+  readonly #idle: UdpSocket[] = [];
 
   constructor(server: Server) {
     this.#server = server;
+    this.#isNear = isLoopback(server.address);
   }
 
   /** Undefined: no answer in time. Rejects with the error of the system. */
-  askOverUdp<T>(question: Buffer, read: Reader<T>): Promise<T | undefined> {
-    if (!isLoopback(this.#server.address)) return new UdpSocket(this.#server).ask(question, read);
-    if (!this.#shared?.takes(question)) this.#shared = new UdpSocket(this.#server);
-    return this.#shared.ask(question, read);
+  async askOverUdp<T>(question: Buffer, read: Reader<T>): Promise<T | undefined> {
+    const socket = this.#idle.pop() ?? new UdpSocket(this.#server, (closed) => this.#forget(closed));
+    let isOfUse = false;
+    try {
+      const answer = await socket.ask(question, read);
+      isOfUse = this.#isNear && answer !== undefined && socket.rest();
+      return answer;
+    } finally {
+      if (isOfUse) this.#idle.push(socket);
+      else socket.close();
+    }
   }
 
   /** As askOverUdp. */
   askOverTcp<T>(question: Buffer, read: Reader<T>): Promise<T | undefined> {
     return askOverTcp(this.#server, question, read);
   }
+
+  #forget(socket: UdpSocket): void {
+    const at = this.#idle.indexOf(socket);
+    if (at !== -1) this.#idle.splice(at, 1);
+  }
 }
 
 interface Waiting {
+  readonly question: Buffer;
   hear(message: Buffer): void;
   fail(error: Error): void;
 }
 
-/** A socket, for questions of different ids. It closes with the last of them. */
+/** It is connected with its first question, and closes with its first error, or when it rested for long. */
 class UdpSocket {
+  readonly #server: Server;
+  readonly #closed: (socket: UdpSocket) => void;
   readonly #socket: Socket;
-  readonly #connected: Promise<void>;
-  readonly #waiting = new Map<number, Waiting>();
+  #waiting: Waiting | undefined;
+  #isConnected = false;
   #isOver = false;
+  #rest: NodeJS.Timeout | undefined;
 
-  constructor({ address, port }: Server) {
-    this.#socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', lookup });
-    this.#socket.on('message', (message) => {
-      if (message.length >= 2) this.#waiting.get(message.readUInt16BE())?.hear(message);
-    });
+  constructor(server: Server, closed: (socket: UdpSocket) => void) {
+    this.#server = server;
+    this.#closed = closed;
+    // The timer of a question keeps the process alive.
+    this.#socket = createSocket({ type: isIPv6(server.address) ? 'udp6' : 'udp4', lookup }).unref();
+    this.#socket.on('message', (message) => this.#waiting?.hear(message));
     this.#socket.on('error', (error) => this.#fail(error));
-    this.#connected = new Promise((resolve) => this.#socket.connect(port, address, resolve));
-  }
-
-  takes(question: Buffer): boolean {
-    return !this.#isOver && !this.#waiting.has(question.readUInt16BE());
+    this.#socket.on('listening', () => this.#connect());
   }
 
   ask<T>(question: Buffer, read: Reader<T>): Promise<T | undefined> {
-    const id = question.readUInt16BE();
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+    clearTimeout(this.#rest);
     const timer = setTimeout(() => resolve(undefined), UDP_MS);
     const hear = (message: Buffer) => {
       const answer = read(message);
       if (answer !== undefined) resolve(answer);
     };
-    this.#waiting.set(id, { hear, fail: reject });
-    void this.#connected.then(() => this.#send(question));
+    this.#waiting = { question, hear, fail: reject };
+    if (this.#isConnected) this.#send(question);
+    else this.#socket.bind({ port: 0, exclusive: true });
     return promise.finally(() => {
       clearTimeout(timer);
-      this.#waiting.delete(id);
-      if (this.#waiting.size === 0) this.#close();
+      this.#waiting = undefined;
     });
   }
 
-  /** The error of one question may come with the next one, which is then not sent. */
+  /** False: it is closed already. */
+  rest(): boolean {
+    if (!this.#isOver) this.#rest = setTimeout(() => this.close(), REST_MS).unref();
+    return !this.#isOver;
+  }
+
+  close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#rest);
+    this.#socket.close();
+    this.#closed(this);
+  }
+
+  /** Node gives an error to the callback alone. */
+  #connect(): void {
+    this.#socket.connect(this.#server.port, this.#server.address, (error?: Error) => {
+      this.#isConnected = !error;
+      if (error) this.#fail(error);
+      else if (this.#waiting) this.#send(this.#waiting.question);
+    });
+  }
+
   #send(question: Buffer): void {
     if (!this.#isOver) this.#socket.send(question, (error) => error && this.#fail(error));
   }
 
   #fail(error: Error): void {
-    this.#isOver = true;
-    for (const { fail } of this.#waiting.values()) fail(error);
-  }
-
-  #close(): void {
-    this.#isOver = true;
-    this.#socket.close();
+    this.#waiting?.fail(error);
+    this.close();
   }
 }
 
