@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import packet from 'dns-packet';
 import { freePort } from '#test/kit/ports.ts';
 import fc from '#test/kit/property.ts';
+import { until } from '#test/kit/wait.ts';
 import { readAnswer } from './answer.ts';
 import { DnsResolver } from './resolver.ts';
 
@@ -25,7 +27,7 @@ const tlsa = (name: string, count = 1): packet.Answer[] =>
   }));
 
 /** Answers over UDP and TCP as `change` makes it of an empty, signed answer. */
-async function serve(change: Change): Promise<{ port: number; asked: string[] }> {
+async function serve(change: Change, at?: number): Promise<{ port: number; asked: string[] }> {
   const asked: string[] = [];
   const make = (message: Buffer, over: string) => {
     const question = packet.decode(message);
@@ -41,7 +43,7 @@ async function serve(change: Change): Promise<{ port: number; asked: string[] }>
   };
   const udp = createSocket('udp4');
   // Both protocols need the same port, and the kernel would choose one that is free for UDP only.
-  const port = await freePort();
+  const port = at ?? (await freePort());
   await new Promise<void>((resolve) => udp.bind(port, '127.0.0.1', resolve));
   udp.on('message', (message, from) => {
     for (const whole of make(message, 'udp'))
@@ -188,8 +190,59 @@ test('a server that is gone is passed over', async () => {
   const gone = await serve((answer) => answer);
   ends.pop()?.();
   assert.equal((await resolverAt([gone.port, port]).lookUp('a.example', 'TLSA')).kind, 'records');
-  const nobody = await resolverAt([gone.port]).lookUp('a.example', 'TLSA');
-  assert.ok(nobody.kind === 'failed' && /cannot be reached|does not answer/.test(nobody.why));
+});
+
+test('servers that cannot be reached are asked again after a second, as one that restarts is away for so long', async () => {
+  const port = await freePort();
+  const began = performance.now();
+  const restarting = resolverAt([port]).lookUp('a.example', 'TLSA');
+  const nobody = await resolverAt([port, await freePort()]).lookUp('a.example', 'TLSA');
+  assert.ok(nobody.kind === 'failed' && /cannot be reached/.test(nobody.why));
+  const took = performance.now() - began;
+  assert.ok(took >= 990 && took < 3_000, `${took} ms`);
+  assert.equal((await restarting).kind, 'failed');
+  const back = resolverAt([port]).lookUp('a.example', 'TLSA');
+  await setTimeout(300);
+  await serve((answer) => ({ ...answer, answers: tlsa(named(answer)) }), port);
+  assert.equal((await back).kind, 'records');
+});
+
+test('a server that was reached, or that Node cannot connect to, makes nothing wait or die', async () => {
+  const failing = await serve((answer) => ({ ...answer, flags: 2 }));
+  const began = performance.now();
+  await resolverAt([await freePort(), failing.port]).lookUp('a.example', 'TLSA');
+  assert.ok(performance.now() - began < 900);
+  // A socket does not connect to a broadcast address without SO_BROADCAST.
+  const servers = ['255.255.255.255', '127.0.0.1'].map((address) => ({ address, port: failing.port }));
+  const resolver = new DnsResolver({ servers, trustAD: true, clock: () => now });
+  const answer = await resolver.lookUp('a.example', 'TLSA');
+  assert.ok(answer.kind === 'failed' && /SERVFAIL/.test(answer.why));
+  const alone = new DnsResolver({ servers: servers.slice(0, 1), trustAD: true, clock: () => now });
+  const unreached = await alone.lookUp('a.example', 'TLSA');
+  assert.ok(unreached.kind === 'failed' && /cannot be reached/.test(unreached.why));
+});
+
+test('an error of one question ends no other', async () => {
+  const asked: string[] = [];
+  const port = await freePort();
+  const begin = async () => {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(port, '127.0.0.1', resolve));
+    return socket;
+  };
+  const first = await begin();
+  first.on('message', (message) => asked.push(packet.decode(message).questions?.[0]?.name ?? ''));
+  const resolver = resolverAt([port]);
+  const slow = resolver.lookUp('slow.example', 'TLSA');
+  await until('the slow question arrives', () => asked.length === 1);
+  first.close();
+  const other = resolver.lookUp('other.example', 'TLSA');
+  await setTimeout(100);
+  await serve((answer) => ({ ...answer, answers: tlsa(named(answer)) }), port);
+  assert.deepEqual(
+    (await Promise.all([slow, other])).map(({ kind }) => kind),
+    ['records', 'records'],
+  );
 });
 
 test('what is no name of the DNS is not asked for', async () => {

@@ -4,6 +4,7 @@
  * and a failure is a value. Nothing of DNSSEC is validated here.
  */
 import { randomInt } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { domainToASCII } from 'node:url';
 import {
   type DnsAnswer,
@@ -18,7 +19,9 @@ import { type Server, Transport } from './transport.ts';
 
 /** Each server is asked so many times. */
 const ROUNDS = 2;
-/** Of look-ups at the same time: most servers get a socket for each. */
+/** Where no server was reached, the second round begins so long after the first: a restart takes about as long. */
+const RESTART_MS = 1_000;
+/** Of look-ups at the same time: each has a socket. */
 const AT_ONCE = 64;
 
 export type { DnsAnswer } from './answer.ts';
@@ -41,9 +44,11 @@ export class DnsResolver implements Dns {
   readonly #cache: AnswerCache;
   readonly #asking = new Map<string, Promise<DnsAnswer<RecordType>>>();
   readonly #waiting: (() => void)[] = [];
+  readonly #clock: () => number;
   #running = 0;
 
   constructor({ servers, trustAD, clock }: ResolverOptions) {
+    this.#clock = clock;
     this.#servers = servers.map((server) => new Transport(server));
     this.#trustAD = trustAD;
     this.#tries = Array.from({ length: ROUNDS }, () => this.#servers).flat();
@@ -76,11 +81,18 @@ export class DnsResolver implements Dns {
   }
 
   async #askServers(name: string, type: RecordType) {
-    let why = 'the name server does not answer';
+    let why: string = SILENT.why;
     let servfail: Transport | undefined;
+    const began = this.#clock();
+    let asked = 0;
+    let unreached = 0;
     for (const server of this.#tries) {
+      if (asked === this.#servers.length && unreached === asked)
+        await setTimeout(Math.max(0, began + RESTART_MS - this.#clock()));
       const reading = await exchange(server, { id: randomInt(65_536), name, type });
       if (reading.kind === 'answer') return { ...reading, answer: this.#believe(reading.answer) };
+      asked += 1;
+      if (reading === UNREACHED) unreached += 1;
       why = reading.why;
       servfail = reading.isServfail ? server : undefined;
       // Only a server that is slow may do better when it is asked again at once.
@@ -95,6 +107,9 @@ export class DnsResolver implements Dns {
     return answer.kind === 'failed' || this.#trustAD ? answer : { ...answer, isSigned: false };
   }
 }
+
+const SILENT = { kind: 'refused', why: 'the name server does not answer', isServfail: false } as const;
+const UNREACHED = { kind: 'refused', why: 'the name server cannot be reached', isServfail: false } as const;
 
 type Result<Type extends RecordType> = Extract<Reading<Type>, { kind: 'answer' | 'refused' }>;
 
@@ -112,14 +127,10 @@ async function exchange<Type extends RecordType>(
     const first = await server.askOverUdp(bytes, read);
     const reading = first?.kind === 'truncated' ? await server.askOverTcp(bytes, read) : first;
     if (reading?.kind === 'answer' || reading?.kind === 'refused') return reading;
-    return refused('the name server does not answer');
+    return SILENT;
   } catch {
-    return refused('the name server cannot be reached');
+    return UNREACHED;
   }
-}
-
-function refused(why: string): { kind: 'refused'; why: string; isServfail: boolean } {
-  return { kind: 'refused', why, isServfail: false };
 }
 
 /** Tells people apart a name that fails in DNSSEC and a name whose servers are down. Its answer is never used. */
