@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hopTo } from '#test/kit/relayrig.ts';
 import type { Dns, DnsAnswer } from '../dns/resolver.ts';
+import { SYSTEM_DNS } from '../dns/system.ts';
 import type { NextHop } from './courier.ts';
 import { DaneFindings, findDane } from './dane.ts';
 
@@ -152,4 +153,17 @@ test('a finding is the same value for all messages to a hop of the manifest, and
   assert.notEqual(await findings.find({ ...hop, port: 26 }), await findings.find(hop));
   const outOfMx = { ...hop, mxOf: 'example' };
   assert.notEqual(await findings.find(outOfMx), await findings.find(outOfMx));
+});
+
+test('a finding for which nothing was asked is made anew: which names are local changes with resolv.conf', async (t) => {
+  let text = 'search svc.corp.example\n';
+  t.mock.getter(SYSTEM_DNS, 'text', () => text);
+  const hop = hopTo(25, { host: 'mx.svc.corp.example' });
+  const answers = { 'A mx.svc.corp.example': address('mx.svc.corp.example') };
+  const lookUp = async (name: string, type: string) =>
+    (answers as Record<string, Answer>)[`${type} ${name}`] ?? tlsa();
+  const findings = new DaneFindings({ lookUp } as Dns, () => 0);
+  assert.equal((await findings.find(hop)).kind, 'none');
+  text = 'search home.example\n';
+  assert.equal((await findings.find(hop)).kind, 'records');
 });

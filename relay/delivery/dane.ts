@@ -45,7 +45,8 @@ export class DaneFindings {
         return answer;
       },
     });
-    this.#kept.set(hop, { finding, until });
+    // Which names are local changes with resolv.conf: a finding without answers has no time, and is not kept.
+    if (until !== Number.POSITIVE_INFINITY) this.#kept.set(hop, { finding, until });
     return finding;
   }
 }
