@@ -101,3 +101,19 @@ test('a certificate inside the cluster that waits is told, and when it is served
   assert.match(text('2026-01-02T00:02:00Z'), /^ +serial 5B follows at 2026-01-02T00:02:00Z: clients first/m);
   assert.match(text(null), /^ +serial 5B follows two minutes after its authority is published: clients/m);
 });
+
+test('a listener is told with the port of the manifest, and with the one where it is reached here', () => {
+  const listener = { starttls: 'Enabled', implicitTLS: false, auth: 'Disabled', lineEndings: 'Strict' };
+  const summary = {
+    listeners: [
+      { ...listener, name: 'smtp', port: 25 },
+      { ...listener, name: 'other', port: 2525 },
+    ],
+    clientPolicies: [],
+    clientPolicyCount: 0,
+    outbound: { tlsLevel: 'Opportunistic', routeCount: 0, smartHosts: [] },
+  };
+  const text = describeStatus({ ...report, policy: { ...report.policy, summary } }, Date.UTC(2026, 0, 2));
+  assert.match(text, /^listeners +smtp at port 25 \(here 10025\): /m);
+  assert.match(text, /^ +other at port 2525: /m);
+});

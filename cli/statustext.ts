@@ -3,6 +3,7 @@ import { describeShares } from '#crds/outboundposture.ts';
 import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import type { PolicySummary } from '#crds/policysummary.ts';
 import { STRICTER_LEVELS, type StricterLevel } from '#crds/tlslevel.ts';
+import { servedPort } from '#crds/wellknown.ts';
 import { findCure } from '#relay/listener/cures.ts';
 import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
 import { age, note, row } from './terminal.ts';
@@ -44,7 +45,10 @@ function summaryLines({ listeners, clientPolicies, clientPolicyCount, outbound }
   return [
     ...(listeners.length === 0 ? [row('listeners', 'none')] : []),
     ...listeners.map((one, index) =>
-      row(index === 0 ? 'listeners' : '', `${one.name} at port ${one.port}: ${describeListener(one)}`),
+      row(
+        index === 0 ? 'listeners' : '',
+        `${one.name} at port ${describePort(one.port)}: ${describeListener(one)}`,
+      ),
     ),
     ...clientPolicies.map((one) =>
       row('clients of', `${one.networks.join(', ')}: ${describeClientPolicy(one)}`),
@@ -55,6 +59,12 @@ function summaryLines({ listeners, clientPolicies, clientPolicyCount, outbound }
       `at level ${outbound.tlsLevel}, by ${describeNextHops(outbound).replace(/^else by MX$/, 'MX')}`,
     ),
   ];
+}
+
+/** The port of the Service, and the one of the pod or of `mailrelay run` where it is another. */
+function describePort(port: number): string {
+  const served = servedPort(port);
+  return served === port ? `${port}` : `${port} (here ${served})`;
 }
 
 const LEAVING = {
