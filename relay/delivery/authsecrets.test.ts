@@ -42,6 +42,18 @@ test('a short secret is blanked out as a whole, and other text stays', () => {
   assert.equal(new AuthSecrets().blank('250 hello'), '250 hello');
 });
 
+test('a secret beyond ASCII is blanked out also in text that was not decoded', () => {
+  for (const secret of ['gehéimwörtßäöü', 'пароль', 'schlüsselbund']) {
+    const secrets = new AuthSecrets();
+    secrets.add(base64(`\0me\0${secret}`));
+    const bytes = Buffer.from(secret).toString('latin1');
+    assert.equal(secrets.blank(`550 <${secret}> <${bytes}>`), '550 <***> <***>');
+    // Cut off in the middle of a character.
+    if (bytes.length > 8)
+      assert.equal(secrets.blank(`550 ${bytes.slice(0, -1)}`).includes(bytes.slice(0, 8)), false);
+  }
+});
+
 test('of a reply its code and its status are read', () => {
   assert.equal(readCodes('535-5.7.8 no\n535 5.7.8 AUTH PLAIN AGFs'), '535 5.7.8');
   assert.equal(readCodes('535 AUTH PLAIN AGFs'), '535');

@@ -19,7 +19,10 @@ export class AuthSecrets {
       .toString()
       .split(/\p{Cc}+/u);
     const plain = said.findLast((part) => part !== '') ?? '';
-    for (const form of [encoded, plain, Buffer.from(plain).toString('base64')]) this.#addForm(form);
+    const bytes = Buffer.from(plain);
+    // A reply that is no UTF-8 is read as Latin-1, so the bytes of the secret are characters there.
+    const forms = new Set([encoded, plain, bytes.toString('base64'), bytes.toString('latin1')]);
+    for (const form of forms) this.#addForm(form);
   }
 
   #addForm(form: string): void {
