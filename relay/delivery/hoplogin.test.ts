@@ -142,3 +142,31 @@ for (const [mechanism, { files, secret, line }] of Object.entries(MECHANISMS)) {
     );
   });
 }
+
+const UMLAUTS = 'gehéimwörtßäöü';
+for (const [how, after] of [
+  ['whole', '\r\n'],
+  ['cut off', ''],
+  ['with a byte that is no UTF-8', '\xe9\r\n'],
+  ['cut off in a character', '\xc3'],
+  ['without its last line', '\r\n550-5.7.1 see'],
+] as const)
+  test(`a password beyond ASCII in a reply after the login, ${how}, is cleared`, async () => {
+    const isBegun = how === 'without its last line';
+    const echo = Buffer.concat([
+      Buffer.from(`550${isBegun ? '-' : ' '}5.7.1 not with <${UMLAUTS}>`),
+      Buffer.from(after, 'latin1'),
+    ]);
+    const { told } = await deliver(
+      (said, socket) => {
+        if (said.startsWith('EHLO')) return '250-hop\r\n250 AUTH PLAIN';
+        if (said.startsWith('AUTH')) return '235 2.7.0 welcome';
+        if (said.startsWith('MAIL')) socket.end(echo);
+        return undefined;
+      },
+      { password: UMLAUTS },
+    );
+    assert.match(told, /5\.7\.1 not with <\*\*\*>/);
+    for (const form of [UMLAUTS, Buffer.from(UMLAUTS).toString('latin1')])
+      assert.ok(!told.includes(form.slice(0, 8)));
+  });

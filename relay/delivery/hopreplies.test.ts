@@ -3,49 +3,9 @@
  * over ends the session. What was refused for good stays refused.
  */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import type { Hop } from '#crds/policyfile.ts';
-import { clientWith, wayTo } from '#test/kit/hopway.ts';
-import { type Heard, startLineHop, takeAll } from '#test/kit/linehop.ts';
-import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
-import type { HopResult } from './attempt.ts';
-import { AttemptBudget } from './budget.ts';
-import type { Parcel } from './courier.ts';
-
-const ends: (() => void)[] = [];
-after(() => {
-  for (const end of ends) end();
-});
-
-const TEXT = 'Subject: x\r\n\r\nx\r\n';
-
-async function rig(answer: Heard, changes: Partial<Hop> = {}) {
-  const hop = await startLineHop(answer);
-  const client = clientWith();
-  ends.push(
-    () => client.close(),
-    () => hop.close(),
-  );
-  const way = wayTo(hopTo(hop.port, { tlsLevel: 'None', ...changes }));
-  const send = async (recipients: number, more: Partial<Parcel> = {}): Promise<HopResult> => {
-    const budget = new AttemptBudget();
-    const to = Array.from({ length: recipients }, (_, index) => `r${index}@example.net`);
-    const parcel = makeParcel(TEXT, { to, ...more });
-    const result =
-      (await client.resume(way, parcel, budget)) ?? (await client.deliver(way, '127.0.0.1', parcel, budget));
-    budget.close();
-    return result;
-  };
-  return { hop, send };
-}
-
-/** One letter for each recipient: delivered, refused for good, waits. */
-function letters(result: HopResult): string {
-  if (result.kind === 'unreachable') return 'unreachable';
-  return result.verdicts
-    .map((verdict) => (verdict.kind === 'delivered' ? 'D' : verdict.failure.permanent ? 'R' : 'w'))
-    .join('');
-}
+import { test } from 'node:test';
+import { type Heard, takeAll } from '#test/kit/linehop.ts';
+import { letters, rig, TEXT } from '#test/kit/linerig.ts';
 
 for (const count of [2, 5, 50])
   test(`LMTP: ${count} replies in one write and the end of the connection: all count`, async () => {

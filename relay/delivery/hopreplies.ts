@@ -1,7 +1,8 @@
 /**
  * The replies of a next hop and the end of its connection, in place of the library's own reading. Each whole reply that
- * was received counts, in order, before anything that comes later, also before the end. What is left over after the last
- * answer ends the session. A wait for a close is bounded, and a socket that is closed already ends it at once.
+ * was received counts, in order, before anything that comes later, also before the end. A reply that is cut off counts for
+ * nothing, and is told. A reply whose command was not sent when it began answers nothing, and ends the session. A wait for
+ * a close is bounded, and a socket that is closed already ends it at once.
  */
 import type { Socket } from 'node:net';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
@@ -29,6 +30,8 @@ export abstract class HopReplies extends Library {
 
   /** A command has its answer. */
   protected abstract onAnswered(): void;
+  /** The hop has said 354. */
+  abstract offered: boolean;
   /** LMTP: the hop owes more replies to one message. */
   protected abstract get isAwaitingRecipients(): boolean;
 
@@ -47,27 +50,48 @@ export abstract class HopReplies extends Library {
       if (this.destroyed) return;
     }
     if (this.#reader.isTooLong) this._onResponseTooLarge();
-    else if (this._responseActions.length === 0 && this.#reader.isInReply) this.#endUnasked();
+    else if (this.#reader.isInReply && asked <= 0 && !this.#mayBeRefused) this.#endUnasked(this.#takeBegun());
   }
 
-  /** A consent that came before its command was sent consents to something else. */
+  /** A message may be refused from the 354 on. */
+  get #mayBeRefused(): boolean {
+    return this.offered && this._responseActions.length > 0;
+  }
+
+  /**
+   * A reply that came before its command was sent answers something else, also if it is a refusal. A 421 may always come, and
+   * whoever waits gets it as the reason for the end.
+   */
   #take(reply: string, isAsked: boolean): void {
     this.lastServerResponse = reply;
-    if (this.options.transactionLog) this.logger.debug({ tnx: 'server' }, reply);
-    if (/^421(?: |-|$)/.test(reply)) this.#goodbye = reply;
-    const answered = isAsked || /^[45]/.test(reply) ? this._responseActions.shift() : undefined;
+    this.#trace(reply);
+    const isGoodbye = /^421(?: |-|$)/.test(reply);
+    if (isGoodbye) this.#goodbye = reply;
+    const isAnswer = isAsked || isGoodbye || (this.#mayBeRefused && /^[45]/.test(reply));
+    const answered = isAnswer ? this._responseActions.shift() : undefined;
     answered?.call(this, reply);
     if (this.destroyed) return;
     // The hop is about to close. Recipients of LMTP have replies of their own until it does.
     const isOver = this.#goodbye !== undefined && !this.isAwaitingRecipients;
     if (isOver) this._onServerClosing(this.#goodbye ?? '');
     else if (answered) this.onAnswered();
-    else this.#endUnasked(`: ${reply}`);
+    else this.#endUnasked(reply);
+  }
+
+  #trace(reply: string): void {
+    if (this.options.transactionLog) this.logger.debug({ tnx: 'server' }, reply);
+  }
+
+  /** What has come of a reply that will not be read to its end. */
+  #takeBegun(): string {
+    const begun = this.#cleaned(this.#reader.begun);
+    this.#trace(begun);
+    return begun;
   }
 
   /** The error has no reply, because this one answers nothing. */
-  #endUnasked(said = ''): void {
-    this._onError(new Error(`a reply that nobody asked for${said}`), 'EPROTOCOL', '', 'CONN');
+  #endUnasked(said: string): void {
+    this._onError(new Error(`a reply that nobody asked for: ${said}`), 'EPROTOCOL', '', 'CONN');
   }
 
   /** What came in plain text must not count under TLS (RFC 3207 section 6). */
@@ -76,10 +100,18 @@ export abstract class HopReplies extends Library {
     super._upgradeConnection(done);
   }
 
-  /** A reply that was cut off by the end of the connection becomes part of the error. */
   override _onClose(): void {
-    this._remainder = this.#cleaned(this.#reader.rest);
-    super._onClose();
+    if (this.isEnding || !this.#reader.isInReply) super._onClose();
+    else this._onError(new Error('Connection closed unexpectedly'), 'ECONNECTION', '', 'CONN');
+  }
+
+  /** A reply that the end of the connection cut off is a part of the message only. As the reply of the error it would count. */
+  override _onError(error: Error, type: string, reply: string, command: string): void {
+    // The errors of a socket have a code. Ours have none.
+    const isEnd = type === 'ECONNECTION' || (type === 'ESOCKET' && 'code' in error);
+    if (isEnd && !reply && !this.destroyed && this.#reader.isInReply)
+      error.message += ` in the middle of a reply: ${this.#takeBegun()}`;
+    super._onError(error, type, reply, command);
   }
 
   override login(...[auth, done]: Parameters<SMTPConnection['login']>): void {

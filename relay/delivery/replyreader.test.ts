@@ -5,24 +5,28 @@ import fc from '#test/kit/property.ts';
 import { ReplyReader } from './replyreader.ts';
 
 /** Reads while bytes come. Returns the replies and whether one has begun and not ended. */
-function read(chunks: readonly Buffer[]): { replies: string[]; isInReply: boolean; rest: string } {
+function read(chunks: readonly Buffer[]): { replies: string[]; isInReply: boolean; begun: string } {
   const reader = new ReplyReader();
   const replies: string[] = [];
   for (const chunk of chunks) {
     reader.add(chunk);
     for (let reply = reader.next(); reply !== undefined; reply = reader.next()) replies.push(reply);
   }
-  return { replies, isInReply: reader.isInReply, rest: reader.rest };
+  return { replies, isInReply: reader.isInReply, begun: reader.begun };
 }
 
 const readText = (text: string) => read([Buffer.from(text)]);
 
-for (const [what, text, replies, rest] of [
+for (const [what, text, replies, begun] of [
   ['one line', '250 ok\r\n', ['250 ok'], ''],
   ['a bare line feed, and a code alone', '250 ok\n354\r\n', ['250 ok', '354'], ''],
   ['several replies', '250 ok\r\n550 no\r\n354 go\r\n', ['250 ok', '550 no', '354 go'], ''],
   ['several lines', '250-hop\r\n250-SIZE\r\n250 DSN\r\n', ['250-hop\n250-SIZE\n250 DSN'], ''],
-  ['the beginning of a reply behind a whole one', '250 ok\r\n421-bye\r\n42', ['250 ok'], '42'],
+  ['the beginning of a reply behind a whole one', '250 ok\r\n421-bye\r\n42', ['250 ok'], '421-bye\n42'],
+  ['lines of a reply without its last one', '250-a\r\nb\r\n', [], '250-a\nb'],
+  ['a reply with more than one code', '250-a\r\n250-b\r\n550 c\r\n', ['550 c\n250-a\n250-b'], ''],
+  ['a reply with another code in its middle', '250-a\r\n550-b\r\n250 c\r\n', ['250-a\n550-b\n250 c'], ''],
+  ['UTF-8 that has begun', '250-für\r\n250 dich ✓', [], '250-für\n250 dich ✓'],
   ['empty lines between replies', '\r\n \r\n250 ok\r\n\r\n250 ok\r\n\r\n', ['250 ok', '250 ok'], ''],
   [
     'lines without a code in a reply',
@@ -37,7 +41,7 @@ for (const [what, text, replies, rest] of [
 ] as const)
   test(`the replies in ${what}`, () => {
     const { isInReply: _, ...read } = readText(text);
-    assert.deepEqual(read, { replies, rest });
+    assert.deepEqual(read, { replies, begun });
   });
 
 test('bytes that are no UTF-8 stay as they are', () => {

@@ -1,6 +1,7 @@
 /**
  * Cuts what a next hop says into replies (RFC 5321 section 4.2), whatever the chunks are in which it comes. A reply of
- * several lines ends with a line whose code has no hyphen behind it. Between replies empty lines mean nothing. Pure.
+ * several lines ends with a line whose code has no hyphen behind it. The code of this line counts. Between replies empty
+ * lines mean nothing. Pure.
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 
@@ -33,9 +34,9 @@ export class ReplyReader {
         if (!HAS_MORE.test(line)) return decode(line);
         this.#begun = line;
       } else {
-        const reply = `${this.#begun}\n${line}`;
-        this.#begun = IS_LAST.test(line) ? undefined : reply;
-        if (this.#begun === undefined) return decode(reply);
+        const begun = this.#begun;
+        this.#begun = IS_LAST.test(line) ? undefined : `${begun}\n${line}`;
+        if (this.#begun === undefined) return decode(joinLast(begun, line));
       }
     }
     return undefined;
@@ -56,11 +57,19 @@ export class ReplyReader {
 
   /** The beginning of a reply, or of a line, whose end has not come. */
   get isInReply(): boolean {
-    return this.#begun !== undefined || this.rest.trim() !== '';
+    return this.#begun !== undefined || this.#rest.trim() !== '';
+  }
+
+  /** What has come of a reply whose end has not. */
+  get begun(): string {
+    const rest = this.#rest.trimEnd();
+    return decode(
+      this.#begun !== undefined && rest !== '' ? `${this.#begun}\n${rest}` : (this.#begun ?? rest),
+    );
   }
 
   /** What has come of the next line. */
-  get rest(): string {
+  get #rest(): string {
     return this.#bytes.slice(this.#at);
   }
 
@@ -74,6 +83,14 @@ export class ReplyReader {
     this.#hasLine = false;
     this.#begun = undefined;
   }
+}
+
+/**
+ * All lines must have the same code (RFC 5321 section 4.2.1). Where they do not, the last line tells the outcome, as for
+ * Postfix. It comes first then, because its code and its status are read from there.
+ */
+function joinLast(begun: string, last: string): string {
+  return begun.startsWith(last.slice(0, 3)) ? `${begun}\n${last}` : `${last}\n${begun}`;
 }
 
 /** Replies have no charset. Most are ASCII, many others UTF-8. */

@@ -9,7 +9,6 @@ interface Kept {
   readonly upgrading?: boolean;
   readonly stage: string;
   readonly _responseActions: ((reply: string) => void)[];
-  _remainder: string;
   readonly logger: { debug(entry: object, text: string): void };
   readonly _authMethod?: string;
   _onError(error: Error, type: string, reply: string, command: string): void;
