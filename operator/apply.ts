@@ -242,6 +242,16 @@ export async function mergePatch(
   });
 }
 
+/** The same; undefined if the object is gone or is another one by now. The newer one is looked at by itself. */
+export async function patchIfThere(...given: Parameters<typeof mergePatch>): Promise<KubeObject | undefined> {
+  try {
+    return await mergePatch(...given);
+  } catch (error) {
+    if (!isKubeError(error, 'notFound', 'conflict')) throw error;
+    return undefined;
+  }
+}
+
 function findKind({ kind }: Rendered): Kind {
   const known = OWNED.find((candidate) => candidate.kind === kind);
   if (!known) throw new TypeError(`${kind} is not among the kinds that the operator owns`);

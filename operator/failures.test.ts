@@ -178,6 +178,25 @@ describe('a write that fails', () => {
     }
   });
 
+  test('nor does it keep another pod from its clients, or a Service from its ports', async () => {
+    const relay = relayObject({ replicas: 3, service: { type: 'NodePort' } });
+    const objects = liveObjects(relayObject({ replicas: 2 }));
+    const name = 'spool-relay-2';
+    const metadata = { name, namespace: 'mail', annotations: { [ANNOTATIONS.emptied]: 'uid-of-relay-2' } };
+    objects.set(`PersistentVolumeClaim/${name}`, { kind: 'PersistentVolumeClaim', metadata });
+    const deps = recordingDeps(failingAt(({ path }) => path.endsWith(name)));
+    const pods = ['true', 'false', 'false'].map((serving, n) =>
+      podView(`relay-${n}`, podReport(relay), { serving }),
+    );
+    await assert.rejects(reconcile(settledWorld({ relay, objects, pods }), deps), /failed calling webhook/);
+    const written = deps.requests.filter(({ method }) => method !== 'GET').map(({ path }) => path);
+    assert.deepEqual(
+      written.filter((path) => path.includes('/pods/')).map((path) => path.split('/').at(-1)),
+      ['relay-1'],
+    );
+    assert.ok(written.some((path) => path.endsWith('/services/relay')));
+  });
+
   test('before the pods were asked is thrown all the same', async () => {
     const deps = recordingDeps(failingAt(() => true));
     const world = settledWorld({ objects: new Map(), pods: [], asked: false });

@@ -15,7 +15,10 @@ const podNamed = (name: string): KubeObject => ({
     uid: `uid-of-${name}`,
     labels: { 'controller-revision-hash': 'relay-1' },
   },
-  spec: { serviceAccountName: 'relay' },
+  spec: {
+    serviceAccountName: 'relay',
+    volumes: [{ name: 'spool', persistentVolumeClaim: { claimName: `spool-${name}` } }],
+  },
 });
 const owner = { kind: 'StatefulSet', name: 'relay', uid: 'uid-of-StatefulSet', controller: true };
 /** As it is beside its StatefulSet. */
@@ -131,7 +134,7 @@ test('a pod that should have ended says on which node it hangs, and since when a
   const pod = {
     ...podNamed('relay-0'),
     metadata: { ...podNamed('relay-0').metadata, deletionTimestamp: at(2) },
-    spec: { nodeName: 'worker-1', serviceAccountName: 'relay' },
+    spec: { ...(podNamed('relay-0')['spec'] as object), nodeName: 'worker-1' },
     status: { conditions: [ready] },
   };
   const view = gathered(

@@ -174,13 +174,35 @@ test('a pod that its StatefulSet released for want of a label gets it back, so t
   }
 });
 
+test('so does one of any revision of its name, as between two roll-outs', async () => {
+  const { written, stalled } = await lookAt(released({}, {}, 'relay-between'));
+  assert.deepEqual([written.length, stalled], [1, undefined]);
+});
+
+for (const kind of ['notFound', 'conflict'] as const)
+  test(`one that is gone or made anew meanwhile (${kind}) ends no look`, async () => {
+    const server = [pod(0, SERVING), released({}), claim(0), claim(1)];
+    const answers = answering(server).writer;
+    const deps = recordingDeps();
+    const request = async <T>(sent: Request): Promise<T> => {
+      deps.requests.push(sent);
+      const isIt = sent.method === 'PATCH' && sent.path.endsWith('/pods/relay-1');
+      if (isIt) throw new KubeError(kind, 'another one has the name', 409);
+      return answers.request(sent);
+    };
+    const { failure } = await reconcile(releasing(server), { ...deps, writer: { request } });
+    assert.equal(failure, undefined);
+    const status = deps.requests.find(({ path }) => path.endsWith('/status'));
+    assert.doesNotMatch(JSON.stringify(status?.body), /the labelling of|another one has the name/);
+  });
+
 /** The caches have those with the label. Each lacks at least one of the marks of a released pod. */
 const MANAGED = { 'app.kubernetes.io/managed-by': 'mailrelay-operator' };
 const REPLICA_SET = { kind: 'ReplicaSet', name: 'relay', uid: 'another', controller: true };
 const STRANGERS = [{}, MANAGED].flatMap((labels) => [
   pod(1, labels, []),
   { ...released(labels), metadata: { ...released(labels).metadata, ownerReferences: [REPLICA_SET] } },
-  released(labels, {}, 'relay-0'),
+  released(labels, {}, 'other-1'),
   released(labels, { serviceAccountName: 'default' }),
   released(labels, { volumes: [{ name: 'spool', persistentVolumeClaim: { claimName: 'spool-relay-0' } }] }),
   released(labels, { volumes: [] }),

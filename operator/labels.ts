@@ -9,10 +9,11 @@
  */
 import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { FIELD_MANAGER } from '#crds/wellknown.ts';
-import { mergePatch, type OnWrite } from './apply.ts';
+import { type OnWrite, patchIfThere } from './apply.ts';
 import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
 import { covers, hasController, isOwnedBy } from './compare.ts';
-import { isOfSetNamed, isOwnPod, type SetStatus } from './judge/ownpods.ts';
+import type { SetStatus } from './judge/allseen.ts';
+import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
 import type { StatefulSetSpec } from './judge/storage.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -44,8 +45,9 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
     const { name, uid } = live.metadata;
     const object = `${kind.kind}/${name}`;
     return attempt(writer, `${LABELS}${object}`, [uid, contentOf(live)], async () => {
-      const answer = await mergePatch(writer, kind, live, { metadata: { uid, labels } });
-      if (!covers(answer?.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
+      const answer = await patchIfThere(writer, kind, live, { metadata: { uid, labels } });
+      if (!answer) return;
+      if (!covers(answer.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
       onWrite('patched', object);
     });
   };

@@ -8,7 +8,7 @@ import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
-import { applyAll, mergePatch, type OnWrite } from './apply.ts';
+import { applyAll, type OnWrite, patchIfThere } from './apply.ts';
 import { attempt, contentOf, paced, type Writer } from './attempt.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
@@ -19,15 +19,16 @@ import { isReplacing } from './judge/pods.ts';
 import { planScaling, type Scaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
-import { isKubeError, type KubeError } from './kube/errors.ts';
+import type { KubeError } from './kube/errors.ts';
 import type { RelayEvent } from './kube/events.ts';
-import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { restoreLabels } from './labels.ts';
 import type { Refresher } from './pods/refresh.ts';
 import { listRecords } from './records/list.ts';
 import { describeMarks, nextLookMs } from './records/rollover.ts';
 import { joinAuthorities } from './render/authority.ts';
 import { type Rendered, type RenderSettings, renderAll } from './render/index.ts';
+import { objectNames } from './render/metadata.ts';
 import { listEvents } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
@@ -121,15 +122,13 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   // The labels come before the Services, which select by them, and before the scale file, which tells a pod to leave.
   const labelled: Obstacle[] = [];
   const due = relabelled(world);
-  // No client is sent to a pod whose claim may have a mark.
-  const now = marked.length > 0 ? due.filter(({ serving }) => serving === 'false') : due;
+  const now = due.filter(({ pod, serving }) => serving === 'false' || !isMarked(pod, marked));
   for (const { pod, serving } of now) {
     const label = () => patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, deps);
     const basis = [pod.uid, serving, contentOf(world.objects.get(podName(pod)))];
     labelled.push(...(await attempt(writer, podName(pod), basis, label)));
   }
-  const isServed = labelled.length === 0 && now.length === due.length;
-  const refused = { labels: isHidden, serving: !isServed, marks: marked.length > 0 };
+  const refused = { labels: isHidden, serving: labelled.length > 0, marks: marked.length > 0 };
   const scaling = holdScaling(world, planned, refused);
   const { wanted, obstacles: held } = plan(world, policy, scaling, refused, deps);
   const applied = await applyAll(
@@ -191,6 +190,11 @@ async function refresh(
   return { obstacles, lookAgainMs };
 }
 
+/** True if the mark of its claim could not be removed. No client is sent to such a pod. */
+function isMarked({ name }: PodView, marked: readonly Obstacle[]): boolean {
+  return marked.some(({ object }) => object === `${CLAIM.kind}/${objectNames.claim(name)}`);
+}
+
 const podName = ({ name }: PodView) => `${POD.kind}/${name}`;
 
 async function patchPod(
@@ -200,14 +204,9 @@ async function patchPod(
   { relay }: World,
   { writer, onWrite }: Deps,
 ): Promise<void> {
-  try {
-    const { namespace } = relay.metadata;
-    await mergePatch(writer, POD, { metadata: { name, namespace } }, { metadata: { uid, ...changes } });
-    onWrite('patched', object);
-  } catch (error) {
-    // The MailRelay was deleted or changed meanwhile. The newer one is reconciled by itself.
-    if (!isKubeError(error, 'notFound', 'conflict')) throw error;
-  }
+  const { namespace } = relay.metadata;
+  const patch = { metadata: { uid, ...changes } };
+  if (await patchIfThere(writer, POD, { metadata: { name, namespace } }, patch)) onWrite('patched', object);
 }
 
 async function report(

@@ -6,6 +6,7 @@ import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, relayObject } from '#test/fixtures/world.ts';
+import { planScaling } from './judge/scaling.ts';
 import { reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 import { reconcile } from './reconcile.ts';
@@ -52,10 +53,18 @@ const STRANGERS: Readonly<Record<string, Given>> = {
     owners: [],
     spec: { serviceAccountName: 'theirs' },
   },
-  'the account and another revision': {
-    labels: { ...MINIMAL, 'controller-revision-hash': 'relay-0' },
+  'the account and a revision of another name': {
+    labels: { ...MINIMAL, 'controller-revision-hash': 'other-1' },
     owners: [],
   },
+};
+
+/** Of a StatefulSet that was made anew with another template. */
+const SEEN = {
+  observedGeneration: 1,
+  replicas: 2,
+  currentRevision: 'relay-new',
+  updateRevision: 'relay-new',
 };
 
 /** What is gathered of a relay with two pods, and these beside them; `set` changes the StatefulSet, or takes it away. */
@@ -136,10 +145,11 @@ test('the pods of a StatefulSet of somebody else are not of the relay', () => {
   assert.deepEqual(namesOf(world), []);
 });
 
-describe('while the StatefulSet is replaced', () => {
+describe('while the StatefulSet is replaced, and after that', () => {
   const SETS: Readonly<Record<string, Partial<KubeObject> | null>> = {
     'is gone': null,
     'is new': { status: {} },
+    'is seen before its pods are': { status: SEEN },
     goes: { metadata: { name: 'relay', namespace: 'mail', uid: 'new', deletionTimestamp: 'now' } },
   };
   const labels = { ...SERVING, 'controller-revision-hash': 'relay-former' };
@@ -153,12 +163,43 @@ describe('while the StatefulSet is replaced', () => {
         podOf(2, { labels, owners: [], spec: { serviceAccountName: 'theirs' } }),
         podOf(3, { owners: [] }),
         podOf(4, { labels, owners: [{ ...OWNER, kind: 'ReplicaSet' }] }),
+        podOf(5, { labels, owners: [{ ...OWNER, uid: 'former', name: 'other' }] }),
+        podOf(6, { labels, owners: [], spec: { serviceAccountName: 'relay', volumes: [] } }),
       ];
       const live = liveObjects(relayObject()).get('StatefulSet/relay') as KubeObject;
       const metadata = { ...live.metadata, uid: 'new', ...set?.metadata };
       const world = beside(relayObject(), [...former, ...strangers], set && { ...set, metadata });
       assert.deepEqual(namesOf(world), ['relay-0', 'relay-1']);
     });
+});
+
+test('a pod of a revision between the two of the StatefulSet is of the relay', () => {
+  const labels = { ...SERVING, 'controller-revision-hash': 'relay-between' };
+  assert.deepEqual(namesOf(beside(relayObject(), [podOf(1, { labels, owners: [] })])), [
+    'relay-0',
+    'relay-1',
+  ]);
+});
+
+test('the sidecar is not asked while a pod without it has no owner after a change of its StatefulSet', () => {
+  const relay = relayObject({ outbound: { resolver: { sidecar: { image: 'unbound:1' } } } });
+  const labels = { ...SERVING, 'controller-revision-hash': 'relay-former' };
+  const former = liveObjects(relayObject()).get('ConfigMap/relay-policy') as KubeObject;
+  const world = beside(relay, [podOf(0, { labels, owners: [] }), podOf(1, { labels, owners: [] }), former], {
+    status: SEEN,
+  });
+  assert.equal(world.policy?.outbound.resolver, null);
+});
+
+test('the place of an emptied claim stays while a pod of somebody else may use it', () => {
+  const live = liveObjects(relayObject()).get('StatefulSet/relay') as KubeObject;
+  const spec = { ...(live['spec'] as object), replicas: 3 };
+  const emptied = claimOf(2, { [ANNOTATIONS.emptied]: 'uid-of-former' });
+  const placesBeside = (others: readonly KubeObject[]) =>
+    planScaling(beside(relayObject(), [emptied, ...others], { spec })).replicas;
+  assert.equal(placesBeside([]), 2);
+  for (const owners of [[], [{ ...OWNER, uid: 'former' }], [{ ...OWNER, kind: 'ReplicaSet' }]])
+    assert.equal(placesBeside([podOf(2, { owners })]), 3);
 });
 
 test('an emptied claim stays while a pod of somebody else may use it', async () => {

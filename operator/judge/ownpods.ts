@@ -1,26 +1,21 @@
 /**
  * Which pods are of a relay. Labels and names prove nothing: anybody who may write into a namespace can set them. A pod is
- * of the relay if its controller is the StatefulSet of the relay, by its uid; or, if that released it, by its revision, its
- * account and the claim of its number. While the StatefulSet is replaced, its pods have no owner or the old one, and no
- * revision of the new one; then their account and a revision of the name are enough. All else is the pod of a stranger: it
- * is not counted, not asked, not written to, and no relay grows for it. Pure.
+ * of the relay if its controller is the StatefulSet of the relay, by its uid. One that this released, or that a former
+ * StatefulSet of the name left, has no controller or one of that name: then its account, a revision of the name and the claim
+ * of its number show it. Which revision it is proves no more, because whoever may give a pod the account can read it. All else
+ * is the pod of a stranger: it is not counted, not asked, not written to, and no relay grows for it, unless an emptied claim
+ * may have its mail (scaling.ts). Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { hasController, isOwnedBy } from '../compare.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { POD, STATEFUL_SET } from '../kube/kinds.ts';
+import { objectNames } from '../render/metadata.ts';
 import { REVISION_LABEL } from './refusals.ts';
-import type { StatefulSetSpec } from './storage.ts';
+import { isCutThrough } from './scaling.ts';
 
 type Objects = ReadonlyMap<string, KubeObject>;
-
-export interface SetStatus {
-  readonly replicas?: number;
-  readonly observedGeneration?: number;
-  readonly currentRevision?: string;
-  readonly updateRevision?: string;
-}
 
 interface PodSpec {
   readonly serviceAccountName?: string;
@@ -55,14 +50,7 @@ export function separatePods(relay: MailRelay, objects: Objects): Separated {
 export function isOwnPod(pod: KubeObject, relay: MailRelay, objects: Objects): boolean {
   const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
   if (set && !isOwnedBy(set, relay)) return false;
-  if (set && isControlledBy(pod, set)) return true;
-  return set && !isReplaced(set) ? isReleasedBy(pod, set) : isLeftBy(pod, relay.metadata.name);
-}
-
-/** True while the StatefulSet goes without its pods, or is new and its controller has not looked for them. */
-function isReplaced({ metadata, status }: KubeObject): boolean {
-  const { observedGeneration } = (status ?? {}) as SetStatus;
-  return metadata.deletionTimestamp !== undefined || observedGeneration === undefined;
+  return (set !== undefined && findController(pod)?.uid === set.metadata.uid) || isMadeFor(pod, relay);
 }
 
 function findController({ metadata }: KubeObject) {
@@ -75,34 +63,16 @@ export function isOfSetNamed(pod: KubeObject, name: string): boolean {
   return controller?.kind === STATEFUL_SET.kind && controller.name === name;
 }
 
-function isControlledBy(pod: KubeObject, set: KubeObject): boolean {
-  const controller = findController(pod);
-  return controller !== undefined && controller.uid === set.metadata.uid;
-}
-
-/** True if the pod has no controller, and was made of the template of this StatefulSet for the claim of its number. */
-function isReleasedBy(pod: KubeObject, set: KubeObject): boolean {
-  const { currentRevision, updateRevision } = (set['status'] ?? {}) as SetStatus;
-  const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as Partial<StatefulSetSpec>;
+/** True if no other controller has the pod, and a StatefulSet of the name made it, for the claim of its number. */
+function isMadeFor(pod: KubeObject, relay: MailRelay): boolean {
   const { metadata } = pod;
+  const { name } = relay.metadata;
   const { volumes = [], serviceAccountName } = (pod['spec'] ?? {}) as PodSpec;
-  const claims = volumes.map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName);
-  const revision = metadata.labels?.[REVISION_LABEL];
-  return (
-    !hasController(pod) &&
-    revision !== undefined &&
-    (revision === currentRevision || revision === updateRevision) &&
-    serviceAccountName === set.metadata.name &&
-    volumeClaimTemplates.every((template) => claims.includes(`${template.metadata.name}-${metadata.name}`))
-  );
-}
-
-/** The same while nothing tells the revisions and the claims of the former StatefulSet of the name. */
-function isLeftBy(pod: KubeObject, name: string): boolean {
-  const { serviceAccountName } = (pod['spec'] ?? {}) as PodSpec;
+  const claim = objectNames.claim(metadata.name);
   return (
     (!hasController(pod) || isOfSetNamed(pod, name)) &&
     serviceAccountName === name &&
-    pod.metadata.labels?.[REVISION_LABEL]?.startsWith(`${name}-`) === true
+    metadata.labels?.[REVISION_LABEL]?.startsWith(`${name}-`) === true &&
+    (isCutThrough(relay) || volumes.some((volume) => volume.persistentVolumeClaim?.claimName === claim))
   );
 }

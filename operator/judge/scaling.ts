@@ -32,9 +32,7 @@ export function planScaling(world: World): Scaling {
   const claims = listClaims(world);
   const beyond = claims.filter(({ metadata }) => parseOrdinal(metadata.name) >= spec.replicas);
   const withMail = [
-    ...beyond
-      .filter((claim) => !isEmptied(claim, findPod(world, claim)))
-      .map(({ metadata }) => metadata.name),
+    ...beyond.filter((claim) => !isEmptied(claim, world)).map(({ metadata }) => metadata.name),
     ...world.leaving.filter((pod) => mayHaveMail(pod, world)).map(({ name }) => name),
   ];
   const replicas = Math.max(spec.replicas, ...withMail.map((name) => parseOrdinal(name) + 1));
@@ -92,18 +90,20 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
   return (
     ordinal >= replicas &&
     ordinal >= places &&
-    isEmptied(claim, pod) &&
+    isEmptied(claim, world) &&
     (pod === undefined || pod.deleting) &&
-    // One that is not of the relay may use it all the same.
-    !world.strangers?.some(({ metadata }) => parseOrdinal(metadata.name) === ordinal) &&
     claim.metadata.deletionTimestamp === undefined
   );
 }
 
-/** True if the claim has a valid mark, or is being deleted: then it was found empty before, or a person deleted it. */
-export function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
-  const mark = readMark(claim);
+/**
+ * True if the claim has a valid mark, or is being deleted: then it was found empty before, or a person deleted it. A pod that
+ * is not of the relay may use the claim all the same, and then no mark counts.
+ */
+export function isEmptied(claim: KubeObject, world: World): boolean {
+  const [mark, pod, ordinal] = [readMark(claim), findPod(world, claim), parseOrdinal(claim.metadata.name)];
   if (claim.metadata.deletionTimestamp !== undefined) return true;
+  if (world.strangers?.some(({ metadata }) => parseOrdinal(metadata.name) === ordinal)) return false;
   if (mark === NEVER_BOUND) return isUnbound(claim);
   return mark !== undefined && (!pod || pod.uid === mark);
 }
@@ -163,8 +163,8 @@ function findClaim(world: World, pod: PodView): KubeObject | undefined {
   return listClaims(world).find(({ metadata }) => parseOrdinal(metadata.name) === parseOrdinal(pod.name));
 }
 
-function findPod({ leaving }: World, { metadata }: KubeObject): PodView | undefined {
-  return leaving.find(({ name }) => parseOrdinal(name) === parseOrdinal(metadata.name));
+function findPod({ pods, leaving }: World, { metadata }: KubeObject): PodView | undefined {
+  return [...pods, ...leaving].find(({ name }) => parseOrdinal(name) === parseOrdinal(metadata.name));
 }
 
 function readMark({ metadata }: KubeObject): string | undefined {

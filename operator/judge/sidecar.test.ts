@@ -24,19 +24,27 @@ function gatheredWith(
     template = wanted,
     withIt = [],
     without = [],
-  }: { template?: object; withIt?: number[]; without?: number[] },
+    others = [],
+    counted = 2,
+  }: { template?: object; withIt?: number[]; without?: number[]; others?: number[]; counted?: number },
 ) {
   const relay = relayObject(wanted as Record<string, unknown>);
   const objects = liveObjects(relayObject(live as Record<string, unknown>));
-  objects.set(
+  const set = liveObjects(relayObject(template as Record<string, unknown>)).get(
     'StatefulSet/relay',
-    liveObjects(relayObject(template as Record<string, unknown>)).get('StatefulSet/relay') as KubeObject,
-  );
-  for (const n of [...withIt, ...without]) {
+  ) as KubeObject;
+  const status = { ...(set['status'] as object), replicas: counted };
+  objects.set('StatefulSet/relay', { ...set, status });
+  for (const n of [...withIt, ...without, ...others]) {
     const initContainerStatuses = withIt.includes(n) ? [{ name: 'resolver' }] : [];
     objects.set(`Pod/relay-${n}`, {
       kind: 'Pod',
-      metadata: { name: `relay-${n}`, namespace: 'mail', uid: `u${n}`, ownerReferences: [owner] },
+      metadata: {
+        name: `relay-${n}`,
+        namespace: 'mail',
+        uid: `u${n}`,
+        ownerReferences: others.includes(n) ? [] : [owner],
+      },
       status: { initContainerStatuses },
     });
   }
@@ -61,6 +69,21 @@ test('a policy names the sidecar when the template and each pod have it, and not
   assert.deepEqual(asked({}, { without: [0, 1] }), [null, ['MTASTS']], 'the system was asked');
   // A pod that is made anew has no status yet. Nothing goes back for it.
   assert.deepEqual(asked(SIDECAR, { withIt: [0], without: [1] }), fresh);
+});
+
+test('it is not asked while a pod is not seen that is wanted or counted, or one of its names is of somebody else', () => {
+  const former = policyOf({}).outbound.resolver;
+  for (const seen of [{ withIt: [0] }, { withIt: [] }, { withIt: [0, 1], counted: 3 }])
+    assert.deepEqual(gatheredWith(SIDECAR, {}, seen)?.policy?.outbound.resolver, former);
+  const world = gatheredWith(SIDECAR, {}, { withIt: [0, 1], others: [5] });
+  assert.ok(world?.policy);
+  assert.deepEqual(world.policy.outbound.resolver, former);
+  const policy = { hash: hashContent(world.policy), refused: null };
+  const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));
+  assert.match(
+    String(judge({ ...world, pods, obstacles: [] }).PolicyApplied?.message),
+    /is asked when relay-5, which belongs to someone else, is gone, and the former/,
+  );
 });
 
 test('a policy that needs DNSSEC names the sidecar at once: a relay takes it with no other resolver', () => {

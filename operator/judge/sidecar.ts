@@ -8,11 +8,12 @@ import { POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts'
 import { SIDECAR_CONTAINER, SIDECAR_SERVER } from '#crds/wellknown.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
+import { areAllSeen } from './allseen.ts';
 import { type Check, is } from './finding.ts';
 import type { PodState } from './trouble.ts';
 import { listed, verb } from './words.ts';
 
-type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers'>;
 
 interface Named {
   readonly name: string;
@@ -33,12 +34,7 @@ export function withServedResolver(policy: Policy, world: Observed): Policy {
 export const sidecarAwaited: Check = (world) => {
   const { relay, policy } = world;
   if (!relay.spec.outbound?.resolver?.sidecar || !policy || asksSidecar(policy)) return undefined;
-  const without = listPodsWithout(world);
-  const pods =
-    without.length === 0
-      ? 'the pods are made anew'
-      : `${listed(without)} ${verb(without.length, 'has', 'have')} it`;
-  const text = `outbound.resolver.sidecar is asked when ${pods}, and the former resolver until then`;
+  const text = `outbound.resolver.sidecar is asked when ${describeAwaited(world)}, and the former resolver until then`;
   return is('False', 'PolicyPending', text);
 };
 
@@ -46,6 +42,14 @@ export const sidecarComing: Check = (world) => {
   const found = sidecarAwaited(world);
   return found && { ...found, status: 'True', reason: 'PolicyChanging' };
 };
+
+function describeAwaited(world: Observed): string {
+  const without = listPodsWithout(world);
+  if (without.length > 0) return `${listed(without)} ${verb(without.length, 'has', 'have')} it`;
+  const others = (world.strangers ?? []).map(({ metadata }) => metadata.name);
+  if (!isInTemplate(world) || others.length === 0) return 'the pods are made anew';
+  return `${listed(others)}, which ${verb(others.length, 'belongs', 'belong')} to someone else, ${verb(others.length, 'is', 'are')} gone`;
+}
 
 function asksSidecar({ outbound: { resolver } }: Policy): boolean {
   const { address, port } = SIDECAR_SERVER;
@@ -57,14 +61,18 @@ function needsProof({ outbound }: Policy): boolean {
   return [outbound, ...outbound.routes, ...hops].some(({ tlsLevel }) => tlsLevel === 'Dane');
 }
 
-/** True if a pod has no sidecar, or may be made without one. */
+/** True if a pod has no sidecar, may be made without one, or is not seen. */
 function isComing(world: Observed): boolean {
+  return !isInTemplate(world) || !areAllSeen(world) || listPodsWithout(world).length > 0;
+}
+
+/** The same if there is no StatefulSet yet. */
+function isInTemplate(world: Observed): boolean {
   const set = world.objects.get(`StatefulSet/${world.relay.metadata.name}`);
   const { template } = (set?.['spec'] ?? {}) as {
     template?: { spec: { initContainers?: readonly Named[] } };
   };
-  const isInTemplate = !template || hasSidecar(template.spec.initContainers);
-  return !isInTemplate || listPodsWithout(world).length > 0;
+  return !template || hasSidecar(template.spec.initContainers);
 }
 
 function listPodsWithout({ pods, leaving, objects }: Observed): string[] {

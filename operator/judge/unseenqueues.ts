@@ -36,7 +36,7 @@ function listUnseen(world: World): Place[] {
   const pods = new Map([...world.pods, ...world.leaving].map((pod) => [parseOrdinal(pod.name), pod]));
   const places = new Set([...claims.keys(), ...pods.keys()]);
   return [...places]
-    .filter((ordinal) => mayHaveMail(pods.get(ordinal), claims.get(ordinal)))
+    .filter((ordinal) => mayHaveMail(world, pods.get(ordinal), claims.get(ordinal)))
     .toSorted((a, b) => a - b)
     .map((ordinal) => ({
       name: `${metadata.name}-${ordinal}`,
@@ -46,10 +46,10 @@ function listUnseen(world: World): Place[] {
 }
 
 /** True if the pod has not reported, and its claim or the pod itself may have mail. */
-function mayHaveMail(pod: PodView | undefined, claim: KubeObject | undefined): boolean {
+function mayHaveMail(world: World, pod: PodView | undefined, claim: KubeObject | undefined): boolean {
   if (pod?.report) return false;
   // A pod without an address has not run.
-  return claim ? !isUnbound(claim) && !isEmptied(claim, pod) : pod?.ip !== undefined;
+  return claim ? !isUnbound(claim) && !isEmptied(claim, world) : pod?.ip !== undefined;
 }
 
 /**

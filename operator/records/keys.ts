@@ -1,17 +1,18 @@
 /** The keys that pods tell: those that they serve, and those of the next certificate. Pure. */
+import { areAllSeen } from '../judge/allseen.ts';
 import type { World } from '../world.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
-type Observed = Pick<World, 'relay' | 'pods' | 'leaving'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers'>;
 
 /** Complete only when every pod that is wanted, and every pod that leaves, has told which key it serves. */
-export function servedKeys({ relay, pods, leaving }: Observed): { digests: string[]; isComplete: boolean } {
-  const told = [...pods, ...leaving].map(({ report }) => report?.certificate?.publicKeySha256);
+export function servedKeys(world: Observed): { digests: string[]; isComplete: boolean } {
+  const told = [...world.pods, ...world.leaving].map(({ report }) => report?.certificate?.publicKeySha256);
   const digests = told.filter(isDigest);
   return {
     digests: [...new Set(digests)],
-    isComplete: told.length > 0 && pods.length >= relay.spec.replicas && digests.length === told.length,
+    isComplete: told.length > 0 && areAllSeen(world) && digests.length === told.length,
   };
 }
 

@@ -66,6 +66,8 @@ test('TLSA: one record for each port that can encrypt, with the keys that the po
   ]);
 });
 
+const STRANGER = { kind: 'Pod', metadata: { name: 'relay-2' } };
+const SET = { kind: 'StatefulSet', metadata: { name: 'relay' }, status: { replicas: 2 } };
 const TLSA = { dns: { tlsa: true, publish: 'DNSEndpoint' } };
 
 test('a published key goes only when every pod has told another one', () => {
@@ -79,10 +81,14 @@ test('a published key goes only when every pod has told another one', () => {
       { ...worldOf(TLSA, [serving(A)]), relay: relayObject({ replicas: 2, ...TLSA }) },
     ],
     ['a pod that leaves', worldOf(TLSA, [serving(A)], { leaving: [podView('relay-1', undefined)] })],
+    ['a stranger of its name', worldOf(TLSA, [serving(A), serving(A)], { strangers: [STRANGER] })],
     ['no pod at all', { ...worldOf(TLSA, []), relay: relayObject({ replicas: 1, ...TLSA }) }],
     ['no pod, as wanted', worldOf(TLSA, [])],
   ];
   for (const [what, world] of silent) assert.ok(keysIn(publishing(world, B)).includes(B), what);
+  const one = publishing(worldOf(TLSA, [serving(A)]), B);
+  const counted = { ...one, objects: new Map([...one.objects, ['StatefulSet/relay', SET]]) };
+  assert.ok(keysIn(counted).includes(B), 'a pod that the StatefulSet counts');
 });
 
 test('without a DNSEndpoint the status says what was published', () => {

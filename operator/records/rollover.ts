@@ -11,6 +11,7 @@ import { certificateSecretName } from '#crds/effective.ts';
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { areAllSeen } from '../judge/allseen.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
@@ -21,7 +22,7 @@ import { proveInDns } from './proof.ts';
 import { findEndpoint, liveTtlSeconds } from './published.ts';
 import { findServedSecret } from './servedsecret.ts';
 
-type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'dns' | 'now'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers' | 'dns' | 'now'>;
 
 /** The pause between two look-ups of records that are not in DNS yet. */
 const LOOK_AGAIN_MS = 30_000;
@@ -161,12 +162,11 @@ export function publishesTlsa({ spec }: MailRelay): boolean {
   return effectiveDns(spec).endpointTypes.includes('TLSA');
 }
 
-function isToldByAll({ relay, pods }: Observed, secret: string, digest: string): boolean {
-  const { replicas } = relay.spec;
+function isToldByAll(world: Observed, secret: string, digest: string): boolean {
   return (
-    replicas > 0 &&
-    pods.length >= replicas &&
-    pods.every(({ report }) => {
+    world.relay.spec.replicas > 0 &&
+    areAllSeen(world) &&
+    world.pods.every(({ report }) => {
       const next = report?.nextCertificate;
       return next?.secret === secret && next.publicKeySha256 === digest;
     })

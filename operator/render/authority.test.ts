@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AUTHORITIES_FILE_NAME, printAuthorities } from '#crds/authoritiesfile.ts';
 import { podReport, podView, relayObject } from '#test/fixtures/world.ts';
+import type { KubeObject } from '../kube/client.ts';
 import { joinAuthorities, renderAuthoritiesFile, renderAuthority } from './authority.ts';
 
 const relay = relayObject({ tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } } });
@@ -42,6 +43,21 @@ test('another authority is published beside the old one until no pod serves that
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, old)] }), both);
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [podView('relay-2', undefined)] }), both);
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, fresh)] }), fresh);
+});
+
+test('no authority goes while a pod is not seen that the StatefulSet counts, or while a stranger has its name', () => {
+  const objects: Map<string, KubeObject> = published(pem('OLD'));
+  const pods = [pod(0, pem('NEW')), pod(1, pem('NEW'))];
+  const metadata = { name: 'relay' };
+  const both = `${pem('NEW')}\n${pem('OLD')}`;
+  assert.equal(
+    joinAuthorities({ relay, objects, pods, strangers: [{ kind: 'Pod', metadata: { name: 'relay-2' } }] }),
+    both,
+  );
+  const count = (replicas: number) =>
+    objects.set('StatefulSet/relay', { kind: 'StatefulSet', metadata, status: { replicas } });
+  assert.equal(joinAuthorities({ relay, objects: count(3), pods }), both);
+  assert.equal(joinAuthorities({ relay, objects: count(2), pods }), pem('NEW'));
 });
 
 test('the authority of a pair that waits is published beside that of the pair in service', () => {

@@ -8,6 +8,7 @@
 import { AUTHORITIES_FILE_NAME, printAuthorities } from '#crds/authoritiesfile.ts';
 import { listCertificates } from '#crds/keypair.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
+import { areAllSeen } from '../judge/allseen.ts';
 import type { World } from '../world.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
@@ -20,11 +21,13 @@ export function joinAuthorities({
   pods,
   leaving = [],
   objects,
-}: Pick<World, 'relay' | 'pods' | 'objects'> & Partial<Pick<World, 'leaving'>>): string {
+  strangers = [],
+}: Pick<World, 'relay' | 'pods' | 'objects' | 'strangers'> & Partial<Pick<World, 'leaving'>>): string {
   const reports = [...pods, ...leaving].map(({ report }) => report);
   const told = reports.map((report) => report?.internalAuthority ?? undefined);
   const next = reports.map((report) => report?.nextInternalCertificate?.authority);
-  const isComplete = told.length > 0 && pods.length >= relay.spec.replicas && !told.includes(undefined);
+  const areSeen = areAllSeen({ relay, pods, leaving, objects, strangers });
+  const isComplete = told.length > 0 && areSeen && !told.includes(undefined);
   const stands = isComplete ? undefined : publishedIn(relay, objects);
   const certificates = [...told, ...next, stands].flatMap(listCertificates);
   return [...new Set(certificates)].toSorted().join('\n');
