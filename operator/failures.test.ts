@@ -195,6 +195,7 @@ describe('a write that fails', () => {
       ['relay-1'],
     );
     assert.ok(written.some((path) => path.endsWith('/services/relay')));
+    assert.ok(!written.some((path) => path.includes('/statefulsets/')));
   });
 
   test('before the pods were asked is thrown all the same', async () => {

@@ -506,6 +506,10 @@ test('the next key is served only when every pod has it, and only while it is pu
     little.do({ kind: 'mount', pod: 1 });
     assert.equal(planOf(little), undefined, kind);
   }
+  const hiding = ready();
+  const set = hiding.objects.get('StatefulSet/relay') as KubeObject;
+  hiding.objects.set('StatefulSet/relay', { ...set, status: { replicas: 3 } });
+  assert.equal(planOf(hiding), 'waiting', 'a pod is counted and not seen');
   const little = ready();
   const endpoint = little.objects.get('DNSEndpoint/relay') as KubeObject;
   const { endpoints } = endpoint['spec'] as { endpoints: { targets: string[] }[] };
