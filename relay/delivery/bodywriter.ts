@@ -1,7 +1,4 @@
-/**
- * Writes the body of a message to the socket of a next hop: dots are stuffed, and small pieces travel together. Both
- * functions return whether the body ended with a line end, which `writeEnd` needs to know.
- */
+/** Writes the body of a message to the socket of a next hop: dots are stuffed, and small pieces travel together. */
 import type { Socket } from 'node:net';
 import { dotStuffed, endsLine } from './dotstuffing.ts';
 
@@ -11,13 +8,13 @@ const WAITING_BYTES = 64 * 1024;
 
 /**
  * Joins pipelined commands, or the parts of a body: all writes of one turn of the event loop become one TLS record.
- * `left` is called when they leave.
+ * `leave` is called when they leave, and may add to them.
  */
-export function joinWrites(socket: Socket, left?: () => void): void {
+export function joinWrites(socket: Socket, leave?: () => void): void {
   socket.cork();
   setImmediate(() => {
+    leave?.();
     socket.uncork();
-    left?.();
   });
 }
 
@@ -26,12 +23,14 @@ export function writeEnd(socket: Socket, isLineEnded: boolean): void {
 }
 
 /** The caller joins the writes. */
-export function writeWhole(socket: Socket, body: Buffer): boolean {
+export function writeWhole(socket: Socket, body: Buffer): void {
   for (const part of dotStuffed(body, true)) socket.write(part);
-  return endsLine(body);
 }
 
-/** Rejects if the body cannot be read, or the connection has ended. */
+/**
+ * Returns whether the body ended with a line end, which `writeEnd` needs to know. Rejects if the body cannot be read, or the
+ * connection has ended.
+ */
 export async function writePieces(socket: Socket, body: AsyncIterable<Buffer>): Promise<boolean> {
   let startsLine = true;
   for await (const piece of body) {

@@ -6,6 +6,9 @@
 /** RFC 5321 section 4.5.3.2 gives most single replies five minutes. */
 const ATTEMPT_MS = 10 * 60_000;
 
+/** What people read when the time is over. */
+export const OVERDUE = 'the attempt took longer than ten minutes';
+
 export class AttemptBudget {
   readonly #callbacks = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;

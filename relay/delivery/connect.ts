@@ -10,7 +10,7 @@ import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
 import { requiresTls, verifiesPeer } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
-import type { AttemptBudget } from './budget.ts';
+import { type AttemptBudget, OVERDUE } from './budget.ts';
 import {
   connectFailure,
   isHandshakeBroken,
@@ -119,9 +119,10 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   };
   const opened = () => {
     forget();
-    resolve({ kind: 'session', session });
+    // The hop may have said more in the same write: a 421.
+    queueMicrotask(() => session.broken || resolve({ kind: 'session', session }));
   };
-  const forget = budget.whenOver(() => connection.cut('the attempt took longer than ten minutes'));
+  const forget = budget.whenOver(() => connection.cut(OVERDUE));
   connection.on('error', ended);
   connection.on('end', () => ended(new Error('the connection was closed')));
   connection.connect((error) => {

@@ -113,9 +113,18 @@ export function connectFailure(
   if (aboutTls) return tlsFailure(error, where, policy, said, cure);
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
-  const asked = asksToSlowDown(error.responseCode, error.response ?? '') ? { slowDown: true as const } : {};
   const forSender = `${where}: ${said}${during}`;
-  return makeFailure({ cause, status: '4.4.1', text: `${forSender}${cure}`, forSender, ...asked });
+  return makeFailure({
+    cause,
+    status: '4.4.1',
+    text: `${forSender}${cure}`,
+    forSender,
+    ...slowerIfAsked(error),
+  });
+}
+
+function slowerIfAsked({ responseCode, response = '' }: SmtpError) {
+  return asksToSlowDown(responseCode, response) ? { slowDown: true as const } : {};
 }
 
 /** A host that does not expect a PROXY header ends the connection, or refuses the next command. */
@@ -156,6 +165,7 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
     status: '4.7.5',
     ...(cause === 'handshake' ? { handshake: nameHandshakeReason(findWord(error)) } : {}),
     ...(cause === 'starttls-missing' && isTemporary(error.responseCode) ? { mayPass: true as const } : {}),
+    ...slowerIfAsked(error),
   };
   const { handshake } = facts;
   const what = handshake === undefined ? said : describeHandshake(handshake, said);

@@ -10,6 +10,7 @@ import type { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { answerOnce, type Done, type Envelope } from './answeronce.ts';
 import { joinWrites, writeEnd, writePieces, writeWhole } from './bodywriter.ts';
+import { endsLine } from './dotstuffing.ts';
 import { HopReplies } from './hopreplies.ts';
 import { plainName } from './hostname.ts';
 import { CONNECT_MS, FINAL_REPLY_MS, LateTimer, QUIT_REPLY_MS, REPLY_MS } from './latetimer.ts';
@@ -23,6 +24,8 @@ export class HopConnection extends HopReplies {
   #parameters: ReadonlyMap<string, string> = new Map();
   /** Runs while a whole reply is awaited. A single byte does not reset this timer. */
   readonly #replyTimer = new LateTimer((reason) => this.cut(reason));
+  /** A message that comes too late hears of it. */
+  #endedBy: Error | undefined;
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
   /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
@@ -82,6 +85,24 @@ export class HopConnection extends HopReplies {
     this._onError(new Error(reason), 'ESOCKET', '', 'CONN');
   }
 
+  /** What is left of a message must not leave any more: the hop would take it, and the relay sends it again. */
+  override close(): void {
+    if (this.isWriting || (this.offered && this.#socket.writableLength > 0)) this.#socket.destroy();
+    super.close();
+  }
+
+  override _onError(...[error, ...rest]: Parameters<HopReplies['_onError']>): void {
+    // The library adds the reply to it.
+    if (!this.destroyed) this.#endedBy = error;
+    super._onError(error, ...rest);
+  }
+
+  /** Who waits for a message is told by the library. Nobody else would hear of the 421. */
+  override _onServerClosing(reply: string): void {
+    if (this._pendingSend) super._onServerClosing(reply);
+    else this._onError(new Error('the next hop closes the connection'), 'ECONNECTION', reply, 'CONN');
+  }
+
   override _destroy(): void {
     this.#replyTimer.close();
     super._destroy();
@@ -139,6 +160,13 @@ export class HopConnection extends HopReplies {
     super._actionHELO(reply);
   }
 
+  /** At level Opportunistic the library would go on in plain text after a 421, over a connection that ends. */
+  override _actionSTARTTLS(reply: string): void {
+    const isGoodbye = reply.startsWith('421') && this.options.opportunisticTLS === true;
+    if (isGoodbye) this._onError(new Error('STARTTLS is refused'), 'ECONNECTION', reply, 'STARTTLS');
+    else super._actionSTARTTLS(reply);
+  }
+
   protected override get isAwaitingRecipients(): boolean {
     return this.options.lmtp === true && this.offered && this._responseActions.length > 0;
   }
@@ -165,6 +193,10 @@ export class HopConnection extends HopReplies {
   deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, bodyMs: number, done: Done): void {
     this.#bodyMs = bodyMs;
     this.finalReplies.clear();
+    if (this.destroyed) {
+      done(this.#endedBy ?? new Error('the connection was closed'));
+      return;
+    }
     joinWrites(this.#socket);
     // The library passes this object on to `write`, unless the object looks like a stream.
     super.send(envelope, { body } as unknown as Buffer, answerOnce(this, envelope, done));
@@ -180,8 +212,8 @@ export class HopConnection extends HopReplies {
     else this.#expectFinal((reply) => this._actionSMTPStream(reply, callback));
     const write = ({ body }: { body: Buffer | AsyncIterable<Buffer> }) => {
       if (!Buffer.isBuffer(body)) return void this.#writePieces(body);
-      this.#joinEnd();
-      writeEnd(this.#socket, writeWhole(this.#socket, body));
+      this.#joinEnd(endsLine(body));
+      writeWhole(this.#socket, body);
     };
     return { write, end: () => undefined } as unknown as Transform;
   }
@@ -204,28 +236,37 @@ export class HopConnection extends HopReplies {
     });
   }
 
-  /** LMTP: a hop that takes the message for nobody would never answer it. */
+  /**
+   * The library takes a 2xx for a go-ahead. It answers another command, so the replies are not those that we think. LMTP: a
+   * hop that takes the message for nobody would never answer it.
+   */
   override _actionDATA(reply: string, callback: unknown): void {
     const isForNobody =
       this.options.lmtp === true && reply.startsWith('3') && this._envelope.accepted.length === 0;
     if (isForNobody) this.close();
-    super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
+    if (reply.startsWith('2'))
+      this._onError(new Error(`DATA is answered without 354: ${reply}`), 'EPROTOCOL', '', 'DATA');
+    else super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
   }
 
   /** A failure cuts the connection, because the message must not end normally. */
   async #writePieces(body: AsyncIterable<Buffer>): Promise<void> {
     try {
-      const isLineEnded = await writePieces(this.#socket, body);
-      this.#joinEnd();
-      writeEnd(this.#socket, isLineEnded);
+      this.#joinEnd(await writePieces(this.#socket, body));
     } catch (error) {
       this.cut((error as Error).message);
     }
   }
 
-  /** The end of the body leaves with the other writes of this turn. */
-  #joinEnd(): void {
-    joinWrites(this.#socket, () => {
+  /**
+   * The end of the body leaves with the other writes of this turn. It is written last, because a socket that the hop ends sends
+   * what is written already.
+   */
+  #joinEnd(isLineEnded: boolean): void {
+    const socket = this.#socket;
+    joinWrites(socket, () => {
+      if (this.destroyed || !socket.writable) return;
+      writeEnd(socket, isLineEnded);
       this.isWriting = false;
       this.#awaitFinalReply();
     });

@@ -11,6 +11,7 @@ interface Kept {
   readonly _responseActions: ((reply: string) => void)[];
   readonly logger: { debug(entry: object, text: string): void };
   readonly _authMethod?: string;
+  readonly _pendingSend: unknown;
   _onError(error: Error, type: string, reply: string, command: string): void;
   _onData(chunk: Buffer): void;
   _onResponseTooLarge(): void;
@@ -21,6 +22,7 @@ interface Kept {
   _actionGreeting(reply: string): void;
   _actionEHLO(reply: string): void;
   _actionHELO(reply: string): void;
+  _actionSTARTTLS(reply: string): void;
   _onClose(): void;
   readonly _envelope: { readonly accepted: readonly string[] };
   _sendCommand(line: string, shown?: string): void;
