@@ -96,16 +96,71 @@ test('hosts of one destination share its places, and a closed connection has non
   assert.deepEqual(await take(places, 1), [true]);
 });
 
-test('nobody waits longer than the attempt, or when the relay stops', async () => {
+test('nobody waits longer than the attempt, and the next one waits for the same connection', async () => {
   const places = new Places();
-  places.add(way, connection(true));
+  const ending = connection(true);
+  places.add(way, ending);
   const budget = new AttemptBudget(1);
   await places.take(way, budget);
   assert.equal(budget.isOver, true);
-  const awaited = connection(true);
+  await places.take(way, budget);
+  const begun = await take(places, 2);
+  assert.deepEqual(begun, [false, true]);
+  ending.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(begun, [true, true]);
+  assert.deepEqual(await take(places, 1), [true]);
+});
+
+test('nobody waits when the relay stops, or begins to afterwards', async () => {
+  const places = new Places();
+  const [awaited, other] = [connection(true), connection(true)];
   places.add(way, awaited);
   const begun = await take(places, 1);
+  places.add(way, other);
   assert.deepEqual([begun, awaited.cuts], [[false], []]);
   places.close('the relay is stopping');
-  assert.deepEqual(awaited.cuts, ['the relay is stopping']);
+  assert.deepEqual([awaited.cuts, other.cuts], [['the relay is stopping'], []]);
+  assert.deepEqual(await take(places, 1), [true]);
+});
+
+/** A hop that takes everything and never answers QUIT. Returns the end of a delivery over it. */
+async function silentAtQuit() {
+  const hop = await startLineHop((line) => (line === 'QUIT' ? null : refuseAll(line)));
+  const client = clientWith();
+  ends.push(
+    () => client.close(),
+    () => hop.close(),
+  );
+  const to = wayTo(hopTo(hop.port, { tlsLevel: 'None' }));
+  const send = async (ms?: number) => {
+    const budget = new AttemptBudget(ms);
+    const result = await client.deliver(to, '127.0.0.1', makeParcel('x: y\r\n\r\n'), budget);
+    budget.close();
+    return result.kind === 'unreachable' ? result.failure.text : result.kind;
+  };
+  return { hop, client, send };
+}
+
+function refuseAll(line: string): string | null {
+  if (line.startsWith('RCPT')) return '550 5.1.1 unknown';
+  return line === 'DATA' ? '503 5.5.1 no recipients' : takeAll(line);
+}
+
+test('after the stop a delivery does not wait for the reply to a QUIT that the stop has sent', async () => {
+  const { hop, client, send } = await silentAtQuit();
+  assert.equal(await send(), 'answered');
+  client.close();
+  const begun = performance.now();
+  assert.match(await send(), /the relay is stopping/);
+  assert.ok(performance.now() - begun < 2_000);
+  assert.equal(hop.sockets.length, 1);
+});
+
+test('a delivery whose time ends while it waits for a place connects to nobody, and says why', async () => {
+  const { hop, send } = await silentAtQuit();
+  assert.equal(await send(), 'answered');
+  for (const ms of [20, 20])
+    assert.match(await send(ms), /^127.*: the attempt took longer than ten minutes$/);
+  assert.equal(hop.sockets.length, 1);
 });

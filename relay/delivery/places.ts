@@ -15,6 +15,7 @@ interface Connection {
 export class Places {
   readonly #open = new Map<string, Set<Connection>>();
   readonly #awaited = new Set<Connection>();
+  #isClosed = false;
 
   /** Knows the connection until it is closed. */
   add(way: HopWay, connection: Connection): void {
@@ -24,12 +25,15 @@ export class Places {
     void connection.closed.then(() => this.#remove(key, connection));
   }
 
-  /** Waits for a connection that is ending, if there is one that nobody else waits for. */
+  /**
+   * Waits for a connection that is ending, if there is one that nobody else waits for. If the time is over first, it can be
+   * awaited again.
+   */
   async take(way: HopWay, budget: AttemptBudget): Promise<void> {
     const key = placeOf(way);
+    if (this.#isClosed || budget.isOver) return;
     for (const connection of this.#open.get(key) ?? []) {
-      if (!connection.isEnding) continue;
-      this.#remove(key, connection);
+      if (!connection.isEnding || this.#awaited.has(connection)) continue;
       this.#awaited.add(connection);
       await budget.within(connection.closed);
       this.#awaited.delete(connection);
@@ -37,8 +41,9 @@ export class Places {
     }
   }
 
-  /** Nobody waits any more. */
+  /** Nobody waits any more, or begins to. */
   close(reason: string): void {
+    this.#isClosed = true;
     for (const connection of this.#awaited) connection.cut(reason, 'relay');
   }
 

@@ -3,7 +3,6 @@
  * hop, logs in if the hop needs it (connect.ts), and sends messages (transaction.ts). One attempt never offers a
  * message twice: if the hop may have taken the message, the result is a deferral.
  */
-
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { pickOfFamily } from '#crds/networks.ts';
 import { domainOf } from '#crds/patterns.ts';
@@ -12,7 +11,7 @@ import type { Tracer } from '../observe/trace.ts';
 import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopNotes } from '../task/messages.ts';
 import type { HopResult, HopWay } from './attempt.ts';
-import type { AttemptBudget } from './budget.ts';
+import { type AttemptBudget, OVERDUE } from './budget.ts';
 import { type Connecting, type ConnectTerms, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopSecrets, type Identity, isSameHop } from './hopsecrets.ts';
@@ -137,6 +136,7 @@ export class SmtpClient {
   async #open(way: HopWay, rest: Omit<Terms, 'policy'>): Promise<Opened> {
     const { hop, policy } = way;
     await this.#places.take(way, rest.budget);
+    if (rest.budget.isOver) return unusable(hop, OVERDUE);
     const provider = this.#providers?.findFor(hop);
     const open = () => this.#openOrFallBack(hop, { ...rest, policy });
     const opened = await (provider ? this.#openCounted(provider, hop, rest.budget, open) : open());
@@ -291,10 +291,6 @@ export class SmtpClient {
 
 /** A fault on our side: the hop was not asked. */
 function unusable({ host, port }: NextHop, reason: string): Opened & { kind: 'failed' } {
-  const failure = makeFailure({
-    cause: 'local',
-    status: '4.7.0',
-    text: `${host}:${port}: ${reason}`,
-  });
+  const failure = makeFailure({ cause: 'local', status: '4.7.0', text: `${host}:${port}: ${reason}` });
   return { kind: 'failed', failure, brokenHandshake: false, refusesUs: false };
 }
