@@ -124,3 +124,30 @@ test('many names and many addresses of one network push no other client out', ()
   assert.ok(helos.includes('printer.example') && helos.includes('scanner.example'));
   assert.deepEqual(new PlaintextClients(() => now, clients.news()).taken.list, list);
 });
+
+test('a name is dropped from what was taken and from what was refused at the same time', () => {
+  let now = Date.UTC(2026, 0, 1);
+  const clients = new PlaintextClients(() => (now += 1000));
+  for (let n = 0; n < 60; n++) clients.saw(`192.0.2.${n + 1}`, `dev${n}`, false);
+  for (let n = 0; n < 120; n++) {
+    const device = (n + 10) % 60;
+    clients.saw(`192.0.2.${device + 1}`, `dev${device}`, true);
+  }
+  const { taken, refused } = clients;
+  assert.deepEqual([taken.clients, taken.list], [0, []]);
+  assert.deepEqual([refused.clients, refused.list.length], [60, 50]);
+  const after = new PlaintextClients(() => now, clients.news());
+  assert.deepEqual([after.taken, after.refused], [taken, refused]);
+});
+
+test('a new address costs no search, also where the share of its network is full', () => {
+  let now = Date.UTC(2026, 0, 1);
+  const clients = new PlaintextClients(() => (now += 1));
+  for (let n = 0; n < 9_500; n++) clients.saw(`2001:db8:${n.toString(16)}::1`, 'x', false);
+  for (let n = 0; n < 500; n++) clients.saw(`2001:db7::${n.toString(16)}`, 'x', false);
+  const began = performance.now();
+  for (let n = 0; n < 1_000; n++) clients.saw(`2001:db7::1:${n.toString(16)}`, 'x', false);
+  // A search would take 10 s and more.
+  assert.ok(performance.now() - began < 3_000, `${performance.now() - began} ms`);
+  assert.equal(clients.taken.clients, 10_000);
+});

@@ -29,53 +29,82 @@ export interface PlaintextSenders {
   readonly list: readonly Listed[];
 }
 
-/** Keys with the time when each was last seen, oldest first. */
+/** When mail of a key was last taken, and last refused. */
+interface Times {
+  readonly taken?: number;
+  readonly refused?: number;
+}
+
+/** One entry for each key, so a key that is dropped is in no list. The key that was unseen longest comes first. */
 class LastSeen {
   readonly #most: number;
-  readonly #seen = new Map<string, number>();
-  /** The number of keys of each network. */
-  readonly #networks = new Map<string, number>();
+  readonly #seen = new Map<string, Times>();
+  /** The keys of each network, in the same order. */
+  readonly #networks = new Map<string, Set<string>>();
 
-  constructor(most: number, seen: Seen) {
+  constructor(most: number, { taken, refused }: Record<keyof Times, Seen>) {
     this.#most = most;
-    for (const [key, at] of seen) this.saw(key, at);
+    const all = [...listTimes(taken, 'taken'), ...listTimes(refused, 'refused')];
+    for (const { key, at, side } of all.toSorted((a, b) => a.at - b.at)) this.saw(key, at, side);
   }
 
-  saw(key: string, at: number): void {
+  saw(key: string, at: number, side: keyof Times): void {
+    const times = this.#seen.get(key);
     this.#forget(key);
     const network = networkOf(key);
-    if ((this.#networks.get(network) ?? 0) >= this.#most * SHARE)
-      this.#forget(this.#seen.keys().find((other) => networkOf(other) === network));
-    else if (this.#seen.size >= this.#most) this.#forgetOldest();
-    this.#seen.set(key, at);
-    this.#networks.set(network, (this.#networks.get(network) ?? 0) + 1);
+    const others = this.#networks.get(network) ?? new Set();
+    if (others.size >= this.#most * SHARE) this.#forgetFirst(others);
+    else if (this.#seen.size >= this.#most) this.#forgetFirst(this.#seen);
+    this.#seen.set(key, { ...times, [side]: at });
+    // It was dropped with its last key.
+    this.#networks.set(network, others.add(key));
   }
 
-  entries(now: number): [string, number][] {
-    for (const at of this.#seen.values()) {
-      if (at > now - WEEK_MS) break;
-      this.#forgetOldest();
+  /** The times of one side in the last seven days. */
+  entries(side: keyof Times, now: number): [string, number][] {
+    const since = now - WEEK_MS;
+    for (const times of this.#seen.values()) {
+      if (lastOf(times) > since) break;
+      this.#forgetFirst(this.#seen);
     }
-    return [...this.#seen];
+    return [...this.#seen].flatMap(([key, { [side]: at }]) =>
+      at !== undefined && at > since ? [[key, at] as [string, number]] : [],
+    );
   }
 
-  at(key: string, now: number): number | undefined {
-    const at = this.#seen.get(key);
-    return at !== undefined && at > now - WEEK_MS ? at : undefined;
+  /** Those that were seen last on this side. Taken and refused at the same time is refused. */
+  latest(side: keyof Times, now: number): Seen {
+    return this.entries(side, now).filter(([key]) => sideOf(this.#seen.get(key) ?? {}) === side);
   }
 
-  #forgetOldest(): void {
-    const [oldest] = this.#seen.keys();
-    this.#forget(oldest);
+  wasTaken(key: string, now: number): boolean {
+    return (this.#seen.get(key)?.taken ?? -Infinity) > now - WEEK_MS;
   }
 
-  #forget(key: string | undefined): void {
-    if (key === undefined || !this.#seen.delete(key)) return;
+  #forgetFirst(keys: { keys(): Iterable<string> }): void {
+    const [first] = keys.keys();
+    if (first !== undefined) this.#forget(first);
+  }
+
+  #forget(key: string): void {
+    if (!this.#seen.delete(key)) return;
     const network = networkOf(key);
-    const others = (this.#networks.get(network) ?? 0) - 1;
-    if (others > 0) this.#networks.set(network, others);
-    else this.#networks.delete(network);
+    const others = this.#networks.get(network);
+    others?.delete(key);
+    if (others?.size === 0) this.#networks.delete(network);
   }
+}
+
+function listTimes(seen: Seen, side: keyof Times): { key: string; at: number; side: keyof Times }[] {
+  return seen.map(([key, at]) => ({ key, at, side }));
+}
+
+function sideOf({ taken = -Infinity, refused = -Infinity }: Times): keyof Times {
+  return refused >= taken ? 'refused' : 'taken';
+}
+
+function lastOf({ taken = -Infinity, refused = -Infinity }: Times): number {
+  return Math.max(taken, refused);
 }
 
 /** Of an address, or of a sender, whose key begins with its network. */
@@ -84,8 +113,13 @@ function networkOf(key: string): string {
   return blank === -1 ? clientNetwork(key) : key.slice(0, blank);
 }
 
-const KINDS = ['clients', 'senders', 'refusedClients', 'refusedSenders'] as const;
-type Kept = Readonly<Record<(typeof KINDS)[number], LastSeen>>;
+interface Kept {
+  readonly clients: LastSeen;
+  readonly senders: LastSeen;
+}
+
+/** As it is saved. */
+type Saved = Readonly<Record<'clients' | 'senders' | 'refusedClients' | 'refusedSenders', Seen>>;
 
 export class PlaintextClients {
   readonly #clock: () => number;
@@ -99,13 +133,13 @@ export class PlaintextClients {
 
   saw(client: string, helo: string, isRefused: boolean): void {
     const now = this.#clock();
-    const { clients, senders, refusedClients, refusedSenders } = this.#kept;
+    const { clients, senders } = this.#kept;
     const sender = `${clientNetwork(client)} ${cutText(helo, 255)}`;
-    const isKnown = clients.at(client, now) !== undefined || senders.at(sender, now) !== undefined;
-    if (isRefused && !isKnown) return;
+    if (isRefused && !clients.wasTaken(client, now) && !senders.wasTaken(sender, now)) return;
     this.#isNew = true;
-    (isRefused ? refusedClients : clients).saw(client, now);
-    (isRefused ? refusedSenders : senders).saw(sender, now);
+    const side = isRefused ? 'refused' : 'taken';
+    clients.saw(client, now, side);
+    senders.saw(sender, now, side);
   }
 
   /** All data as text, if it changed since the last call. */
@@ -113,30 +147,34 @@ export class PlaintextClients {
     if (!this.#isNew) return undefined;
     this.#isNew = false;
     const now = this.#clock();
-    return JSON.stringify(Object.fromEntries(KINDS.map((kind) => [kind, this.#kept[kind].entries(now)])));
+    const { clients, senders } = this.#kept;
+    const saved: Saved = {
+      clients: clients.entries('taken', now),
+      senders: senders.entries('taken', now),
+      refusedClients: clients.entries('refused', now),
+      refusedSenders: senders.entries('refused', now),
+    };
+    return JSON.stringify(saved);
   }
 
   /** Clients that Required would refuse: their mail was taken, and not refused since. */
   get taken(): PlaintextSenders {
-    const { clients, senders, refusedClients, refusedSenders } = this.#kept;
-    return describe(this.#later(clients, refusedClients, 1), this.#later(senders, refusedSenders, 1));
+    return this.#describe('taken');
   }
 
   /** Clients that Required refused, and whose mail was not taken since. */
   get refused(): PlaintextSenders {
-    const { clients, senders, refusedClients, refusedSenders } = this.#kept;
-    return describe(this.#later(refusedClients, clients, 0), this.#later(refusedSenders, senders, 0));
+    return this.#describe('refused');
   }
 
-  /** The entries of one side that are at least `byMs` later than those of the other. */
-  #later(side: LastSeen, other: LastSeen, byMs: number): Seen {
+  #describe(side: keyof Times): PlaintextSenders {
     const now = this.#clock();
-    return side.entries(now).filter(([key, at]) => at - byMs >= (other.at(key, now) ?? -Infinity));
+    const senders = chooseListed(this.#kept.senders.latest(side, now));
+    return {
+      clients: this.#kept.clients.latest(side, now).length,
+      list: senders.map(([key, at]) => listed(key, at)),
+    };
   }
-}
-
-function describe(clients: Seen, senders: Seen): PlaintextSenders {
-  return { clients: clients.length, list: chooseListed(senders).map(([key, at]) => listed(key, at)) };
 }
 
 /** The newest, in turn from each network: many names of one hide no other. Newest first. */
@@ -153,27 +191,25 @@ function chooseListed(senders: Seen): Seen {
 }
 
 function read(text: string | undefined): Kept {
-  const kept = parse(text);
+  const { clients, senders, refusedClients, refusedSenders } = parse(text);
   return {
-    clients: new LastSeen(CLIENTS, kept.clients),
-    senders: new LastSeen(SENDERS, kept.senders),
-    refusedClients: new LastSeen(CLIENTS, kept.refusedClients),
-    refusedSenders: new LastSeen(SENDERS, kept.refusedSenders),
+    clients: new LastSeen(CLIENTS, { taken: clients, refused: refusedClients }),
+    senders: new LastSeen(SENDERS, { taken: senders, refused: refusedSenders }),
   };
 }
 
-function parse(text: string | undefined): Record<(typeof KINDS)[number], Seen> {
+function parse(text: string | undefined): Saved {
   const none = { clients: [], senders: [], refusedClients: [], refusedSenders: [] };
   const pairs = (value: Seen) =>
     value.filter(([key, at]) => typeof key === 'string' && typeof at === 'number');
   try {
     // Older relays did not keep the refused ones.
-    const kept = { ...none, ...(JSON.parse(text ?? '') as Partial<Record<(typeof KINDS)[number], Seen>>) };
+    const saved = { ...none, ...(JSON.parse(text ?? '') as Partial<Saved>) };
     return {
-      clients: pairs(kept.clients),
-      senders: pairs(kept.senders),
-      refusedClients: pairs(kept.refusedClients),
-      refusedSenders: pairs(kept.refusedSenders),
+      clients: pairs(saved.clients),
+      senders: pairs(saved.senders),
+      refusedClients: pairs(saved.refusedClients),
+      refusedSenders: pairs(saved.refusedSenders),
     };
   } catch {
     return none;
