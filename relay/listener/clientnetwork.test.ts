@@ -18,3 +18,15 @@ test('people are shown networks of a size that says something', () => {
   assert.equal(clientNetwork('192.0.2.7'), '192.0.2.0/24');
   assert.equal(clientNetwork('2001:db8:1:2::9'), '2001:db8:1:2::/64');
 });
+
+test('an IPv4 address in translated form has the network of IPv4, and no other address of IPv6 has', () => {
+  const cases: [string, string][] = [
+    ['64:ff9b::c000:201', '192.0.2.0/24'],
+    ['64:ff9b::102:304', '1.2.3.0/24'],
+    ['64:ff9b::7', '0.0.0.0/24'],
+    ['64:ff9b:1::c000:201', '64:ff9b:1:0::/64'],
+    ['64:ff9b::1:0:c000:201', '64:ff9b:0:0::/64'],
+  ];
+  for (const [client, network] of cases) assert.equal(clientNetwork(client), network, client);
+  assert.equal(countedAs('64:ff9b::1:0:c000:201'), '64:ff9b:0:0::/64');
+});
