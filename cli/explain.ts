@@ -3,7 +3,7 @@
  * client; and what a word of the status, of the events or of the log means. For an address it asks DNS as a delivery does, and connects
  * to the next hops only with --connect. A relay that runs here adds what only it knows (explainrunning.ts). It never sends a message.
  */
-import { isRouting, printMailbox, readMailbox } from '#relay/addresses/address.ts';
+import { isRouting, printMailbox, readGivenMailbox } from '#relay/addresses/address.ts';
 import { findLadder, type Ladder } from '#relay/delivery/ladder.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { findSchedule } from '#relay/queue/retry.ts';
@@ -122,7 +122,7 @@ function hasSession({ hosts }: Ladder): boolean {
 /** As the relay reads RCPT. A domain alone stands for any address in it. */
 function readRecipient(text: string): string {
   const isDomain = !text.includes('@');
-  const mailbox = readMailbox(isDomain ? `anyone@${text}` : text);
+  const mailbox = readGivenMailbox(isDomain ? `anyone@${text}` : text);
   if (!mailbox || mailbox.domain === '')
     throw new UsageError(`"${text}" is no mail address: write it as joe@example.com`);
   if (isRouting(mailbox))
@@ -135,7 +135,7 @@ function readRecipient(text: string): string {
 /** The null sender is written as <>, or as nothing. */
 function readSender(text: string): string {
   if (text === '' || text === '<>') return '';
-  const mailbox = readMailbox(text);
+  const mailbox = readGivenMailbox(text);
   if (!mailbox || mailbox.domain === '')
     throw new UsageError(`--from "${text}" is no mail address: write it as joe@example.com, or as <>`);
   return printMailbox(mailbox);

@@ -45,12 +45,17 @@ const LONGEST_DOMAIN = 253;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII that is in no domain
 const IN_NO_DOMAIN = /[\x00-,/:-^`{-\x7f]/;
 
+/** What a client gives has a limit. Quotes and a domain that the relay adds make it longer, and it is still an address. */
+export function readGivenMailbox(text: string): Mailbox | undefined {
+  return text.length > LONGEST ? undefined : readMailbox(text);
+}
+
 /** Undefined if the text is no address. */
 export function readMailbox(text: string): Mailbox | undefined {
   const [, quoted, plain, host] = ADDRESS.exec(text) ?? [];
   const local = plain ?? quoted?.replace(/\\(.)/gs, '$1') ?? '';
   // Angle brackets inside quotes cannot be written to every next hop.
-  if (local === '' || text.length > LONGEST || UNSAFE.test(text) || /[<>]/.test(local)) return undefined;
+  if (local === '' || UNSAFE.test(text) || /[<>]/.test(local)) return undefined;
   const domain = host === undefined ? '' : readDomain(host);
   return domain === undefined ? undefined : { local, isQuoted: plain === undefined, domain };
 }

@@ -5,7 +5,7 @@
  * `@` (a local user, a virtual domain) is left out, because a relay has neither. Any other line that cannot be read is a
  * fault. Pure.
  */
-import { hasDomain, readDomain, readMailbox } from './address.ts';
+import { hasDomain, readDomain, readGivenMailbox } from './address.ts';
 import { type Entry, readKey } from './addressmap.ts';
 
 type Readable = Exclude<Entry, { kind: 'unreadable' }>;
@@ -50,7 +50,7 @@ function readLine(line: number, content: string): TableLine {
 function isTarget(text: string): boolean {
   if (text.startsWith('@')) return readDomain(text.slice(1)) !== undefined;
   if (!text.includes('@')) return USER.test(text);
-  const mailbox = readMailbox(text);
+  const mailbox = readGivenMailbox(text);
   return mailbox !== undefined && mailbox.domain !== '';
 }
 

@@ -171,3 +171,10 @@ test('the address of reports is known in every form', () => {
     assert.equal(route('', to).rule, 'inbound.feedbackReports', to);
   assert.equal(route('', '"fbl@relay.example"@z.example').rule, 'outbound.smartHosts');
 });
+
+test('a long sender takes the route of its domain, also with the quotes or the domain that the relay has added', () => {
+  const routes = [routeTo([], [partner], { recipientDomains: null, senders: ['x.example'] })];
+  const route = compileRoutes(policyOf({}, { routes, smartHosts: [smart] }));
+  for (const sender of [`"${'a'.repeat(240)}..b"@x.example`, `${'a'.repeat(253)}@x.example`])
+    assert.equal(route(sender, 'you@z.example').rule, 'outbound.routes[0]');
+});

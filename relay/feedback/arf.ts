@@ -6,7 +6,7 @@
  * Pure.
  */
 import { isIP } from 'node:net';
-import { printMailbox, readMailbox } from '../addresses/address.ts';
+import { printMailbox, readGivenMailbox } from '../addresses/address.ts';
 import type { Complaint } from '../delivery/courier.ts';
 import {
   decodeStart,
@@ -121,7 +121,7 @@ function listAddresses(fields: readonly Field[], name: string): string[] {
 
 /** In the one form in which the relay writes it. Undefined if it is none, or has no domain. */
 export function readAddress(text: string): string | undefined {
-  const mailbox = readMailbox(text);
+  const mailbox = readGivenMailbox(text);
   return mailbox && mailbox.domain !== '' ? printMailbox(mailbox) : undefined;
 }
 

@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Listener, Policy } from '#crds/policyfile.ts';
-import { type Mailbox, readMailbox } from '../addresses/address.ts';
+import { type Mailbox, readGivenMailbox } from '../addresses/address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 interface MailCommand {
@@ -91,7 +91,7 @@ function parse(verb: Verb, line: string): ReadCommand {
   const path = inBrackets?.trim() ?? word;
   if (path === undefined) return { kind: 'ill-formed' };
   if (SOURCE_ROUTE.test(path)) return { kind: 'source-route' };
-  const mailbox = inBrackets === '' ? null : readMailbox(path);
+  const mailbox = inBrackets === '' ? null : readGivenMailbox(path);
   const parameters = rest === '' ? NO_PARAMETERS : readParameters(rest);
   if (mailbox === undefined || parameters === undefined) return { kind: 'ill-formed' };
   return { kind: 'command', command: { mailbox, parameters } };
