@@ -103,7 +103,7 @@ export function makeArrival(
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
     judging: chooseJudging(envelope, terms),
-    mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
+    mostBytes: terms.reportAddress.findMostBytes(to),
     isTold,
     tellsEvents: policy.events !== null,
   };

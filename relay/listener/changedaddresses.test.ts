@@ -6,12 +6,18 @@ import { policyOf } from '#test/kit/relayrig.ts';
 import { compileMaps } from '../headers/maps.ts';
 import { ChangedAddresses } from './changedaddresses.ts';
 import { REPLIES } from './reply.ts';
+import { ReportAddress } from './reportaddress.ts';
 
 const SUPPRESSION = { seconds: 86_400, bounces: 1, statuses: ['5.1.1'], action: 'Discard' as const };
 
 /** All addresses of y.example lead to the team. `give` sends RCPT. */
-function begin(team: readonly string[], isSuppressed: (address: string) => boolean, recipients = 1_000) {
-  const base = policyOf({ acceptDomains: ['y.example'] });
+function begin(
+  team: readonly string[],
+  isSuppressed: (address: string) => boolean,
+  recipients = 1_000,
+  args: object | false = false,
+) {
+  const base = policyOf({ acceptDomains: ['y.example'], feedbackReports: { address: 'fbl@relay.example' } });
   const entries = ['@y.example', ...team].map((address) => ({
     address,
     to: address.startsWith('@') ? [...team] : [address],
@@ -29,8 +35,9 @@ function begin(team: readonly string[], isSuppressed: (address: string) => boole
     addresses: { ...base.addresses, recipient },
   };
   const maps = compileMaps(policy);
-  const addresses = new ChangedAddresses(policy, () => maps, isSuppressed);
-  const mailFrom = { address: 'a@x.example', args: false } as unknown as SMTPServerAddress;
+  const reports = new ReportAddress(policy, async () => 1);
+  const addresses = new ChangedAddresses(policy, () => maps, reports, isSuppressed);
+  const mailFrom = { address: 'a@x.example', args } as unknown as SMTPServerAddress;
   const rcptTo: SMTPServerAddress[] = [];
   const session = { envelope: { mailFrom, rcptTo } } as unknown as SMTPServerSession;
   addresses.refusalOfSender(mailFrom, false);
@@ -89,4 +96,15 @@ test('the addresses of a repeated alias are there once', () => {
   const { give, read } = begin(listNames(400, 'team'), () => false);
   for (let n = 0; n < 10; n++) assert.equal(give('alias@y.example'), undefined);
   assert.equal(read().to.length, 400);
+});
+
+test('an alias of an address of reports has the bounds of that address', () => {
+  const make = (args?: object) => begin(['fbl@relay.example'], () => false, 1_000, args);
+  const { give } = make();
+  assert.equal(give('abuse@y.example'), undefined);
+  assert.equal(give('b@x.example'), REPLIES.oneRecipient);
+  const second = make();
+  assert.equal(second.give('b@x.example'), undefined);
+  assert.equal(second.give('abuse@y.example'), REPLIES.oneRecipient);
+  assert.equal(make({ SIZE: '3000000' }).give('abuse@y.example'), REPLIES.tooLarge);
 });

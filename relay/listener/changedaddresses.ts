@@ -11,6 +11,7 @@ import type { Addressee, Addresses, Moment } from '../headers/envelope.ts';
 import type { Maps } from '../headers/maps.ts';
 import { wall } from '../task/clock.ts';
 import { REPLIES, type Reply } from './reply.ts';
+import type { ReportAddress } from './reportaddress.ts';
 
 /** Recipients of a message after the expansion of aliases, suppressed ones too, if limits.recipients is not higher. */
 const MOST_RECIPIENTS = 1_000;
@@ -34,6 +35,8 @@ interface Transaction {
   readonly recipients: Map<string, Sorted>;
   /** RCPTs that were taken, repeated ones too. */
   given: number;
+  /** The recipients that were taken are an address of reports. Undefined: there is none yet. */
+  isReport: boolean | undefined;
   /** What they have become. */
   addresses: number;
 }
@@ -46,15 +49,22 @@ export class ChangedAddresses {
   readonly #policy: Policy;
   readonly #readMaps: () => Maps;
   #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
+  readonly #reportAddress: Pick<ReportAddress, 'isReport' | 'findRefusal'>;
   readonly #isSuppressed: ((address: string) => boolean) | undefined;
 
   /**
    * `readMaps` returns other maps after a table has changed. `isSuppressed` is absent if the policy suppresses no
    * recipient.
    */
-  constructor(policy: Policy, readMaps: () => Maps, isSuppressed?: (address: string) => boolean) {
+  constructor(
+    policy: Policy,
+    readMaps: () => Maps,
+    reportAddress: Pick<ReportAddress, 'isReport' | 'findRefusal'>,
+    isSuppressed?: (address: string) => boolean,
+  ) {
     this.#policy = policy;
     this.#readMaps = readMaps;
+    this.#reportAddress = reportAddress;
     this.#isSuppressed = isSuppressed;
   }
 
@@ -62,7 +72,13 @@ export class ChangedAddresses {
   refusalOfSender(mailFrom: Begun, isSubmitted: boolean): Reply | undefined {
     const changed = this.#choose(isSubmitted).changeSender(mailFrom.address);
     if (changed.kind === 'refused') return replyTo(changed.refusal);
-    mailFrom[TRANSACTION] = { sender: changed.to, recipients: new Map(), given: 0, addresses: 0 };
+    mailFrom[TRANSACTION] = {
+      sender: changed.to,
+      recipients: new Map(),
+      given: 0,
+      isReport: undefined,
+      addresses: 0,
+    };
     return undefined;
   }
 
@@ -81,6 +97,9 @@ export class ChangedAddresses {
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     const sorted = this.#sort(changed.to);
+    const isReport = this.#reportAddress.isReport(sorted.left);
+    const ofReports = this.#reportAddress.findRefusal(isReport, transaction.isReport, session.envelope);
+    if (ofReports) return ofReports;
     const left = sorted.left.length;
     if (left === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
     if (queue.mode === 'CutThrough' && left > 1) return REPLIES.severalInCutThrough;
@@ -90,6 +109,7 @@ export class ChangedAddresses {
     if (transaction.given > 0 && addresses > Math.max(recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
     transaction.given += 1;
+    transaction.isReport = isReport;
     transaction.addresses = addresses;
     transaction.recipients.set(key, sorted);
     return undefined;

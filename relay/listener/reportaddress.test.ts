@@ -31,10 +31,9 @@ function makeAddress(
   );
   /** The code that a mail gets behind DATA. */
   const send = async (client: string, ...to: string[]) => {
-    const session = { envelope: envelope(false, ...to), remoteAddress: client };
     const stream = new PassThrough();
     try {
-      await address.admit(stream as never, session);
+      await address.admit(stream as never, become(...to), client);
       return 250;
     } catch (error) {
       assert.ok(error instanceof Refusal && stream.readableFlowing);
@@ -44,11 +43,10 @@ function makeAddress(
   return { address, counts, send };
 }
 
-const envelope = (args: object | false, ...to: string[]): SMTPServerSession['envelope'] =>
-  ({
-    mailFrom: { address: 'a@company-x.example', args },
-    rcptTo: to.map((address) => ({ address, args: false })),
-  }) as never;
+const envelope = (args: object | false): SMTPServerSession['envelope'] =>
+  ({ mailFrom: { address: 'a@company-x.example', args } }) as never;
+
+const become = (...to: string[]) => to.map((address) => ({ address }));
 
 test('the address is compared without regard to case; no other is one', () => {
   const { address } = makeAddress();
@@ -84,7 +82,12 @@ test('sixty mails in a minute, counted over all sessions, and twenty of one netw
 
 test('RCPT counts nothing, and such an address is the only recipient of a mail', () => {
   const { address, counts } = makeAddress({ address: TO }, { address: COMPLAINTS });
-  const give = (to: string, ...before: string[]) => address.findRefusal(to, envelope(false, ...before));
+  const give = (to: string, before?: string) =>
+    address.findRefusal(
+      address.isReport(become(to)),
+      before === undefined ? undefined : address.isReport(become(before)),
+      envelope(false),
+    );
   for (let n = 0; n < 100; n++) assert.equal(give(TO), undefined);
   for (const before of [TO, COMPLAINTS, 'you@example.com'])
     assert.equal(give(TO, before), REPLIES.oneRecipient, before);
@@ -96,7 +99,7 @@ test('RCPT counts nothing, and such an address is the only recipient of a mail',
 test('a client that leaves while its mail is counted is no mail', async () => {
   const { address } = makeAddress();
   const stream = new PassThrough();
-  const admitted = address.admit(stream as never, { envelope: envelope(false, TO), remoteAddress: '::1' });
+  const admitted = address.admit(stream as never, become(TO), '::1');
   stream.destroy();
   await assert.rejects(Promise.resolve(admitted), { message: REPLIES.aborted.text });
 });
@@ -107,24 +110,24 @@ test('the address of complaints has bounds like that of TLS reports, and a count
   await send('192.0.2.1', TO);
   await send('192.0.2.1', COMPLAINTS.toUpperCase());
   assert.deepEqual([counts.get(`recipient ${TO}`), counts.get(`recipient ${COMPLAINTS}`)], [1, 1]);
-  assert.equal(address.findRefusal(COMPLAINTS, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
-  assert.equal(address.findMostBytes(envelope(false, COMPLAINTS).rcptTo), 2 * MIB);
+  assert.equal(address.findRefusal(true, undefined, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
+  assert.equal(address.findMostBytes(become(COMPLAINTS)), 2 * MIB);
   assert.deepEqual(address.withoutDsn({ state: 'queued', address: COMPLAINTS }).notify, ['NEVER']);
 });
 
 test('a mail for the address has 2 MiB at most, whatever the client announced', () => {
   const { address } = makeAddress();
-  assert.equal(address.findRefusal(TO, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
-  assert.equal(address.findRefusal('you@example.com', envelope({ SIZE: `${2 * MIB + 1}` })), undefined);
-  assert.equal(address.findRefusal(TO, envelope({ SIZE: `${2 * MIB}` })), undefined);
-  assert.equal(address.findMostBytes(envelope(false, TO).rcptTo), 2 * MIB);
-  assert.equal(address.findMostBytes(envelope(false, 'you@example.com').rcptTo), null);
+  assert.equal(address.findRefusal(true, undefined, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
+  assert.equal(address.findRefusal(false, undefined, envelope({ SIZE: `${2 * MIB + 1}` })), undefined);
+  assert.equal(address.findRefusal(true, undefined, envelope({ SIZE: `${2 * MIB}` })), undefined);
+  assert.equal(address.findMostBytes(become(TO)), 2 * MIB);
+  assert.equal(address.findMostBytes(become('you@example.com')), null);
 });
 
-test('a postmaster without a domain is the address that it stands for', () => {
-  const { address } = makeAddress({ address: 'postmaster@relay.example' });
-  assert.equal(address.findMostBytes(envelope(false, 'Postmaster').rcptTo), 2 * MIB);
-  assert.equal(address.findRefusal('you@example.com', envelope(false, 'postmaster')), REPLIES.oneRecipient);
+test('a copy of all mail is no mail from strangers to the address', () => {
+  const { address } = makeAddress();
+  assert.equal(address.findMostBytes([{ address: 'you@example.com' }, { address: TO, isCopy: true }]), null);
+  assert.equal(address.findMostBytes(become('you@example.com', TO)), 2 * MIB);
 });
 
 test('the sender gets no DSN about it, whatever it asked for', () => {

@@ -78,7 +78,7 @@ export class ListenerSessions {
       secure: listOffered(policy, listener, true),
     };
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
-    this.#addresses = new ChangedAddresses(policy, options.maps, options.isSuppressed);
+    this.#addresses = new ChangedAddresses(policy, options.maps, this.#reportAddress, options.isSuppressed);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 
@@ -240,8 +240,7 @@ export class ListenerSessions {
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     const ours = this.#relaying.mayRelay(identity);
-    const ofReports = this.#reportAddress.findRefusal(to, session.envelope);
-    return ofReports ?? this.#addresses.refusalOfRecipient(recipient, session, ours);
+    return this.#addresses.refusalOfRecipient(recipient, session, ours);
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
@@ -255,7 +254,7 @@ export class ListenerSessions {
       stream.resume();
       throw new Refusal(changed.reply);
     }
-    const counted = this.#reportAddress.admit(stream, session);
+    const counted = this.#reportAddress.admit(stream, changed.to, identity.client);
     if (counted) await counted;
     const arrival = this.#makeArrival(session, changed, { tls, identity, ours });
     const { id, bytes, reply } = await take(stream, arrival);

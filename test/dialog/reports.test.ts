@@ -10,6 +10,10 @@ before(async () => {
   rig = await Rig.start({
     listeners: { smtp: {} },
     inbound: { acceptDomains: ['y.example'], feedbackReports: { address: 'fbl@relay.example.net' } },
+    spec: (hop) => ({
+      addresses: { recipient: { entries: [{ address: 'abuse@y.example', to: ['fbl@relay.example.net'] }] } },
+      outbound: { tls: { discover: [] }, smartHosts: [{ host: '127.0.0.1', port: hop }] },
+    }),
   });
 });
 
@@ -41,4 +45,17 @@ test('such a mail has one recipient, so its limit of 2 MiB holds for all of it',
   await client.command('MAIL FROM:<a@x.example>');
   assert.match(await client.command('RCPT TO:<b@y.example>'), /^250/);
   assert.match(await client.command('RCPT TO:<fbl@relay.example.net>'), /^452 4\.5\.3/);
+});
+
+test('mail to an alias of the address has the same bounds', async () => {
+  const busy = await rig.client('smtp', '127.6.0.9');
+  const replies: string[] = [];
+  for (let n = 0; n < 45 && !replies.some((reply) => reply.startsWith('450')); n++)
+    replies.push(await busy.send('a@x.example', ['abuse@y.example'], messageText('complaint')));
+  assert.match(replies.at(-1) ?? '', /^450 4\.7\.1 Too many reports/);
+  const other = await rig.client('smtp', '127.7.0.1');
+  await other.codes('MAIL FROM:<a@x.example>', 'RCPT TO:<abuse@y.example>');
+  assert.match(await other.command('RCPT TO:<b@y.example>'), /^452 4\.5\.3/);
+  assert.match(await other.command('DATA'), /^354/);
+  assert.match(await other.command(`${messageText('large', 3_000_000)}\r\n.`), /^552 5\.3\.4/);
 });
