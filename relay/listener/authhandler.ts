@@ -1,15 +1,16 @@
 /** Answers the library when a client logs in by a mechanism that the library knows. The decision is in logins.ts. */
-import type { SMTPServerOptions } from 'smtp-server';
-import type { Logins } from './logins.ts';
+import type { SMTPServerOptions, SMTPServerSession } from 'smtp-server';
+import type { LoginClient, Logins } from './logins.ts';
 import type { Refusals } from './refusals.ts';
 import { REPLIES } from './reply.ts';
 
 export function makeAuthHandler(
   logins: Logins,
   refusals: Refusals,
+  findClient: (session: SMTPServerSession) => LoginClient,
 ): NonNullable<SMTPServerOptions['onAuth']> {
   return (auth, session, callback) => {
-    logins.judge(auth, session.remoteAddress).then(
+    logins.judge(auth, findClient(session)).then(
       (said) => {
         if (said.kind === 'login') callback(null, { user: said.login });
         else if (said.kind === 'tokenRefused') {

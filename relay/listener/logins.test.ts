@@ -1,5 +1,7 @@
 /** More cases of logins: every input of a client gets an answer, and tokens are checked with the keys of an issuer. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { hashPassword } from '#crds/passwordhash.ts';
@@ -14,18 +16,21 @@ const issuer = 'https://issuer.example';
 const keys = await generateKeyPair('ES256');
 const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'one' }] };
 
+const OPEN = new AbortController().signal;
+const from = (client: string) => ({ client, session: OPEN });
+
 function loginsAt(
   clock: () => number,
   materials: { users?: Record<string, string>; keys?: string },
   acceptAsPassword = false,
+  at: { issuer: string; keysConfigMap: string | null } = { issuer, keysConfigMap: 'keys' },
 ) {
   const clients = clientsOf({
     usersSecret: 'users',
     oauth: {
-      issuer,
+      ...at,
       audience: 'a',
       subjects: ['app'],
-      keysConfigMap: 'keys',
       trustConfigMap: null,
       acceptAsPassword,
     },
@@ -55,7 +60,7 @@ test('whatever a client says in whatever step, it is an answer', async () => {
   const mechanism = fc.constantFrom('SCRAM-SHA-256', 'OAUTHBEARER');
   await fc.assert(
     fc.asyncProperty(mechanism, fc.array(said, { maxLength: 4 }), async (name, responses) => {
-      const exchange = logins.exchange(name, 'client');
+      const exchange = logins.exchange(name, from('client'));
       assert.ok(exchange);
       for (const response of responses) {
         const answer = await exchange(response);
@@ -83,7 +88,7 @@ test('a token is good from its beginning to its end, with a minute of grace for 
   const judged = async (at: number) => {
     now = Date.UTC(2026, 0, 1) + at * 1000;
     const auth = { method: 'XOAUTH2' as const, username: 'x', accessToken: token };
-    return (await logins.judge(auth, `client${++client}`)).kind;
+    return (await logins.judge(auth, from(`client${++client}`))).kind;
   };
   assert.equal(await judged(-70), 'tokenRefused');
   assert.equal(await judged(-50), 'login');
@@ -97,7 +102,7 @@ test('keys that are missing or no key set are a failure for now', async () => {
     const token = await new SignJWT().setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(keys.privateKey);
     const judged = await logins.judge(
       { method: 'XOAUTH2' as const, username: 'x', accessToken: token },
-      'client',
+      from('client'),
     );
     assert.deepEqual(judged, { kind: 'refused', reply: REPLIES.authUnavailable });
   }
@@ -106,29 +111,31 @@ test('keys that are missing or no key set are a failure for now', async () => {
 test('many logins at a time wait for their turn, and all are answered', async () => {
   const logins = loginsAt(() => 0, { users: { app: await hashPassword('secret', 4_096) } });
   const auth = { method: 'PLAIN' as const, username: 'app', password: 'secret' };
-  const judged = await Promise.all(Array.from({ length: 60 }, (_, n) => logins.judge(auth, `client${n}`)));
+  const judged = await Promise.all(
+    Array.from({ length: 60 }, (_, n) => logins.judge(auth, from(`client${n}`))),
+  );
   assert.deepEqual(new Set(judged.map(({ kind }) => kind)), new Set(['login']));
   // A password longer than any allowed one is refused before it is checked.
   const long = { ...auth, password: 'x'.repeat(5_000) };
-  assert.deepEqual(await logins.judge(long, 'other'), { kind: 'refused', reply: REPLIES.authFailed });
+  assert.deepEqual(await logins.judge(long, from('other')), { kind: 'refused', reply: REPLIES.authFailed });
 });
 
 test('whoever has many addresses of IPv6 has no more attempts than others', async () => {
   const logins = loginsAt(() => 0, { users: { app: await hashPassword('secret', 4_096) } });
-  const from = (client: string, user: string) =>
-    logins.judge({ method: 'PLAIN', username: user, password: 'wrong' }, client);
-  await Promise.all(Array.from({ length: 20 }, (_, n) => from(`2001:db8:1:2::${n + 1}`, `user${n}`)));
-  assert.deepEqual(await from('2001:db8:1:2::99', 'app'), {
+  const guess = (client: string, user: string) =>
+    logins.judge({ method: 'PLAIN', username: user, password: 'wrong' }, from(client));
+  await Promise.all(Array.from({ length: 20 }, (_, n) => guess(`2001:db8:1:2::${n + 1}`, `user${n}`)));
+  assert.deepEqual(await guess('2001:db8:1:2::99', 'app'), {
     kind: 'refused',
     reply: REPLIES.tooManyFailures,
   });
-  assert.deepEqual(await from('2001:db8:1:3::99', 'app'), { kind: 'refused', reply: REPLIES.authFailed });
+  assert.deepEqual(await guess('2001:db8:1:3::99', 'app'), { kind: 'refused', reply: REPLIES.authFailed });
 });
 
 test('guesses at the same time are no more than those one after the other, and good logins at once all succeed', async () => {
   const users = { app: await hashPassword('guess30', 4_096) };
   const guess = (logins: Logins, password: string, index: number) =>
-    logins.judge({ method: 'PLAIN', username: 'app', password }, index < 0 ? 'other' : '192.0.2.1');
+    logins.judge({ method: 'PLAIN', username: 'app', password }, from(index < 0 ? 'other' : '192.0.2.1'));
   const logins = loginsAt(() => 0, { users });
   const guesses = await Promise.all(Array.from({ length: 150 }, (_, n) => guess(logins, `guess${n}`, n)));
   const replies = guesses.map((said) => (said.kind === 'refused' ? said.reply.code : said.kind));
@@ -150,7 +157,7 @@ test('a token as a password has the checks and limits of a token, and no other p
       .sign(keys.privateKey);
   let client = 0;
   const judge = (logins: Logins, password: string, method: 'PLAIN' | 'LOGIN' = 'PLAIN') =>
-    logins.judge({ method, username: 'whoever', password }, `client${++client}`);
+    logins.judge({ method, username: 'whoever', password }, from(`client${++client}`));
   const good = await token('app');
   for (const method of ['PLAIN', 'LOGIN'] as const)
     assert.deepEqual(await judge(yes, good, method), {
@@ -165,9 +172,9 @@ test('a token as a password has the checks and limits of a token, and no other p
   // The user name beside a token is nobody's, so failures with it do not slow that user down.
   const slow = loginsAt(() => 0, { users, keys: JSON.stringify(jwks) }, true);
   for (let index = 0; index < 5; index++)
-    await slow.judge({ method: 'PLAIN', username: 'app', password: `${good}x` }, `other${index}`);
+    await slow.judge({ method: 'PLAIN', username: 'app', password: `${good}x` }, from(`other${index}`));
   const began = performance.now();
-  const login = await slow.judge({ method: 'PLAIN', username: 'app', password: 'secret' }, 'new');
+  const login = await slow.judge({ method: 'PLAIN', username: 'app', password: 'secret' }, from('new'));
   assert.equal(login.kind, 'login');
   // Five failures would delay it by 8 s. The check itself takes milliseconds, on a busy machine more.
   assert.ok(performance.now() - began < 3_000, 'no delay of the user');
@@ -193,4 +200,47 @@ test('PLAIN and LOGIN are offered for tokens alone, and SCRAM is not', () => {
   };
   assert.deepEqual(offered(true), ['PLAIN', 'LOGIN', 'OAUTHBEARER', 'XOAUTH2']);
   assert.deepEqual(offered(false), ['OAUTHBEARER', 'XOAUTH2']);
+});
+
+test('a slow issuer delays no password of the same client, and of its tokens a bounded number is checked', async (t) => {
+  const held: Socket[] = [];
+  const slow = createServer((socket) => held.push(socket.on('error', () => undefined)));
+  await once(slow.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    for (const socket of held) socket.destroy();
+    slow.close();
+  });
+  const url = `https://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  const users = { app: await hashPassword('secret', 4_096) };
+  const logins = loginsAt(() => 0, { users }, false, { issuer: url, keysConfigMap: null });
+  const accessToken = await new SignJWT({ iss: url })
+    .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+    .sign(keys.privateKey);
+  const token = { method: 'XOAUTH2' as const, username: 'x', accessToken };
+  const began = performance.now();
+  const tokens = Array.from({ length: 500 }, () => logins.judge(token, from('192.0.2.1')));
+  const unavailable = { kind: 'refused', reply: REPLIES.authUnavailable };
+  assert.deepEqual(await logins.judge(token, from('192.0.2.1')), unavailable);
+  const password = { method: 'PLAIN' as const, username: 'app', password: 'secret' };
+  assert.equal((await logins.judge(password, from('192.0.2.1'))).kind, 'login');
+  // The issuer has five seconds for its answer.
+  assert.ok(performance.now() - began < 4_000, `${performance.now() - began} ms`);
+  for (const said of await Promise.all(tokens)) assert.deepEqual(said, unavailable);
+});
+
+test('old passwords of some pods behind one address do not delay the good ones of the others', async () => {
+  const users: Record<string, string> = {};
+  for (let n = 0; n < 50; n++) users[`u${n}`] = await hashPassword(`s${n}`, 4_096);
+  const logins = loginsAt(() => 0, { users });
+  const began = performance.now();
+  const kinds = await Promise.all(
+    Array.from({ length: 50 }, async (_, n) => {
+      const password = n < 19 ? 'old' : `s${n}`;
+      const said = await logins.judge({ method: 'PLAIN', username: `u${n}`, password }, from('192.0.2.1'));
+      return said.kind;
+    }),
+  );
+  assert.deepEqual(kinds, [...Array(19).fill('refused'), ...Array(31).fill('login')]);
+  // The nineteenth failure would be delayed by ten seconds, if no login had succeeded.
+  assert.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`);
 });

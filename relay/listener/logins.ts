@@ -1,6 +1,7 @@
 /**
  * The logins of one listener: its mechanisms, and the result of each attempt. Every failed login gets the same answer,
- * so a client cannot learn whether a user exists. Attempts are counted, and delayed after failures. Only called under TLS.
+ * so a client cannot learn whether a user exists. Attempts are counted, and the answers to wrong ones are delayed. Only called
+ * under TLS.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +26,8 @@ import { REPLIES, type Reply } from './reply.ts';
 /** The limit of a user name in memory and log. */
 const LONGEST_NAME = 255;
 const WAIT_STEP_MS = 500;
+/** Checks of tokens at a time. A slow issuer makes them long, and they go on without their sessions. */
+const MOST_TOKENS = 500;
 
 export interface LoginDeps {
   readonly listener: Listener;
@@ -43,13 +46,18 @@ export type Judged =
 
 type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'password' | 'accessToken'>;
 
-interface Attempt {
-  readonly mechanism: string;
+export interface LoginClient {
   readonly client: string;
+  /** Aborts when the session ends. */
+  readonly session: AbortSignal;
+}
+
+interface Attempt extends LoginClient {
+  readonly mechanism: string;
   /** As the client said it, for the log. */
   readonly user: string;
-  /** The user whose failures count. Empty: a token, which names nobody before it is verified. */
-  readonly guessed: string;
+  /** The user whose failures count. Undefined: a token, which names nobody before it is verified. */
+  readonly guessed: string | undefined;
 }
 
 export class Logins {
@@ -59,6 +67,7 @@ export class Logins {
   #users: Users = new Users({});
   #tokens: TokenJudge | undefined;
   readonly #checks = new PasswordChecks();
+  #tokensUnderWay = 0;
 
   constructor(deps: LoginDeps, materials: Materials) {
     this.#deps = deps;
@@ -93,9 +102,9 @@ export class Logins {
   }
 
   /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
-  async judge({ method, username = '', password, accessToken }: Shown, client: string): Promise<Judged> {
+  async judge({ method, username = '', password, accessToken }: Shown, from: LoginClient): Promise<Judged> {
     const user = cutText(username, LONGEST_NAME);
-    const attempt = { mechanism: method, client, user, guessed: '' };
+    const attempt = { ...from, mechanism: method, user, guessed: undefined };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2') {
       const secret = password ?? '';
@@ -109,14 +118,14 @@ export class Logins {
   }
 
   /** The mechanisms that the library does not know. */
-  exchange(mechanism: string, client: string): Exchange | undefined {
+  exchange(mechanism: string, from: LoginClient): Exchange | undefined {
     if (!this.mechanisms.includes(mechanism)) return undefined;
-    if (mechanism === 'SCRAM-SHA-256') return this.#scram(client);
-    return mechanism === 'OAUTHBEARER' ? this.#oauthBearer(client) : undefined;
+    if (mechanism === 'SCRAM-SHA-256') return this.#scram(from);
+    return mechanism === 'OAUTHBEARER' ? this.#oauthBearer(from) : undefined;
   }
 
   /** RFC 5802: first message, challenge, final message, our proof as the last challenge, empty response. */
-  #scram(client: string): Exchange {
+  #scram(from: LoginClient): Exchange {
     let step: (response: string) => Promise<Said> = async (response) => {
       // The Secret may change before the proof comes.
       const users = this.#users;
@@ -133,7 +142,7 @@ export class Logins {
       response: string,
     ) => {
       const user = cutText(first.user, LONGEST_NAME);
-      const attempt = { mechanism: 'SCRAM-SHA-256', client, user, guessed: user };
+      const attempt = { ...from, mechanism: 'SCRAM-SHA-256', user, guessed: user };
       let proof = '';
       const said = await this.#settled(attempt, async () => {
         const final = first.finish(decoded(response));
@@ -149,7 +158,7 @@ export class Logins {
       response === '*' ? Promise.resolve({ kind: 'refused', reply: REPLIES.authAborted }) : step(response);
   }
 
-  #oauthBearer(client: string): Exchange {
+  #oauthBearer(from: LoginClient): Exchange {
     let refusal: Said | undefined;
     return async (response) => {
       // The client has read the reason and answers with an empty line (RFC 7628 section 3.2.3).
@@ -158,7 +167,7 @@ export class Logins {
       if (response === '') return { kind: 'challenge', text: '' };
       const token = oauthBearerToken(decoded(response));
       if (token === undefined) return { kind: 'refused', reply: REPLIES.authBadSyntax };
-      const attempt = { mechanism: 'OAUTHBEARER', client, user: '', guessed: '' };
+      const attempt = { ...from, mechanism: 'OAUTHBEARER', user: '', guessed: undefined };
       const said = await this.#settled(attempt, () => this.#checkToken(token));
       if (said.kind === 'login' || said.reply !== REPLIES.authFailed) return said;
       refusal = said;
@@ -167,23 +176,25 @@ export class Logins {
   }
 
   /**
-   * Gives the result to the client after the delay. Counts the attempt, and logs the reason of a failure without telling
-   * the client.
+   * Gives the result to the client: a wrong one after the delay. Counts the attempt, and logs the reason of a failure
+   * without telling the client.
    */
   async #settled(
     attempt: Attempt,
     check: () => Promise<Checked>,
   ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
-    const counted = await this.#throttle.begin(this.#deps.countedAs(attempt.client), attempt.guessed);
-    if (!counted) return { kind: 'refused', reply: REPLIES.tooManyFailures };
+    const { client, guessed: user, session } = attempt;
+    const counted = await this.#throttle.begin({ client: this.#deps.countedAs(client), user, session });
+    if (!counted)
+      return { kind: 'refused', reply: session.aborted ? REPLIES.authAborted : REPLIES.tooManyFailures };
     let outcome: Outcome = 'unavailable';
     try {
-      await waitFor(counted);
       const checked = await check();
       outcome = checked.kind;
       return this.#judged(attempt, checked);
     } finally {
-      counted.ended(outcome);
+      counted.checked(outcome);
+      if (outcome === 'wrong') await waitFor(counted);
     }
   }
 
@@ -199,14 +210,18 @@ export class Logins {
   async #checkPassword(user: string, password: string): Promise<Checked> {
     const { exists, hash, senders } = this.#users.find(user);
     const matches = await this.#checks.check(hash, password);
-    if (matches === undefined) return { kind: 'unavailable', reason: 'too many logins at a time' };
+    if (matches === undefined) return TOO_MANY;
     if (matches && exists && passwordFault(password) === undefined)
       return { kind: 'right', login: { name: user, senders } };
     return { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
   }
 
   async #checkToken(token: string): Promise<Checked> {
-    const verdict = await this.#tokens?.judge(token);
+    if (this.#tokensUnderWay >= MOST_TOKENS) return TOO_MANY;
+    this.#tokensUnderWay += 1;
+    const verdict = await this.#tokens?.judge(token).finally(() => {
+      this.#tokensUnderWay -= 1;
+    });
     if (verdict?.kind === 'subject')
       return { kind: 'right', login: { name: verdict.subject, senders: null } };
     return { kind: verdict?.kind === 'unavailable' ? 'unavailable' : 'wrong', reason: verdict?.reason ?? '' };
@@ -218,13 +233,16 @@ type Checked =
   | { kind: 'wrong'; reason: string }
   | { kind: 'unavailable'; reason: string };
 
-/** In steps, because the delay ends when a login succeeds meanwhile. */
-async function waitFor({ delayMs }: Counted): Promise<void> {
+const TOO_MANY: Checked = { kind: 'unavailable', reason: 'too many logins at a time' };
+
+/** In steps, because the delay ends when a login succeeds meanwhile. It goes on without the session. */
+async function waitFor({ delayMs, answered }: Counted): Promise<void> {
   for (let waited = 0; waited < delayMs(); ) {
     const stepMs = Math.min(WAIT_STEP_MS, delayMs() - waited);
     await sleep(stepMs);
     waited += stepMs;
   }
+  answered();
 }
 
 function decoded(response: string): string {

@@ -20,7 +20,7 @@ import type { Materials } from '../task/materials.ts';
 import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { makeAuthHandler } from './authhandler.ts';
 import { ChangedAddresses, type ChangedMessage } from './changedaddresses.ts';
-import { Logins } from './logins.ts';
+import { type LoginClient, Logins } from './logins.ts';
 import { listOffered, type OfferedParameters } from './mailcommand.ts';
 import {
   findRefusal,
@@ -49,6 +49,7 @@ interface SessionFacts {
   trace: SessionTrace | undefined;
   /** The client offered mail without TLS. */
   inClear: boolean;
+  readonly ended: AbortController;
 }
 
 export class ListenerSessions {
@@ -105,7 +106,7 @@ export class ListenerSessions {
         if (verb === 'MAIL' && !secure) this.#offeredInClear(client, session, refusal);
         return refusal;
       },
-      exchange: (mechanism) => this.logins.exchange(mechanism, client),
+      exchange: (mechanism) => this.logins.exchange(mechanism, this.#findLoginClient(session)),
       refused: (said) => this.#refused(session, client, said),
       trace: facts.trace,
       lineEndings: lineEndingsOfSession(listener, clientPolicy),
@@ -124,7 +125,7 @@ export class ListenerSessions {
         callback();
       },
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
-      onAuth: makeAuthHandler(this.logins, this.#refusals),
+      onAuth: makeAuthHandler(this.logins, this.#refusals, (session) => this.#findLoginClient(session)),
       onMailFrom: (address, session, callback) => {
         void this.#refusals.answer(session, () => this.#refusalOfSender(address, session), callback);
       },
@@ -138,7 +139,9 @@ export class ListenerSessions {
         );
       },
       onClose: (session) => {
-        this.#findFacts(session).trace?.ended('closed');
+        const { trace, ended } = this.#findFacts(session);
+        trace?.ended('closed');
+        ended.abort();
         counters.add('sessions_closed', listener.name);
       },
     };
@@ -172,14 +175,14 @@ export class ListenerSessions {
   #findFacts(session: SMTPServerSession): SessionFacts {
     const known = this.#facts.get(session);
     if (known) return known;
-    const facts: SessionFacts = {
-      tls: null,
-      certificateNames: [],
-      trace: undefined,
-      inClear: false,
-    };
+    const ended = new AbortController();
+    const facts: SessionFacts = { tls: null, certificateNames: [], trace: undefined, inClear: false, ended };
     this.#facts.set(session, facts);
     return facts;
+  }
+
+  #findLoginClient(session: SMTPServerSession): LoginClient {
+    return { client: session.remoteAddress, session: this.#findFacts(session).ended.signal };
   }
 
   #readIdentity(session: SMTPServerSession): Identity {
