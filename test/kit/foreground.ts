@@ -23,10 +23,11 @@ export interface ForegroundOptions {
 export class Foreground {
   readonly #child: ChildProcess;
   readonly #name: string;
+  readonly #isListening: () => Promise<boolean>;
   readonly #signal: 'SIGTERM' | 'SIGKILL';
   #output = '';
 
-  private constructor({ name, command, env, signal = 'SIGTERM' }: ForegroundOptions) {
+  private constructor({ name, command, env, port, host, signal = 'SIGTERM' }: ForegroundOptions) {
     const [program = '', ...args] = command;
     const child = endWithFile(
       spawn(program, args, {
@@ -37,6 +38,7 @@ export class Foreground {
     this.#child = child;
     this.#signal = signal;
     this.#name = name;
+    this.#isListening = () => isListening(port, host);
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
         this.#output += chunk;
@@ -49,7 +51,7 @@ export class Foreground {
     try {
       const listens = () => {
         if (server.#ended) throw new Error(`it ended: ${server.#output}`);
-        return isListening(options.port, options.host);
+        return server.#isListening();
       };
       await until(`${options.name} to listen`, listens, START_MS);
     } catch (error) {
@@ -63,10 +65,12 @@ export class Foreground {
     return this.#child.pid ?? 0;
   }
 
+  /** A worker of the server may listen a little longer, and would be taken for the next server at the port. */
   async stop(): Promise<void> {
     if (this.#ended) return;
     this.#child.kill(this.#signal);
     await waitForEnd(this.#child, this.#name);
+    await until(`the port of ${this.#name} to be free`, async () => !(await this.#isListening()));
   }
 
   get #ended(): boolean {
