@@ -83,22 +83,28 @@ function coversField(field: string, live: unknown, wanted: unknown): boolean {
  * as after `kubectl delete --cascade=orphan` and a new MailRelay of the same name.
  */
 export function isOwnedBy(object: KubeObject, { metadata }: MailRelay): boolean {
-  const { ownerReferences = [], annotations } = object.metadata;
-  const owner = ownerReferences.find(({ controller }) => controller === true);
+  const owner = findController(object);
   if (owner) return owner.uid === metadata.uid;
-  return annotations?.[APPLIED_ANNOTATION] !== undefined && isLabelledFor(object, metadata.name);
+  return (
+    object.metadata.annotations?.[APPLIED_ANNOTATION] !== undefined && isLabelledFor(object, metadata.name)
+  );
 }
 
-export function hasController({ metadata }: KubeObject): boolean {
-  return metadata.ownerReferences?.some(({ controller }) => controller === true) ?? false;
+/** The reference to the one owner that controls the object. */
+export function findController({ metadata }: Pick<KubeObject, 'metadata'>) {
+  return metadata.ownerReferences?.find(({ controller }) => controller === true);
+}
+
+export function hasController(object: KubeObject): boolean {
+  return findController(object) !== undefined;
 }
 
 /** True if the object is being deleted, or will be because its owner, an earlier MailRelay of the name, is gone. */
-export function isGoing({ metadata }: KubeObject, relay: MailRelay): boolean {
-  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
+export function isGoing(object: KubeObject, relay: MailRelay): boolean {
+  const owner = findController(object);
   const { name, uid } = relay.metadata;
   const isOfEarlier = owner?.kind === KIND && owner.name === name && owner.uid !== uid;
-  return metadata.deletionTimestamp !== undefined || isOfEarlier;
+  return object.metadata.deletionTimestamp !== undefined || isOfEarlier;
 }
 
 /** True if the object has the labels of this relay. Claims outlive their owner, and labels are all that they carry. */

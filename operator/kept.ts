@@ -9,7 +9,7 @@ import { certificateSecretName, listSniCertificates } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
-import { APPLIED_ANNOTATION } from './compare.ts';
+import { APPLIED_ANNOTATION, findController } from './compare.ts';
 import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -153,7 +153,7 @@ function pick(values: Readonly<Record<string, string>> = {}, read: ReadonlySet<s
 
 /** Name of the MailRelay that owns the object. A pod is owned by the StatefulSet, which has the same name. */
 function findOwner({ kind, metadata }: KubeObject): string | undefined {
-  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
+  const controller = findController({ metadata });
   const expected = kind === POD.kind ? STATEFUL_SET : MAIL_RELAY;
   return controller?.kind === expected.kind ? controller.name : undefined;
 }

@@ -8,7 +8,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
-import { hasController, isOwnedBy } from '../compare.ts';
+import { findController, hasController, isOwnedBy } from '../compare.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { POD, STATEFUL_SET } from '../kube/kinds.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -51,10 +51,6 @@ export function isOwnPod(pod: KubeObject, relay: MailRelay, objects: Objects): b
   const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
   if (set && !isOwnedBy(set, relay)) return false;
   return (set !== undefined && findController(pod)?.uid === set.metadata.uid) || isMadeFor(pod, relay);
-}
-
-function findController({ metadata }: KubeObject) {
-  return metadata.ownerReferences?.find(({ controller }) => controller === true);
 }
 
 /** True if the controller of the pod is a StatefulSet of this name. One that is gone takes its pods with it, a little later. */

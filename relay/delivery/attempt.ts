@@ -5,7 +5,7 @@
  */
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { AttemptBudget } from './budget.ts';
+import { AttemptBudget, OVERDUE } from './budget.ts';
 import type {
   AttemptResult,
   HopTls,
@@ -246,7 +246,7 @@ function findSts(destination: RemoteDestination, discovery: TlsDiscovery): StsFi
 }
 
 function outOfTime(): Failure {
-  return makeFailure({ cause: 'connect', status: '4.4.1', text: 'the attempt took longer than ten minutes' });
+  return makeFailure({ cause: 'connect', status: '4.4.1', text: OVERDUE });
 }
 
 function withoutHops(destination: RemoteDestination, parcel: Parcel, failure: Failure): AttemptResult {

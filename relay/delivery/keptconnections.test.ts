@@ -1,8 +1,9 @@
 /** Kept connections that are slow or dead: they take neither the time of the attempt nor the other connections with them. */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { after, type TestContext, test } from 'node:test';
+import { after, test } from 'node:test';
 import type { Provider } from '#crds/policyfile.ts';
+import { holdTime } from '#test/kit/heldtime.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { type Heard, startLineHop, takeAll } from '#test/kit/linehop.ts';
 import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
@@ -46,17 +47,6 @@ test('an attempt whose time is over leaves the other kept connections alone', as
   assert.ok(await eventually(() => hop.sockets.some(({ destroyed }) => destroyed)));
   assert.equal(hop.sockets.filter(({ destroyed }) => destroyed).length, 1);
 });
-
-/** The test moves the clock. Network waits still use real time. */
-function holdTime(context: TestContext): (ms: number) => void {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
-  let now = performance.now();
-  context.mock.method(performance, 'now', () => now);
-  return (ms) => {
-    now += ms;
-    context.mock.timers.tick(ms);
-  };
-}
 
 test('after a kept connection that says nothing for five minutes no other one is tried', async (context) => {
   const pass = holdTime(context);

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { after, type TestContext, test } from 'node:test';
+import { after, test } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { holdTime } from '#test/kit/heldtime.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { hopTo, makeParcel, trusting } from '#test/kit/relayrig.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
@@ -415,17 +416,6 @@ test('closing ends a connection that is still being made', async () => {
   one.close();
   assert.equal((await result).kind, 'unreachable');
 });
-
-/** The test moves the clock by the returned function. Network waits still use real time. */
-function holdTime(context: TestContext): (ms: number) => void {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
-  let now = performance.now();
-  context.mock.method(performance, 'now', () => now);
-  return (ms) => {
-    now += ms;
-    context.mock.timers.tick(ms);
-  };
-}
 
 async function passing(
   ms: number,

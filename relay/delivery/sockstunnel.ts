@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { SocksClient, type SocksClientOptions } from 'socks';
 import { type Failure, makeFailure, oneLine } from '#crds/failure.ts';
 import type { SocksProxy } from '#crds/policyfile.ts';
-import type { AttemptBudget } from './budget.ts';
+import { type AttemptBudget, OVERDUE } from './budget.ts';
 import type { Connecting, ConnectTerms, Opened } from './connect.ts';
 import { abortFailure } from './connectfailure.ts';
 import type { NextHop } from './courier.ts';
@@ -61,7 +61,7 @@ export function connectThrough(
     outer.destroy(new Error(reason));
   };
   let isAborted = false;
-  const forget = budget.whenOver(() => cut('the attempt took longer than ten minutes'));
+  const forget = budget.whenOver(() => cut(OVERDUE));
   let abort = (reason: string): void => {
     isAborted = true;
     cut(reason);

@@ -5,7 +5,7 @@
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
-import type { AttemptBudget } from './budget.ts';
+import { type AttemptBudget, OVERDUE } from './budget.ts';
 import { abortFailure, type SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
@@ -83,7 +83,7 @@ async function send(
   const envelope = { from, to: [...parcel.to], size, use8BitMime, ...requireTls, ...dsn };
   const bodyMs = size === 0 ? STREAMED_MS : BODY_MS + size / BYTES_PER_MS;
   const body = parcel.body();
-  const forget = budget.whenOver(() => connection.cut('the attempt took longer than ten minutes'));
+  const forget = budget.whenOver(() => connection.cut(OVERDUE));
   connection.onOffered = forget;
   return new Promise((resolve) => {
     connection.deliver(envelope, body, bodyMs, (error, info) => {
