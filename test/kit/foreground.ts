@@ -25,6 +25,8 @@ export class Foreground {
   readonly #name: string;
   readonly #isListening: () => Promise<boolean>;
   readonly #signal: 'SIGTERM' | 'SIGKILL';
+  /** Another server listens at every address, as the DNS of the test cluster does: the port tells nothing of this one. */
+  #isPortShared = false;
   #output = '';
 
   private constructor({ name, command, env, port, host, signal = 'SIGTERM' }: ForegroundOptions) {
@@ -47,7 +49,9 @@ export class Foreground {
   }
 
   static async start(options: ForegroundOptions): Promise<Foreground> {
+    const isPortShared = await isListening(options.port, options.host);
     const server = new Foreground(options);
+    server.#isPortShared = isPortShared;
     try {
       const listens = () => {
         if (server.#ended) throw new Error(`it ended: ${server.#output}`);
@@ -70,6 +74,7 @@ export class Foreground {
     if (this.#ended) return;
     this.#child.kill(this.#signal);
     await waitForEnd(this.#child, this.#name);
+    if (this.#isPortShared) return;
     await until(`the port of ${this.#name} to be free`, async () => !(await this.#isListening()));
   }
 
