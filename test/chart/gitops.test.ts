@@ -4,12 +4,29 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
+import { readPages } from '#test/arch/pages.ts';
 import { program } from '#test/cluster/programs.ts';
 import { assertGolden } from '#test/golden/golden.ts';
+import { faultsOf, specSchema } from './crdschema.ts';
 import { argumentsOf, type KubeObject, only, podOf, problem, rendered, template } from './rendered.ts';
 
 const DEPLOY = new URL('../../deploy/', import.meta.url).pathname;
 const PLAIN = { image: { repository: 'mailrelay' }, test: { enabled: false } };
+
+/** Where Flux has the CRD of each kind: its module, and the name of the file. They are parts of one release of Flux. */
+const FLUX: Readonly<Record<string, readonly [module: string, file: string]>> = {
+  GitRepository: ['source-controller@v1.7.0', 'source.toolkit.fluxcd.io_gitrepositories'],
+  HelmRelease: ['helm-controller@v1.4.0', 'helm.toolkit.fluxcd.io_helmreleases'],
+  Kustomization: ['kustomize-controller@v1.7.3', 'kustomize.toolkit.fluxcd.io_kustomizations'],
+};
+
+/** What the CRD of Flux does not allow in it. */
+async function judgeByCrd({ apiVersion, kind, spec }: KubeObject): Promise<string[]> {
+  const [module, file] = FLUX[kind] ?? [];
+  const [, version] = String(apiVersion).split('/');
+  const path = `config/crd/bases/${file}.yaml`;
+  return faultsOf(spec, await specSchema(`github.com/fluxcd/${module}`, path, version), kind);
+}
 
 const kubectl = problem
   ? ''
@@ -78,5 +95,24 @@ describe('the example for Flux', () => {
     assert.equal(only(objects, 'Kustomization').spec.wait, true);
     assert.equal(only(objects, 'HelmRelease').spec.upgrade.crds, 'Skip');
     only(rendered({ ...PLAIN, crds: { enabled: true } }), 'CustomResourceDefinition');
+  });
+
+  test('is what the CRDs of Flux allow, field by field', { skip: problem }, async () => {
+    const faults = await Promise.all(objects.map(judgeByCrd));
+    assert.deepEqual(faults.flat(), []);
+    const wrong = { ...only(objects, 'HelmRelease'), spec: { interval: '1 hour', upgrades: {} } };
+    assert.deepEqual(await judgeByCrd(wrong), [
+      'HelmRelease.interval cannot be 1 hour',
+      'HelmRelease.upgrades is unknown',
+    ]);
+  });
+
+  test('is what the page shows', () => {
+    const page = readPages().find(({ path }) => path === 'docs/gitops.md');
+    const shown = page?.blocks
+      .map(({ text }) => text)
+      .filter((text) => text.includes('toolkit.fluxcd.io'))
+      .map((text) => parse(text));
+    assert.deepEqual(shown, [only(objects, 'Kustomization')]);
   });
 });

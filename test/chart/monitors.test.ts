@@ -3,47 +3,21 @@
  * the one that came with it, and of a later one. An API server refuses a field that the CRD does not have.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parse } from 'yaml';
 import { effectivePolicy } from '#crds/effective.ts';
 import { renderAll } from '#operator/render/index.ts';
-import { sourcesOf } from '#test/cluster/programs.ts';
 import { relayObject, SETTINGS } from '#test/fixtures/world.ts';
+import { faultsOf, type Schema, specSchema } from './crdschema.ts';
 import { only, problem, rendered } from './rendered.ts';
 
 const MODULE = 'github.com/prometheus-operator/prometheus-operator';
 const VERSIONS = ['0.60.1', '0.79.2', '0.82.2'];
 
-interface Schema {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly additionalProperties?: Schema;
-  readonly items?: Schema;
-  readonly pattern?: string;
-  readonly 'x-kubernetes-int-or-string'?: boolean;
-}
-
-/** The paths of what the schema does not allow. */
-function faultsOf(value: unknown, schema: Schema | undefined, path: string): string[] {
-  if (!schema) return [`${path} is unknown`];
-  if (Array.isArray(value)) return value.flatMap((item) => faultsOf(item, schema.items, `${path}[]`));
-  if (typeof value === 'object' && value !== null)
-    return Object.entries(value).flatMap(([key, inner]) =>
-      faultsOf(inner, schema.properties?.[key] ?? schema.additionalProperties, `${path}.${key}`),
-    );
-  const isEither =
-    schema['x-kubernetes-int-or-string'] === true && ['string', 'number'].includes(typeof value);
-  const fits =
-    (isEither || typeof value === schema.type) && new RegExp(schema.pattern ?? '').test(String(value));
-  return fits ? [] : [`${path} cannot be ${value}`];
-}
-
-async function schemaOf(version: string, plural: string): Promise<Schema> {
-  const folder = join(await sourcesOf(`${MODULE}@v${version}`), 'example', 'prometheus-operator-crd');
-  const crd = parse(readFileSync(join(folder, `monitoring.coreos.com_${plural}.yaml`), 'utf8'));
-  return crd.spec.versions[0].schema.openAPIV3Schema.properties.spec;
+function schemaOf(version: string, plural: string): Promise<Schema> {
+  return specSchema(
+    `${MODULE}@v${version}`,
+    `example/prometheus-operator-crd/monitoring.coreos.com_${plural}.yaml`,
+  );
 }
 
 function monitorOfRelay(): unknown {
