@@ -215,6 +215,23 @@ test('every command is one that a test runs, or the page says why none does', ()
   );
 });
 
+/** The relay of the examples is in a namespace that is nobody's default. What has no such name is only the name of a command. */
+function lacksNamespace(command: string): boolean {
+  const names = /^kubectl (?!mailrelay|get --raw|config).*[ /]relay(-\d)?(?= |$)/.test(command);
+  return names && !/ (-n|--namespace|-A|--all-namespaces)[ =]?/.test(command);
+}
+
+test('every command about the relay of the examples says where it is', () => {
+  const faults = PAGES.flatMap((page) =>
+    listTyped(page)
+      .filter(lacksNamespace)
+      .map((command) => `${page.path}: ${command}`),
+  );
+  assert.deepEqual(faults, []);
+  assert.ok(lacksNamespace('kubectl scale mr/relay --replicas=0') && lacksNamespace('kubectl logs relay-0'));
+  assert.ok(!lacksNamespace('kubectl get mr relay -n mail -o yaml') && !lacksNamespace('kubectl get mr'));
+});
+
 test('each reason why commands are not run stands right above their block', () => {
   const lost = PAGES.filter(({ text, blocks }) => {
     const marks = text.match(/^ *<!-- not run/gm)?.length ?? 0;
