@@ -63,8 +63,17 @@ is as the other one has it, but for the tag of the relay's, which is no reason f
 {{- $digest := $image.digest -}}
 {{- $tag := include "mailrelay.tag" $image.tag -}}
 {{- if not (or $digest $tag) }}{{ $digest = $other.digest }}{{ end -}}
-{{- if $digest }}{{ $repository }}@{{ $digest -}}
-{{- else }}{{ $repository }}:{{ $tag | default (include "mailrelay.tag" $chart.Values.image.tag) | default $chart.Chart.AppVersion | replace "+" "_" }}{{ end -}}
+{{- $tag = $tag | default (include "mailrelay.tag" $chart.Values.image.tag) | default $chart.Chart.AppVersion | replace "+" "_" -}}
+{{- $reference := ternary (printf "%s@%s" $repository $digest) (printf "%s:%s" $repository $tag) (not (empty $digest)) -}}
+{{- if not (regexMatch (include "mailrelay.reference" .) $reference) -}}
+  {{- fail (printf "%q is no name of an image: a repository has no https://, tag or digest, such as registry.example.com/mailrelay; the tag goes into image.tag, a digest into image.digest" $reference) -}}
+{{- end -}}
+{{ $reference }}
+{{- end }}
+
+{{/* What the name of an image may be: a registry, a path, and a tag or a digest. */}}
+{{- define "mailrelay.reference" -}}
+^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$
 {{- end }}
 
 {{/* Names of pull secrets, by commas. A pull secret is a name, or an object with a name, as pods have it. */}}
