@@ -1,6 +1,6 @@
 /** What the image holds: everything that the sources load, nothing for one kind of processor, and one version number. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
   copyFileSync,
@@ -114,6 +114,15 @@ test('the image is built for the two processors that it is for, and for no other
   assert.deepEqual(['linux/amd64', 'linux/arm64'].map(processorOf), ['amd64', 'arm64']);
   for (const platform of ['arm64', 'linux/s390x', 'windows/amd64', 'linux/arm64/v8', ''])
     assert.throws(() => processorOf(platform), /may be linux\/amd64 or linux\/arm64$/, platform);
+});
+
+test('a machine that lacks what builds the image is told what to install', () => {
+  const builder = join(ROOT, 'test/cluster/run.ts');
+  // Of an image that is not there yet, on a machine without programs.
+  const env = { HOME: process.env['HOME'], PATH: '/nowhere', REVISION: 'nobody' };
+  const { status, stderr } = spawnSync(process.execPath, [builder, 'image'], { env, encoding: 'utf8' });
+  assert.equal(status, 1);
+  assert.match(stderr, /^cluster: Not installed: buildah\b.*On Debian: apt-get install buildah\b/m);
 });
 
 test('the image, the chart and the package have one version, and the Node is that of the package', () => {

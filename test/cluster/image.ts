@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type BaseImages, baseImages } from './baseimage.ts';
+import { demand } from './packages.ts';
 import { ownProcessor, processorOf } from './processors.ts';
 import { cacheDir, type Say } from './programs.ts';
 import { command } from './supervise.ts';
@@ -62,8 +63,10 @@ export function buildImage(say: Say, sources = ROOT, options: ImageOptions = {})
   );
   const archive = join(imagesDir(), `mailrelay-${tag}.tar`);
   if (!existsSync(archive)) {
+    const isBased = images.NODE_IMAGE !== undefined && images.BASE !== undefined;
+    demand('buildah', ...(isBased ? [] : ['busybox']));
     const begin = {
-      ...(images.NODE_IMAGE && images.BASE ? {} : baseImages(say, processor, NODE)),
+      ...(isBased ? {} : baseImages(say, processor, NODE)),
       ...images,
     };
     const modules = productionModules(say, sources);

@@ -1,6 +1,6 @@
 /**
  * The Debian packages that a test cluster stands on. Installs the missing ones, and says so; fails with the package
- * manager's own words.
+ * manager's own words. For the image alone, which a person builds, nothing is installed.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,6 +27,14 @@ export function installPackages(): void {
   const missing = Object.entries(PACKAGES).filter(([program]) => !onPath(program));
   const problem = installProblem(() => missing.length === 0, ...missing.map(([, name]) => name));
   if (problem) throw new Error(problem);
+}
+
+/** Fails with what to install, in the place of a program that is not found. */
+export function demand(...programs: readonly string[]): void {
+  const missing = programs.filter((program) => !onPath(program));
+  if (missing.length === 0) return;
+  const names = missing.map((program) => PACKAGES[program] ?? program).join(' ');
+  throw new Error(`Not installed: ${missing.join(', ')}. On Debian: apt-get install ${names}`);
 }
 
 export function onPath(program: string): boolean {
