@@ -232,6 +232,29 @@ test('every command about the relay of the examples says where it is', () => {
   assert.ok(!lacksNamespace('kubectl get mr relay -n mail -o yaml') && !lacksNamespace('kubectl get mr'));
 });
 
+/** Generated pages have the words of the programs, and those for developers say more at once. */
+const GUIDES = PAGES.filter(
+  ({ path }) =>
+    !/^docs\/(reports|zh)\/|(command|reference|performance|CHANGELOG|ARCHITECTURE|CONTRIBUTING)\.md$/.test(
+      path,
+    ),
+);
+
+test('no sentence of a guide has more than 45 words', () => {
+  const listLong = (text: string) =>
+    text
+      .replace(/^ *```[\s\S]*?^ *```|^\|.*$|<!--[\s\S]*?-->/gm, '')
+      .split(/(?<=[.:;?!])\s+(?=[A-Z*`[-])|\n\n|\n *(?:\*|\d\.) /)
+      // A list of names in code is no sentence.
+      .filter((sentence) => !/^`\w+`, `/.test(sentence) && sentence.trim().split(/\s+/).length > 45);
+  assert.ok(GUIDES.length > 30);
+  assert.deepEqual(
+    GUIDES.flatMap(({ path, text }) => listLong(text).map((sentence) => `${path}: ${sentence}`)),
+    [],
+  );
+  assert.equal(listLong(`${'word '.repeat(46)}.`).length, 1);
+});
+
 test('each reason why commands are not run stands right above their block', () => {
   const lost = PAGES.filter(({ text, blocks }) => {
     const marks = text.match(/^ *<!-- not run/gm)?.length ?? 0;
