@@ -1,7 +1,7 @@
 /**
  * The life of a release of the chart beside a real API server, by Helm 3 and by Helm 4: install, an upgrade that changes
- * the CRD, rollback, uninstall, install again, a chart of which ours is a part, and a CRD that came without Helm. No
- * MailRelay is lost on the way. It replaces the CRD, so it is the last file.
+ * the CRD, rollback, uninstall, install again, a chart of which ours is a part, a CRD that came without Helm, and one that
+ * leaves the release. No MailRelay is lost on the way, but where the values say so. It replaces the CRD, so it is the last file.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -152,5 +152,26 @@ for (const program of ['helm', 'helm4'])
       await assert.rejects(apply('install', CHART, values('five')), /take-ownership|cannot be imported/);
       await apply('install', CHART, values('five'), '--take-ownership');
       assert.ok((await deployment()).includes('registry.example/mailrelay:five'));
+    });
+
+    test('a release without the CRD leaves it, with the MailRelays', async () => {
+      const made = await until(
+        'a MailRelay',
+        () => putRelay(api, relayNamed(namespace, 'relay')),
+        PATIENCE_MS,
+      );
+      await apply('upgrade', CHART, { ...values('six'), crds: { enabled: false } });
+      assert.ok(await hasColumn(COLUMN));
+      assert.equal(await relay(), made.metadata.uid);
+      await apply('upgrade', CHART, values('seven'));
+      assert.equal(await relay(), made.metadata.uid);
+    });
+
+    test('uninstall takes the CRD with it where crds.keep is false, and the MailRelays too', async () => {
+      await apply('upgrade', CHART, { ...values('eight'), crds: { keep: false } });
+      assert.notEqual(await relay(), undefined);
+      await helm('uninstall');
+      await until('the CRD to be gone', async () => !(await get(DEFINITION, CRD)), PATIENCE_MS);
+      assert.equal(await relay(), undefined);
     });
   });
