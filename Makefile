@@ -20,7 +20,7 @@ setup: node_modules/.installed ## install what package-lock.json pins
 
 node_modules/.installed: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
-	@test -x $(NODE) || npm rebuild node --foreground-scripts
+	npm rebuild node --ignore-scripts=false --loglevel=error
 	@$(NODE) cli/compile.ts >/dev/null
 	@touch $@
 
@@ -94,8 +94,9 @@ plugin: setup ## kubectl mailrelay for this platform, with its manifest for krew
 
 sbom: setup ## the packages in the image, as CycloneDX: sbom.cdx.json
 	npm ci --prefix .ci/sbom --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(NODE) test/sbom.ts .state/sbom
 	$(NODE) .ci/sbom/node_modules/.bin/cyclonedx-npm --package-lock-only --omit dev --output-reproducible --validate \
-		--spec-version 1.6 --output-file sbom.cdx.json
+		--spec-version 1.6 --output-file sbom.cdx.json .state/sbom/package.json
 
 soak: setup ## the full numbers; writes dated reports under docs/reports
 	$(NODE) test/soak.ts; relay=$$?; $(NODE) test/soak-operator.ts && exit $$relay
@@ -106,7 +107,7 @@ bench: setup ## our relay and its peers under the same load (BENCH="--scenarios 
 bench-operator: setup ## what the operator costs with many MailRelays (BENCH="--relays 100,1000 --edits 100 ...")
 	$(NODE) test/operator/run.ts bench $(BENCH)
 
-audit: setup ## ask the registry for known weaknesses of what is installed (needs the internet)
+audit: setup ## ask the registry for known weaknesses, but for optional packages of the tests (needs the internet)
 	npm audit --omit=optional
 
 clean: ## remove what was installed and the state of "make run"

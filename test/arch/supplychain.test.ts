@@ -3,8 +3,21 @@
  * without install scripts. What the programs use is for every processor. SECURITY.md promises them.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { addAddresses } from '#test/sbom.ts';
 
 interface LockedPackage {
   readonly version: string;
@@ -14,6 +27,7 @@ interface LockedPackage {
   readonly link?: boolean;
   readonly hasInstallScript?: boolean;
   readonly dev?: boolean;
+  readonly optional?: boolean;
   /** Where it is for some machines only. */
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
@@ -51,6 +65,8 @@ const PERMISSIVE_FOR_TOOLS = new Set([...PERMISSIVE, 'CC-BY-3.0']);
 /** The package that brings Node has one by its nature. */
 const WITH_SCRIPT = ['node'];
 const EXACT = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
+
+const ROOT = new URL('../../', import.meta.url).pathname;
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
 
@@ -103,9 +119,77 @@ test('the packages of this project keep the rules', () => {
   assert.deepEqual(listBreaches(read('package.json'), read('package-lock.json')), []);
 });
 
+test('the audit leaves out no package of the programs', () => {
+  const { packages } = read('package-lock.json') as Lock;
+  const left = Object.entries(packages).filter(([, { optional, dev }]) => optional === true && dev !== true);
+  assert.deepEqual(left, []);
+});
+
 test('the packages of the program that lists them keep the rules', () => {
   const [manifest, lock] = [read('.ci/sbom/package.json'), read('.ci/sbom/package-lock.json')];
   assert.deepEqual(listBreaches(manifest, lock, PERMISSIVE_FOR_TOOLS), []);
+});
+
+/** A project with our settings of npm and a package `a`, whose script writes a file. */
+function makeProject(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-scripts-'));
+  copyFileSync(join(ROOT, '.npmrc'), join(dir, '.npmrc'));
+  mkdirSync(join(dir, 'a'));
+  const manifests = {
+    'a/package.json': { name: 'a', version: '1.0.0', scripts: { install: 'echo ran > ran' } },
+    'package.json': { name: 'b', version: '1.0.0', dependencies: { a: 'file:a' }, allowScripts: { a: true } },
+  };
+  for (const [path, value] of Object.entries(manifests))
+    writeFileSync(join(dir, path), JSON.stringify(value));
+  return dir;
+}
+
+test('the script of a package runs when it is named, and at no installation', () => {
+  const dir = makeProject();
+  // Variables of npm win over its files.
+  const env = { PATH: process.env['PATH'], HOME: dir };
+  const npm = (...words: string[]) =>
+    execFileSync('npm', [...words, '--offline', '--no-audit', '--no-fund'], { cwd: dir, env, stdio: 'pipe' });
+  const hasRun = () => existsSync(join(dir, 'node_modules', 'a', 'ran'));
+  try {
+    npm('install', '--install-links');
+    assert.ok(statSync(join(dir, 'node_modules', 'a')).isDirectory());
+    assert.equal(hasRun(), false);
+    npm('rebuild', 'a', '--ignore-scripts=false');
+    assert.equal(hasRun(), true);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test('the Makefile lets only the named packages run theirs', () => {
+  const makefile = readFileSync(join(ROOT, 'Makefile'), 'utf8');
+  const named = [...makefile.matchAll(/^\tnpm (.*) --ignore-scripts=false/gm)].map(([, words]) => words);
+  assert.deepEqual(
+    named,
+    WITH_SCRIPT.map((name) => `rebuild ${name}`),
+  );
+});
+
+test('each package is listed with its address, without which its hash is not told', () => {
+  const address = { version: '1.2.3', integrity: 'sha512-x' };
+  const added = addAddresses({
+    '': { version: '0.1.0' },
+    'node_modules/a': address,
+    'node_modules/a/node_modules/@b/c': address,
+    'node_modules/d': { ...address, name: '@e/f' },
+  });
+  assert.deepEqual(
+    Object.values(added as Record<string, { resolved?: string }>).map(({ resolved }) => resolved),
+    [
+      undefined,
+      'https://registry.npmjs.org/a/-/a-1.2.3.tgz',
+      'https://registry.npmjs.org/@b/c/-/c-1.2.3.tgz',
+      'https://registry.npmjs.org/@e/f/-/f-1.2.3.tgz',
+    ],
+  );
+  const { packages } = read('package-lock.json') as Lock;
+  assert.deepEqual(listBreaches(read('package.json'), { packages: addAddresses(packages) }), []);
 });
 
 describe('a breach is found', () => {
