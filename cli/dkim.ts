@@ -58,7 +58,7 @@ export async function dkim(options: DkimOptions): Promise<number> {
 async function showRecord(options: Wish): Promise<number> {
   const { domain, selector, key: file, type, bits, ttl, output } = options;
   if (type === 'ed25519' && bits !== undefined)
-    throw new UsageError('Option --bits is for RSA keys: an Ed25519 key has one size, leave --bits out');
+    throw new UsageError('Option "--bits" is for RSA keys: an Ed25519 key has one size, leave --bits out');
   refuseMisshapen('--domain', dkimDomain(), domain);
   refuseMisshapen('--selector', dkimSelector(), selector);
   const { pem, isNew } = makeOrRead(options);

@@ -18,7 +18,7 @@ import { print } from './output.ts';
 import type { NamedEndpoint } from './relaystatus.ts';
 import { describeSlowed } from './statustext.ts';
 import { row } from './terminal.ts';
-import { UsageError } from './usage.ts';
+import { cannotBe, UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
 /** Such as 300.1.1.1, 192.0.2.0/24 or fe80:::1. */
@@ -137,6 +137,6 @@ function readSender(text: string): string {
   if (text === '' || text === '<>') return '';
   const mailbox = readGivenMailbox(text);
   if (!mailbox || mailbox.domain === '')
-    throw new UsageError(`--from "${text}" is no mail address: write it as joe@example.com, or as <>`);
+    throw cannotBe('--from', text, 'it must be a mail address, such as joe@example.com, or <>');
   return printMailbox(mailbox);
 }

@@ -4,10 +4,10 @@
  */
 import { type HistoryEntry, printQuery } from '#relay/history/entry.ts';
 import { describeFound, describeFoundWide, WIDE_FOUND_HEAD } from './findtext.ts';
+import { refuseUnreadable } from './misshapen.ts';
 import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
 import { stateFolder } from './statefolder.ts';
-import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
 interface FindOptions {
@@ -25,8 +25,10 @@ interface FindOptions {
 
 export async function find(who: string | undefined, options: FindOptions): Promise<number> {
   const { sender, recipient, output, state } = options;
-  const people = { address: who, sender, recipient };
-  for (const one of Object.values(people)) if (one !== undefined) assertWhole(one);
+  const bounces = ', or <> for bounces';
+  if (who !== undefined && who !== '<>') refuseUnreadable('who', who, bounces);
+  if (sender !== undefined && sender !== '<>') refuseUnreadable('--sender', sender, bounces);
+  if (recipient !== undefined) refuseUnreadable('--recipient', recipient);
   const entries = await new QueueClient(stateFolder(state)).find(printQuery(buildQuery(who, options)));
   await print(output, entries, () => (output === 'wide' ? describeWide(entries) : describeText(entries)));
   return entries.length > 0 ? 0 : 1;
@@ -46,11 +48,6 @@ function buildQuery(who: string | undefined, options: FindOptions) {
   };
   const known = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(known), most };
-}
-
-function assertWhole(who: string): void {
-  if (/[*\s]/.test(who) || who === '')
-    throw new UsageError(`"${who}" is no address and no domain: write joe@example.com, or example.com`);
 }
 
 function describeText(entries: readonly HistoryEntry[]): string {

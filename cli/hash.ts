@@ -7,7 +7,7 @@ import { hashPassword } from '#crds/passwordhash.ts';
 import { namespaceName, objectName } from '#crds/shapes.ts';
 import { readSenders, refuseMisshapen } from './misshapen.ts';
 import { readPassword } from './password.ts';
-import { UsageError } from './usage.ts';
+import { cannotBe, UsageError } from './usage.ts';
 
 interface HashOptions {
   readonly user?: string;
@@ -26,15 +26,13 @@ export async function hash(
   if (user === undefined && (secret !== undefined || namespace !== undefined))
     throw new UsageError('A Secret needs a user: add --user NAME');
   if (user !== undefined && !/^[^\s:]{1,255}$/.test(user))
-    throw new UsageError(`--user must be a name without blanks and colons, not "${user}"`);
+    throw cannotBe('--user', user, 'it must be a name without blanks and colons');
   if (secret !== undefined) refuseMisshapen('--secret', objectName(), secret);
   if (namespace !== undefined) refuseMisshapen('--namespace', namespaceName(), namespace);
   for (const one of sender) {
     // It would end in the line of the Secret.
     if (/[\s,]/.test(one))
-      throw new UsageError(
-        `Option --sender "${one}" has a blank or a comma: repeat the option for each sender`,
-      );
+      throw cannotBe('--sender', one, 'it has a blank or a comma: repeat the option for each sender');
     readSenders('--sender', one);
   }
   const line = [await hashPassword(await readPassword('new')), ...sender].join(' ');

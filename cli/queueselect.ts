@@ -49,6 +49,6 @@ function buildFilters({
 /** `<>` is the null sender of bounces. The sender of a damaged entry is unknown, so it matches no sender. */
 function senderFilter(sender: string): (entry: QueueEntry) => boolean {
   if (sender === '<>') return ({ from, state }) => from === '' && state !== 'damaged';
-  const isIt = readSenders('--sender', sender, ', or as <> for bounces');
+  const isIt = readSenders('--sender', sender, ', or <> for bounces');
   return ({ from }) => from !== '' && isIt(from);
 }

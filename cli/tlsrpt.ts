@@ -12,7 +12,7 @@ import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
 import { paintNames } from './styles.ts';
 import { describeReceived, describeReport, describeWideReports } from './tlsrpttext.ts';
-import { UsageError } from './usage.ts';
+import { cannotBe } from './usage.ts';
 import type { Format } from './verb.ts';
 
 /** The reader refuses larger reports, and says so. */
@@ -31,7 +31,7 @@ export async function tlsrpt(file: string, { output, state }: TlsrptOptions): Pr
     );
     return 0;
   }
-  if (output === 'wide') throw new UsageError('-o wide is for "tlsrpt received", which lists');
+  if (output === 'wide') throw cannotBe('--output', output, 'only "tlsrpt received" lists reports');
   const read = readReport(await readWhole(file, MOST_BYTES));
   if (read.kind === 'invalid') throw new Error(`Cannot read the report "${file}": ${read.reason}`);
   await print(output, read.report, () => paintNames(describeReport(read.report)));

@@ -5,6 +5,13 @@ import { parseDuration } from '#crds/units.ts';
 
 export class UsageError extends Error {}
 
+/** A value that a verb cannot take, in the words for those that no verb sees. `what`: an option, or the name of an argument. */
+export function cannotBe(what: string, value: string, cure: string): UsageError {
+  return new UsageError(
+    `${what.startsWith('-') ? 'Option' : 'Argument'} "${what}" cannot be "${value}": ${cure}`,
+  );
+}
+
 /** By the name that the help has for the value of an option or for an argument. */
 export function isPath(name = ''): boolean {
   return /^(file|path|dir)s?$/.test(name);

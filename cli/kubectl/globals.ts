@@ -3,7 +3,7 @@
  * other words go on as they are, because the verb of a pod may have options that this version does not know. Pure.
  */
 import type { Value } from '../commandtree.ts';
-import { UsageError } from '../usage.ts';
+import { cannotBe, UsageError } from '../usage.ts';
 import type { Place } from './cluster.ts';
 import type { Form } from './inpods.ts';
 
@@ -77,7 +77,7 @@ export function takeGlobals(argv: readonly string[]): {
   }
   const { output } = globals;
   if (output !== undefined && !FORMS.includes(output))
-    throw new UsageError(`Option "--output" cannot be "${output}": choose one of ${FORMS.join(', ')}`);
+    throw cannotBe('--output', output, `choose one of ${FORMS.join(', ')}`);
   // Only the pod knows its wide form.
   if (output !== 'wide' || !IN_PODS.includes(words[0] ?? '')) return { globals: globals as Globals, words };
   return { globals: { ...globals, output: 'text' }, words: [...words, '-o', 'wide'] };

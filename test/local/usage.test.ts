@@ -134,18 +134,46 @@ test('values that an option cannot have', async () => {
     for (const no of ['foo', 'relay.example', '300.1.1.1', '127.0.0.1:25', ''])
       await assertUsage([verb, '--listen', no], '--listen', `"${no}"`, 'IP address of this machine');
   for (const no of ['', '*', 'a b.example', '*.'])
-    await assertUsage(['queue', 'list', '--domain', no], `--domain "${no}" is no domain`);
+    await assertUsage(['queue', 'list', '--domain', no], `Option "--domain" cannot be "${no}": it must be `);
   for (const no of ['', 'foo bar', 'joe@', '*'])
-    await assertUsage(['queue', 'hold', '--sender', no], `--sender "${no}" is no sender`);
+    await assertUsage(['queue', 'hold', '--sender', no], `Option "--sender" cannot be "${no}": it must be `);
+  for (const no of [
+    '',
+    'foo bar',
+    'joe@',
+    '@example.com',
+    'joe@exa mple.com',
+    '*.example.com',
+    '*',
+    'a@b@c',
+  ]) {
+    await assertUsage(['find', no], `Argument "who" cannot be "${no}": it must be joe@example.com or `);
+    await assertUsage(['find', '--sender', no], `Option "--sender" cannot be "${no}": it must be `, '<>');
+    await assertUsage(['find', '--recipient', no], `Option "--recipient" cannot be "${no}": it must be `);
+  }
   for (const no of ['', 'a b', 'a/b', '[::1]'])
     await assertUsage(['status', '--address', no], '"--address"', `"${no}"`, 'host name or an IP address');
   await assertUsage(['status', '--metrics', '-o', 'json'], '--metrics', '-o');
   await assertUsage(['trace', '--peer', 'foo'], '"--peer"', '"foo"', '192.0.2.7');
   await assertUsage(['trace', '--session', ''], '"--session"', '""');
   await assertUsage(['hash', '--sender', 'a@example.com b@example.com'], 'blank', 'repeat the option');
-  await assertUsage(['hash', '--sender', '*@example.com'], '--sender "*@example.com" is no sender');
+  await assertUsage(
+    ['hash', '--sender', '*@example.com'],
+    'Option "--sender" cannot be "*@example.com": it must be',
+  );
   for (const no of ['a b', '', '*.example.com', 'a.example.'])
-    await assertUsage(['cert', '--tlsa', '--cert', 'none', '--hostname', no], `--hostname "${no}"`);
+    await assertUsage(
+      ['cert', '--tlsa', '--cert', 'none', '--hostname', no],
+      `Option "--hostname" cannot be "${no}": it `,
+    );
+  await assertUsage(
+    ['hash', '--user', 'a b'],
+    'Option "--user" cannot be "a b": it must be a name without blanks',
+  );
+  await assertUsage(
+    ['explain', 'joe@example.com', '--from', 'a@'],
+    'Option "--from" cannot be "a@": it must be',
+  );
   await assertUsage(['cert', '--cert', 'none', '--key', 'none', '--hostname', '*.b c'], '--hostname');
   for (const no of ['300.1.1.1', '1.2.3', '192.0.2.0/24', 'fe80:::1', '::12345'])
     await assertUsage(['explain', no], `The IP address "${no}" cannot be read`, '192.0.2.7');
