@@ -5,11 +5,12 @@
 import { gunzipSync } from 'node:zlib';
 import { type Fault, type ValidManifest, validateMailRelay } from '#crds/validate.ts';
 import type { Warning } from '#crds/warnings.ts';
-import { KIND } from '#crds/wellknown.ts';
+import { GROUP, KIND } from '#crds/wellknown.ts';
 import { nameInput } from './inputfile.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument, type YamlFile } from './yamlfiles.ts';
 
 interface KubernetesObject {
+  readonly apiVersion?: unknown;
   readonly kind?: string;
   readonly metadata?: { readonly name?: string };
   readonly data?: Readonly<Record<string, string>>;
@@ -39,10 +40,10 @@ export async function readManifests(path: string): Promise<Manifests> {
     throw new Error(faults.map((fault) => `${printPlace(fault)}: ${fault.message}`).join('\n'));
   const documents = files.flatMap((file) => file.documents.flatMap(listObjects));
   const relays = documents.filter(isMailRelay);
-  const [relay] = relays;
+  const [relay] = [...relays.filter(isMisnamed), ...relays];
   if (!relay)
     throw new Error(`There is no MailRelay in ${nameInput(path)}: add a document of kind MailRelay`);
-  if (relays.length > 1)
+  if (relays.length > 1 && !isMisnamed(relay))
     throw new Error(
       `There are ${relays.length} MailRelays in ${nameInput(path)}: run one at a time, each with its own --state`,
     );
@@ -57,8 +58,15 @@ export async function readManifests(path: string): Promise<Manifests> {
   };
 }
 
-export function isMailRelay({ value }: YamlDocument): boolean {
-  return (value as KubernetesObject | null)?.kind === KIND;
+export function isMailRelay(document: YamlDocument): boolean {
+  return (document.value as KubernetesObject | null)?.kind === KIND || isMisnamed(document);
+}
+
+/** Meant as a MailRelay, and of another kind or none: our group has no others. What nobody looks at would count as right. */
+function isMisnamed({ value }: YamlDocument): boolean {
+  const { apiVersion, kind } = (value ?? {}) as KubernetesObject;
+  if (kind === KIND) return false;
+  return String(apiVersion).startsWith(`${GROUP}/`) || String(kind).toLowerCase() === KIND.toLowerCase();
 }
 
 /** The objects of a document: those of a List, or the document itself. */

@@ -38,10 +38,6 @@ export async function readWhole(file: string, mostBytes = Number.POSITIVE_INFINI
   return Buffer.concat(pieces);
 }
 
-export async function readWholeText(file: string): Promise<string> {
-  return (await readWhole(file)).toString('utf8');
-}
-
 async function* readPipe(file: string): AsyncGenerator<Buffer> {
   const pipe = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {

@@ -2,6 +2,7 @@
  * Reads YAML files, each with any number of documents, and keeps the place of each field. Faults of the text are values
  * with a line and a column, in plain words.
  */
+import { isUtf8 } from 'node:buffer';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -22,7 +23,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import { describeFileError } from '#crds/systemwords.ts';
-import { readWholeText } from './inputfile.ts';
+import { readWhole } from './inputfile.ts';
 
 type Keys = readonly (string | number)[];
 type Part = 'name' | 'value';
@@ -53,6 +54,8 @@ export interface YamlFile {
 /** kubectl and the API server read YAML 1.1 (sigs.k8s.io/yaml), but for times and numbers with colons: these are text. */
 const AS_KUBERNETES: ParseOptions & SchemaOptions & DocumentOptions = {
   version: '1.1',
+  // What the library would write to standard error by itself.
+  logLevel: 'error',
   customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isTime(tag)),
 };
 
@@ -61,6 +64,9 @@ function isTime({ tag, format }: Exclude<Tags[number], string>): boolean {
 }
 
 const TOO_DEEP = 'its brackets or lists are nested too deeply: write fewer levels';
+/** What YAML does not allow, also not in a comment (section 5.1), and what stands for bytes that are no UTF-8. */
+const UNPRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffc\u{10000}-\u{10ffff}]/u;
+const NO_TEXT = 'this is no text: save the file in UTF-8, without control characters';
 const QUOTE = 'put the text into quotes';
 
 /** Each code of the library in words, with the cure. */
@@ -107,7 +113,10 @@ export function listYamlFiles(path: string): string[] {
 }
 
 export async function readYamlFile(file: string): Promise<YamlFile> {
-  const text = await readWholeText(file);
+  const bytes = await readWhole(file);
+  const text = bytes.toString();
+  const unreadable = findUnreadable(bytes, text);
+  if (unreadable) return { documents: [], faults: [{ file, ...unreadable, message: NO_TEXT }] };
   const lineCounter = new LineCounter();
   const parsed = parse(text, lineCounter);
   if (parsed === undefined)
@@ -121,6 +130,16 @@ export async function readYamlFile(file: string): Promise<YamlFile> {
     documents: read.flatMap(({ document }) => document ?? []),
     faults: read.flatMap(({ fault }) => fault ?? []),
   };
+}
+
+/** Where the API server would find no text, though a decoder goes on. */
+function findUnreadable(bytes: Buffer, text: string): Pick<Place, 'line' | 'column'> | undefined {
+  const isWhole = isUtf8(bytes);
+  // The character that stands for other bytes may be meant, too.
+  const at = (isWhole ? text.replaceAll('\ufffd', ' ') : text).search(UNPRINTABLE);
+  if (at < 0) return undefined;
+  const before = text.slice(0, at).split('\n');
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
 }
 
 /** Undefined: the parser, which calls itself for each level, has no room left. */

@@ -36,7 +36,8 @@ export function describeValueFault(issue: RawIssue): string | undefined {
 
 /** A value as a person wrote it, cut to a length. */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON has no words for infinity, and for what is no number.
+  const text = (typeof value === 'number' ? undefined : JSON.stringify(value)) ?? String(value);
   return text.length > SHOWN ? `${cutText(text, SHOWN)}…` : text;
 }
 
