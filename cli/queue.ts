@@ -15,7 +15,7 @@ import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
 import { printEntries } from './queuelist.ts';
 import { readSelection, type Selection, type Wish } from './queueselect.ts';
-import { describeDone, describeSummary, type Result } from './queuetext.ts';
+import { describeDone, describeExported, describeSummary, NO_MESSAGE, type Result } from './queuetext.ts';
 import { stateFolder } from './statefolder.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
@@ -108,6 +108,9 @@ export async function exportMessages(named: readonly string[], options: ExportOp
     else if (to === undefined) await pipeline(message, process.stdout as Writable, { end: false });
     else await writeMessage(message, join(to, `${id}.eml`));
   }
+  // Without a folder standard output has the message alone.
+  if (to !== undefined) process.stdout.write(describeExported(ids.length - unknown.length, to));
+  else if (ids.length === 0) process.stderr.write(NO_MESSAGE);
   return tellUnknown(unknown);
 }
 

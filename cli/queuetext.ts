@@ -81,9 +81,16 @@ export function describeDone(
   return `${id} ${OUTCOMES[outcome].one}${next}${reason === undefined ? '' : `: ${visible(reason)}`}\n`;
 }
 
+export const NO_MESSAGE = 'There is no such message.\n';
+
+export function describeExported(messages: number, folder: string): string {
+  if (messages === 0) return NO_MESSAGE;
+  return `${messages === 1 ? '1 message' : `${messages} messages`} written into ${folder}\n`;
+}
+
 /** The results of an action on many messages: a line for each result, then the most frequent reasons. */
 export function describeSummary(action: QueueAction, results: readonly Result[]): string {
-  if (results.length === 0) return 'There is no such message.\n';
+  if (results.length === 0) return NO_MESSAGE;
   const counts = countBy(results, (one) => summarize(action, one));
   const reasons = countBy(
     results.filter(({ reason }) => reason !== undefined),

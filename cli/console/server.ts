@@ -49,7 +49,11 @@ export async function startConsole(
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
-      reject(new Error(`Cannot serve the console at port ${port}: ${describeSystemError(error)}`)),
+      reject(
+        new Error(
+          `Cannot serve the console at port ${port}: ${describeSystemError(error)}; choose another by --port, or leave it out`,
+        ),
+      ),
     );
     server.listen(port, ADDRESS, resolve);
   });

@@ -113,29 +113,29 @@ test('an event is not given up while others fail as it does, and given up when t
 
 test('a batch is halved when the receiver broke at it four times in a row, and at no other failure', () => {
   const batches = new Batches();
-  const events = Array.from({ length: 500 }, (_, index) => makeEvent(index));
+  const events = Array.from({ length: 1_000 }, (_, index) => makeEvent(index));
   const lessons = (kind: 'erred' | 'failed', times: number) =>
     Array.from({ length: times }, () => {
       const batch = batches.pick(events, 0);
       return [batch.length, batches.failed(batch, { kind, isLasting: false }, 0).kind];
     });
-  assert.ok(lessons('failed', 20).every(([size, kind]) => size === 500 && kind === 'wait'));
+  assert.ok(lessons('failed', 20).every(([size, kind]) => size === 1_000 && kind === 'wait'));
   assert.deepEqual(lessons('erred', 5), [
+    [1_000, 'wait'],
+    [1_000, 'wait'],
+    [1_000, 'wait'],
+    [1_000, 'split'],
     [500, 'wait'],
-    [500, 'wait'],
-    [500, 'wait'],
-    [500, 'split'],
-    [250, 'wait'],
   ]);
   // What is taken after all has nothing in it that must be found.
   batches.taken(batches.pick(events, 0));
-  assert.equal(batches.pick(events, 0).length, 500);
+  assert.equal(batches.pick(events, 0).length, 1_000);
 });
 
 /** The sizes of the batches of a receiver that answers `kind` to what is larger than `most`. */
 function sizes(kind: 'too large' | 'late', most: number, requests: number) {
   const batches = new Batches();
-  const events = Array.from({ length: 1_000 }, (_, index) => makeEvent(index));
+  const events = Array.from({ length: 2_000 }, (_, index) => makeEvent(index));
   return Array.from({ length: requests }, () => {
     const batch = batches.pick(events, 0);
     if (batch.length <= most) batches.taken(batch);
@@ -148,19 +148,19 @@ const LESSONS = { 'too large': 'split', late: 'wait' };
 for (const kind of ['too large', 'late'] as const)
   test(`a receiver that finds more than 200 events ${kind} gets batches of its size, and a larger one now and then`, () => {
     const asked = sizes(kind, 200, 400);
-    assert.deepEqual(asked.slice(0, 6), [500, 250, 125, 125, 125, 125]);
-    assert.deepEqual(asked.slice(101, 105), [125, 250, 125, 125]);
-    assert.ok(asked.slice(3).filter((size) => size > 200).length <= 4);
+    assert.deepEqual(asked.slice(0, 7), [1_000, 500, 250, 125, 125, 125, 125]);
+    assert.deepEqual(asked.slice(102, 106), [125, 250, 125, 125]);
+    assert.ok(asked.slice(4).filter((size) => size > 200).length <= 4);
   });
 
 test('a receiver that takes larger batches again gets them', () => {
   const batches = new Batches();
-  const events = Array.from({ length: 1_000 }, (_, index) => makeEvent(index));
+  const events = Array.from({ length: 2_000 }, (_, index) => makeEvent(index));
   for (let times = 0; times < 20; times++)
     batches.failed(batches.pick(events, 0), { kind: 'late', isLasting: false }, 0);
   assert.equal(batches.pick(events, 0).length, 50);
   for (let times = 0; times < 400; times++) batches.taken(batches.pick(events, 0));
-  assert.equal(batches.pick(events, 0).length, 500);
+  assert.equal(batches.pick(events, 0).length, 1_000);
 });
 
 test('few events that are too large are refused, and a few that are late are no reason for smaller batches', () => {

@@ -11,8 +11,8 @@ import type { SpoolEvent } from '../spool/spool.ts';
 import { dropOldest } from '../task/oldest.ts';
 import type { Posted } from './post.ts';
 
-/** A request costs as much as a hundred events. */
-const BATCH = { events: 500, bytes: 256 * 1024 };
+/** A request costs as much as some hundred events. Half of what many web servers take in a body. */
+const BATCH = { events: 1_000, bytes: 512 * 1024 };
 /** So few events are never too many. */
 const FEW = 50;
 /** After so many full batches that were taken, twice as many events are tried. */

@@ -126,15 +126,17 @@ export class EventSender {
   }
 
   async #sendAll(): Promise<void> {
+    let sent = 0;
     while (!this.#closing.signal.aborted && this.#deps.clock() >= this.#notBefore) {
       const { batch, isRest } = await this.#nextBatch();
-      if (batch.length === 0) return;
+      // A request costs as much as many events. What is less than before waits for more, until the next look.
+      if (batch.length === 0 || (isRest && batch.length < sent)) return;
       const posted = await this.#send(batch);
       if (this.#closing.signal.aborted && posted.kind !== 'taken') return;
       if (posted.kind === 'taken') await this.#taken(batch);
       else await this.#notTaken(batch, posted);
-      // A request costs as much as many events. What came meanwhile waits for more.
       if (isRest) return;
+      sent = batch.length;
     }
   }
 

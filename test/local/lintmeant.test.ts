@@ -53,7 +53,7 @@ test('with the kind in other letters it is meant, whatever its group is', async 
 
 test('the verbs that read one MailRelay say the same', async () => {
   writeFileSync(join(dir, 'a.yaml'), `${GOOD}---\n${GOOD.replace('MailRelay', 'Mailrelay')}`);
-  const { status, stderr } = await mailrelay(['run', 'a.yaml'], dir);
+  const { status, stderr } = await mailrelay(['explain', 'joe@example.com', '-f', 'a.yaml'], dir);
   assert.equal(status, 1);
   assert.match(stderr, /^mailrelay: a\.yaml:11:7: kind: must be MailRelay, not "Mailrelay"/);
 });

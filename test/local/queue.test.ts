@@ -146,7 +146,9 @@ describe('mailrelay queue', { concurrency: false }, () => {
     assert.match(stdout, new RegExp(`^Received: from client\\.example .*id ${id('last')}`, 's'));
     assert.ok(stdout.endsWith('end\r\n'));
     const dir = join(relay.dir, 'exported', 'new');
-    assert.equal((await queue('export', '--all', '--to', dir)).status, 0);
+    const all = await queue('export', '--all', '--to', dir);
+    const count = Object.keys(ids).length;
+    assert.deepEqual([all.status, all.stdout], [0, `${count} messages written into ${dir}\n`]);
     assert.deepEqual(
       readdirSync(dir).toSorted(),
       Object.values(ids)
@@ -154,6 +156,8 @@ describe('mailrelay queue', { concurrency: false }, () => {
         .toSorted(),
     );
     assert.equal(readFileSync(join(dir, `${id('last')}.eml`), 'latin1'), stdout);
+    const none = await queue('export', '--domain', 'nowhere.example');
+    assert.deepEqual([none.status, none.stdout, none.stderr], [0, '', 'There is no such message.\n']);
     const again = await queue('export', id('last'), '--to', dir);
     assert.equal(again.status, 1);
     assert.match(again.stderr, /^mailrelay: Cannot write ".*\.eml": there is one already\n$/);
