@@ -1,5 +1,6 @@
 /** What is asked of the history, and its answer: the story of a message, as data. Pure. */
 import { domainAt } from '#crds/patterns.ts';
+import { printMailbox, readDomain, readMailbox } from '../addresses/address.ts';
 import type { MailEventKind } from '../queue/mailevent.ts';
 
 /** Everything that is given must fit. Times are milliseconds since the epoch. */
@@ -81,4 +82,11 @@ export function keyAddress(address: string): string {
   const at = domainAt(address);
   const [local, domain] = at === 0 ? ['', address] : [address.slice(0, at - 1), address.slice(at)];
   return address === '' ? '' : `${domain}@${local}`.toLowerCase();
+}
+
+/** The key of what a person looks for: quotes, letters of a country and a final dot make no difference, as for the relay. */
+export function keyWanted(text: string): string {
+  if (text === '<>') return keyAddress('');
+  const mailbox = text.includes('@') ? readMailbox(text) : undefined;
+  return keyAddress(mailbox ? printMailbox(mailbox) : (readDomain(text) ?? text));
 }

@@ -150,6 +150,22 @@ test('a message is found with its answers, after it is gone and after the file w
   });
 });
 
+test('an address is found however a person writes it', () => {
+  const history = open();
+  const id = accept(history, '"a..b"@xn--bcher-kva.example', ['joe@partner.example']);
+  for (const text of [
+    'bücher.example',
+    'BÜCHER.example.',
+    'xn--bcher-kva.example',
+    'a..b@bücher.example',
+    '"A..b"@xn--bcher-kva.example.',
+    'joe@PARTNER.example.',
+  ])
+    assert.deepEqual(idsFor(history, { address: text }), [id], text);
+  for (const text of ['bucher.example', 'a..c@bücher.example', 'joe', '"joe"@partner.example'])
+    assert.deepEqual(idsFor(history, { address: text }), [], text);
+});
+
 test('by sender, recipient, either, domain, id, Message-ID and time; everything that is given must fit', () => {
   const history = open();
   const a = accept(history, 'app@client.example', ['joe@partner.example'], 'm1@client.example');

@@ -6,7 +6,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { cutText } from '#crds/cut.ts';
 import { listDiscarded, type MailEvent } from '../queue/mailevent.ts';
 import { oldestQueueId, type QueueRecord, timeOfQueueId } from '../spool/record.ts';
-import { type HistoryEntry, type HistoryQuery, keyAddress } from './entry.ts';
+import { type HistoryEntry, type HistoryQuery, keyAddress, keyWanted } from './entry.ts';
 
 const FORMAT = 1;
 const PAGE_BYTES = 4_096;
@@ -286,7 +286,7 @@ interface Fits {
 
 /** A domain stands for all its addresses: their keys lie between "domain@" and "domainA", the next character. */
 function fitAddress(text: string): Fits {
-  const key = keyAddress(text === '<>' ? '' : text);
+  const key = keyWanted(text);
   if (!key.endsWith('@')) return { sql: (column) => `${column} = ?`, values: [key] };
   const next = `${key.slice(0, -1)}A`;
   return { sql: (column) => `${column} >= ? AND ${column} < ?`, values: [key, next] };

@@ -280,7 +280,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay history',
     files: /^relay\/history\//,
     entries: ['history.ts', 'entry.ts'],
-    rooms: ['contract', 'relay observe', 'relay spool', 'relay queue'],
+    rooms: ['contract', 'relay addresses', 'relay observe', 'relay spool', 'relay queue'],
     through: { 'relay queue': ['mailevent.ts'] },
     packages: ['node:*'],
     why: 'it keeps what became of mail; the queue tells it through MailRecorder and knows no file of it',
