@@ -32,8 +32,21 @@ export async function trace({ file, session, peer }: TraceOptions): Promise<numb
     lines.close();
     input.destroy();
   });
-  for await (const line of lines) if (isTraceLine(line, { session, peer })) process.stdout.write(`${line}\n`);
+  let isEmpty = true;
+  for await (const line of lines) {
+    if (!isTraceLine(line, { session, peer })) continue;
+    isEmpty = false;
+    process.stdout.write(`${line}\n`);
+  }
+  if (isEmpty) process.stderr.write(describeNone({ session, peer }));
   return 0;
+}
+
+/** To standard error, because a program reads only lines of a trace. */
+function describeNone({ session, peer }: TraceFilter): string {
+  return session === undefined && peer === undefined
+    ? 'There is no line of a trace: the MailRelay turns it on, see "mailrelay trace --help".\n'
+    : 'There is no line of such a session.\n';
 }
 
 /** True for a line of the trace that the filter wants. */

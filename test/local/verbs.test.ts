@@ -179,7 +179,11 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
     const session = /\[(\w+)\] \S+ session begins: submission/.exec(stdout)?.[1] ?? '';
     const one = withInput(relay.stderr, 'trace', '--session', session).stdout.trimEnd().split('\n');
     assert.ok(one.length > 10 && one.every((line) => line.includes(`[${session}]`)));
-    assert.equal(withInput(relay.stderr, 'trace', '--peer', '192.0.2.1').stdout, '');
+    const none = withInput(relay.stderr, 'trace', '--peer', '192.0.2.1');
+    assert.deepEqual([none.stdout, none.stderr], ['', 'There is no line of such a session.\n']);
+    const silent = withInput('{"event":"delivered"}\n', 'trace');
+    assert.deepEqual([silent.status, silent.stdout], [0, '']);
+    assert.match(silent.stderr, /^There is no line of a trace: the MailRelay turns it on, see "/);
   });
 
   test('explain names the rule that decides for an address', async () => {
