@@ -92,9 +92,9 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       ['secret', ['hunter2'], 2, 'never an argument'],
       ['secret', ['--secret', 'users'], 2, '--user'],
       ['secret', ['--user', 'alice:bob'], 2, 'without blanks and colons'],
-      ['secret', ['--user', 'alice', '--secret', '_x'], 2, '--secret "_x"'],
-      ['secret', ['--user', 'alice', '--namespace', 'Bad NS'], 2, '--namespace "Bad NS"'],
-      ['secret', ['--user', 'alice', '--namespace', 'a.b'], 2, '--namespace "a.b"'],
+      ['secret', ['--user', 'alice', '--secret', '_x'], 2, 'Option "--secret" cannot be "_x"'],
+      ['secret', ['--user', 'alice', '--namespace', 'Bad NS'], 2, 'Option "--namespace" cannot be "Bad NS"'],
+      ['secret', ['--user', 'alice', '--namespace', 'a.b'], 2, 'Option "--namespace" cannot be "a.b"'],
       [Buffer.from([0x61, 0xff, 0x62, 0x0a]), [], 1, 'not in UTF-8'],
       [
         'secret',
