@@ -24,18 +24,26 @@ interface FindOptions {
 }
 
 export async function find(who: string | undefined, options: FindOptions): Promise<number> {
-  const { sender, recipient, output, state } = options;
+  const { sender, recipient, most, output, state } = options;
   const bounces = ', or <> for bounces';
   if (who !== undefined && who !== '<>') refuseUnreadable('who', who, bounces);
   if (sender !== undefined && sender !== '<>') refuseUnreadable('--sender', sender, bounces);
   if (recipient !== undefined) refuseUnreadable('--recipient', recipient);
-  const entries = await new QueueClient(stateFolder(state)).find(printQuery(buildQuery(who, options)));
-  await print(output, entries, () => (output === 'wide' ? describeWide(entries) : describeText(entries)));
+  // One more than the person wants tells that there are more.
+  const query = { ...buildQuery(who, options), most: most + 1 };
+  const found = await new QueueClient(stateFolder(state)).find(printQuery(query));
+  const entries = found.slice(0, most);
+  const rest = found.length > most ? '... and more: add --most NUMBER, or what narrows it down\n' : '';
+  await print(
+    output,
+    entries,
+    () => `${output === 'wide' ? describeWide(entries) : describeText(entries)}${rest}`,
+  );
   return entries.length > 0 ? 0 : 1;
 }
 
 function buildQuery(who: string | undefined, options: FindOptions) {
-  const { sender, recipient, id, messageId, newer, older, most } = options;
+  const { sender, recipient, id, messageId, newer, older } = options;
   const ago = (seconds: number) => Math.max(0, Date.now() - seconds * 1000);
   const given = {
     address: who,
@@ -47,7 +55,7 @@ function buildQuery(who: string | undefined, options: FindOptions) {
     before: older === undefined ? undefined : ago(older),
   };
   const known = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(known), most };
+  return Object.fromEntries(known);
 }
 
 function describeText(entries: readonly HistoryEntry[]): string {

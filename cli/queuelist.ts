@@ -75,7 +75,8 @@ async function printText(entries: Entries, format: Format, isWhole: boolean): Pr
   process.stdout.write(`${describeRest(rest)}${describeTotal(messages, held, bytes)}`);
 }
 
-function screenful(): number {
+/** In lines. */
+export function screenful(): number {
   const { rows } = process.stdout;
   return rows ? Math.max(1, rows - KEPT_LINES) : LINES;
 }

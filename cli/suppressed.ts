@@ -5,6 +5,8 @@
 import type { Suppressed } from '#relay/suppression/entry.ts';
 import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
+import { screenful } from './queuelist.ts';
+import { describeRest } from './queuetext.ts';
 import { stateFolder } from './statefolder.ts';
 import { visible } from './terminal.ts';
 import type { Format } from './verb.ts';
@@ -14,12 +16,19 @@ interface Options {
   readonly output: Format;
 }
 
-export async function suppressed({ state, output }: Options): Promise<number> {
+/** What a list for people has for each recipient. */
+const LINES_EACH = 2;
+
+export async function suppressed({
+  state,
+  output,
+  all,
+}: Options & { readonly all?: boolean }): Promise<number> {
   const found = await new QueueClient(stateFolder(state)).suppressed();
   const list = found ?? [];
   await print(output, list, () => {
     if (found === undefined) return 'Nobody is suppressed: the MailRelay has no queue.suppression.\n';
-    return output === 'wide' ? describeWide(list) : describeList(list);
+    return describeSuppressed(list, output === 'wide', all ? Number.POSITIVE_INFINITY : screenful());
   });
   return 0;
 }
@@ -33,6 +42,11 @@ export async function lift(addresses: readonly string[], { state, output }: Opti
       .join(''),
   );
   return lifted.every(isDone) ? 0 : 1;
+}
+
+export function describeSuppressed(list: readonly Suppressed[], isWide: boolean, lines: number): string {
+  const shown = list.slice(0, isWide ? lines : Math.ceil(lines / LINES_EACH));
+  return `${isWide ? describeWide(shown) : describeList(shown)}${describeRest(list.length - shown.length)}`;
 }
 
 /** With exact values and tabs between them, as in the queue. */

@@ -77,6 +77,7 @@ export const verb = new Verb('queue')
       .description(
         'Lists the recipients that get no mail, because next hops refused them for good (queue.suppression).',
       )
+      .option('--all', 'every recipient, and not a screenful alone')
       .addOption(outputOption('text', 'wide', 'json', 'yaml'))
       .addOption(stateOption())
       .does(async () => (await import('../suppressed.ts')).suppressed),

@@ -50,7 +50,8 @@ interface Answer {
 
 const WORDS = ['id', 'messageId', 'sender', 'recipient', 'address'] as const;
 const NUMBERS = ['after', 'before'] as const;
-const MOST = 10_000;
+/** One more than a person can ask for (cli/verbs/find.ts): it tells that there are more. */
+const MOST = 10_001;
 
 /** Undefined if it is no query. */
 export function parseQuery(parameters: URLSearchParams): HistoryQuery | undefined {

@@ -89,6 +89,17 @@ describe('mailrelay find', { concurrency: false }, () => {
     assert.equal((await find('--most', '0')).status, 2);
   });
 
+  test('a list that is cut says so, and one that is whole does not', async () => {
+    const all = await found();
+    const most = String(all.length);
+    for (const form of ['text', 'wide']) {
+      const cut = (await find('--most', '1', '-o', form)).stdout;
+      assert.match(cut, /\n\.\.\. and more: add --most NUMBER, or what narrows it down\n$/, form);
+      assert.doesNotMatch((await find('--most', most, '-o', form)).stdout, /and more/, form);
+    }
+    assert.equal((await found('--most', '1')).length, 1);
+  });
+
   test('a message that a person removed is still told, also after a restart', async () => {
     const removed = await mailrelay(['queue', 'remove', id, '--yes', '--state', relay.stateDir]);
     assert.equal(removed.status, 0, removed.stderr);
