@@ -26,10 +26,25 @@ export function describeUsage(verb: Command, code: string, message: string): str
     case 'commander.invalidArgument':
       return describeInvalid(message);
     case 'commander.unknownCommand':
-      return withoutPrefix(message).replace('unknown command', 'unknown verb');
+      return describeUnknownVerb(
+        verb,
+        quoted,
+        withoutPrefix(message).replace('unknown command', 'unknown verb'),
+      );
     default:
       return withoutPrefix(message);
   }
+}
+
+/** Commander guesses too, but not where the case differs. */
+function describeUnknownVerb({ commands }: Command, given: string, sentence: string): string {
+  const meant = findNearest(
+    given,
+    commands.map((one) => one.name()),
+  );
+  return meant === undefined || sentence.includes('Did you mean')
+    ? sentence
+    : `${sentence} (Did you mean ${meant}?)`;
 }
 
 /** Never with the value, which may be a secret. */

@@ -52,6 +52,8 @@ test('without a verb the help is no answer', async () => {
 });
 
 test('a word that is nearly right is met with the right one', async () => {
+  await assertUsage(['STATUS'], 'Unknown verb "STATUS" (Did you mean status?)');
+  await assertUsage(['queue', 'Lst'], 'Unknown verb "Lst" (Did you mean list?)');
   await assertUsage(['stauts'], '"stauts"', 'Did you mean status?', 'mailrelay --help');
   await assertUsage(['queue', 'lst'], 'Did you mean list?', 'mailrelay queue --help');
   await assertUsage(['lint', '--fiel', 'x'], 'Did you mean --file?', 'mailrelay lint --help');
