@@ -71,7 +71,7 @@ export interface Arrival {
 
 export function makeArrival(
   session: SMTPServerSession,
-  { from, to, unsigned, discarded, header }: ChangedMessage,
+  { from, to, unsigned, discarded, reports, header }: ChangedMessage,
   terms: ArrivalTerms,
 ): Arrival {
   const { envelope } = session;
@@ -84,7 +84,10 @@ export function makeArrival(
     envelope: {
       from,
       recipients: to.map(({ given, isFinal: _, isCopy: __, ...one }) =>
-        terms.reportAddress.withoutDsn({ ...one, ...(given && isTold ? { given } : {}), state: 'queued' }),
+        terms.reportAddress.withoutDsn(
+          { ...one, ...(given && isTold ? { given } : {}), state: 'queued' },
+          reports,
+        ),
       ),
       ...(unsigned === undefined ? {} : { reportsTo: unsigned }),
       ...(isTold ? describeGiven(readSender(envelope), from, discarded) : {}),
@@ -103,7 +106,7 @@ export function makeArrival(
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
     judging: chooseJudging(envelope, terms),
-    mostBytes: terms.reportAddress.findMostBytes(to),
+    mostBytes: terms.reportAddress.findMostBytes(reports),
     isTold,
     tellsEvents: policy.events !== null,
   };

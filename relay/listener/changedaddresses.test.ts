@@ -16,6 +16,7 @@ function begin(
   isSuppressed: (address: string) => boolean,
   recipients = 1_000,
   args: object | false = false,
+  more: { sendAllTo?: string; alwaysBcc?: string } = {},
 ) {
   const base = policyOf({ acceptDomains: ['y.example'], feedbackReports: { address: 'fbl@relay.example' } });
   const entries = ['@y.example', ...team].map((address) => ({
@@ -30,9 +31,13 @@ function begin(
   };
   const policy: Policy = {
     ...base,
-    inbound: { ...base.inbound, limits: { ...base.inbound.limits, recipients } },
+    inbound: {
+      ...base.inbound,
+      limits: { ...base.inbound.limits, recipients },
+      alwaysBcc: more.alwaysBcc ?? null,
+    },
     queue: { ...base.queue, suppression: SUPPRESSION },
-    addresses: { ...base.addresses, recipient },
+    addresses: { ...base.addresses, recipient, sendAllTo: more.sendAllTo ?? null },
   };
   const maps = compileMaps(policy);
   const reports = new ReportAddress(policy, async () => 1);
@@ -107,4 +112,24 @@ test('an alias of an address of reports has the bounds of that address', () => {
   assert.equal(second.give('b@x.example'), undefined);
   assert.equal(second.give('abuse@y.example'), REPLIES.oneRecipient);
   assert.equal(make({ SIZE: '3000000' }).give('abuse@y.example'), REPLIES.tooLarge);
+});
+
+test('a mail is for an address of reports wherever it goes, and a copy of other mail is not', () => {
+  const [fbl, box] = ['fbl@relay.example', 'box@z.example'];
+  const read = (to: string, more: Parameters<typeof begin>[4], isSuppressed = () => false) => {
+    const { give, read: readMessage } = begin([fbl], isSuppressed, 1_000, false, more);
+    assert.equal(give(to), undefined);
+    const { reports, to: left } = readMessage();
+    return [reports, left.map(({ address }) => address)];
+  };
+  for (const to of [fbl, 'abuse@y.example']) {
+    assert.deepEqual(read(to, { sendAllTo: box }), [['feedbackReports'], [box]]);
+    assert.deepEqual(
+      read(to, { sendAllTo: box }, () => true),
+      [['feedbackReports'], []],
+    );
+    assert.deepEqual(read(to, { alwaysBcc: box }), [['feedbackReports'], [fbl, box]]);
+  }
+  assert.deepEqual(read('b@x.example', { alwaysBcc: fbl }), [[], ['b@x.example', fbl]]);
+  assert.deepEqual(read('b@x.example', { sendAllTo: fbl }), [[], [fbl]]);
 });

@@ -11,7 +11,7 @@ import type { Addressee, Addresses, Moment } from '../headers/envelope.ts';
 import type { Maps } from '../headers/maps.ts';
 import { wall } from '../task/clock.ts';
 import { REPLIES, type Reply } from './reply.ts';
-import type { ReportAddress } from './reportaddress.ts';
+import type { ReportAddress, Reports } from './reportaddress.ts';
 
 /** Recipients of a message after the expansion of aliases, suppressed ones too, if limits.recipients is not higher. */
 const MOST_RECIPIENTS = 1_000;
@@ -20,6 +20,8 @@ const NOBODY: readonly Addressee[] = [];
 export interface ChangedMessage extends Addresses, Pick<CompiledSteps, 'header'> {
   /** They are suppressed, and the client is not told. */
   readonly discarded: readonly Addressee[];
+  /** The addresses of reports that it came for, wherever it goes. */
+  readonly reports: Reports;
 }
 
 export type ReadMessage =
@@ -35,8 +37,8 @@ interface Transaction {
   readonly recipients: Map<string, Sorted>;
   /** RCPTs that were taken, repeated ones too. */
   given: number;
-  /** The recipients that were taken are an address of reports. Undefined: there is none yet. */
-  isReport: boolean | undefined;
+  /** Of the recipients that were taken, suppressed ones too. Undefined: there is none yet. */
+  reports: Reports | undefined;
   /** What they have become. */
   addresses: number;
 }
@@ -49,7 +51,7 @@ export class ChangedAddresses {
   readonly #policy: Policy;
   readonly #readMaps: () => Maps;
   #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
-  readonly #reportAddress: Pick<ReportAddress, 'isReport' | 'findRefusal'>;
+  readonly #reportAddress: Pick<ReportAddress, 'list' | 'findRefusal'>;
   readonly #isSuppressed: ((address: string) => boolean) | undefined;
 
   /**
@@ -59,7 +61,7 @@ export class ChangedAddresses {
   constructor(
     policy: Policy,
     readMaps: () => Maps,
-    reportAddress: Pick<ReportAddress, 'isReport' | 'findRefusal'>,
+    reportAddress: Pick<ReportAddress, 'list' | 'findRefusal'>,
     isSuppressed?: (address: string) => boolean,
   ) {
     this.#policy = policy;
@@ -76,7 +78,7 @@ export class ChangedAddresses {
       sender: changed.to,
       recipients: new Map(),
       given: 0,
-      isReport: undefined,
+      reports: undefined,
       addresses: 0,
     };
     return undefined;
@@ -97,8 +99,8 @@ export class ChangedAddresses {
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     const sorted = this.#sort(changed.to);
-    const isReport = this.#reportAddress.isReport(sorted.left);
-    const ofReports = this.#reportAddress.findRefusal(isReport, transaction.isReport, session.envelope);
+    const reports = this.#reportAddress.list(changed.to);
+    const ofReports = this.#reportAddress.findRefusal(reports, transaction.reports, session.envelope);
     if (ofReports) return ofReports;
     const left = sorted.left.length;
     if (left === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
@@ -109,7 +111,7 @@ export class ChangedAddresses {
     if (transaction.given > 0 && addresses > Math.max(recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
     transaction.given += 1;
-    transaction.isReport = isReport;
+    transaction.reports = reports;
     transaction.addresses = addresses;
     transaction.recipients.set(key, sorted);
     return undefined;
@@ -136,12 +138,12 @@ export class ChangedAddresses {
   /** The envelope after all steps, and the steps of the header. A copy to a suppressed address is left out. */
   readMessage(session: SMTPServerSession, isSubmitted: boolean): ReadMessage {
     const { changeAll, header } = this.#choose(isSubmitted);
-    const { sender, recipients } = findTransaction(session);
+    const { sender, recipients, reports = [] } = findTransaction(session);
     const sorted = session.envelope.rcptTo.flatMap((one) => recipients.get(readKey(one)) ?? []);
     const to = sorted.flatMap(({ left }) => left);
     const changed = changeAll({ from: sender, to }, readMoment(session));
     if (changed.kind === 'refused') return { kind: 'refused', reply: replyTo(changed.refusal) };
-    if (!this.#isSuppressed) return { kind: 'changed', ...changed.to, discarded: NOBODY, header };
+    if (!this.#isSuppressed) return { kind: 'changed', ...changed.to, discarded: NOBODY, reports, header };
     const copies = this.#sort(changed.to.to.filter(({ isCopy }) => isCopy)).discarded;
     const discarded = [...sorted.flatMap((one) => one.discarded), ...copies];
     return {
@@ -149,6 +151,7 @@ export class ChangedAddresses {
       ...changed.to,
       to: changed.to.to.filter((one) => !copies.includes(one)),
       discarded: listBounded(listOnce(discarded)),
+      reports,
       header,
     };
   }

@@ -42,7 +42,7 @@ async function take(to: readonly string[], gone: readonly string[], events: Poli
   const session = { envelope, remoteAddress: '192.0.2.1', openingCommand: 'EHLO' };
   const header = joinSteps([]);
   const [left, discarded] = [to, gone].map((list) => list.map((address) => ({ address })));
-  const changed = { from: 'a@x.example', to: left ?? [], discarded: discarded ?? [], header };
+  const changed = { from: 'a@x.example', to: left ?? [], discarded: discarded ?? [], reports: [], header };
   const arrival = makeArrival(session as unknown as SMTPServerSession, changed, {
     policy,
     tls: null,

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { SMTPServerSession } from 'smtp-server';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { REPLIES, Refusal } from './reply.ts';
-import { ReportAddress } from './reportaddress.ts';
+import { ReportAddress, type Reports } from './reportaddress.ts';
 
 const TO = 'tls-reports@relay.example';
 const MIB = 1024 * 1024;
@@ -33,7 +33,7 @@ function makeAddress(
   const send = async (client: string, ...to: string[]) => {
     const stream = new PassThrough();
     try {
-      await address.admit(stream as never, become(...to), client);
+      await address.admit(stream as never, address.list(become(...to)), client);
       return 250;
     } catch (error) {
       assert.ok(error instanceof Refusal && stream.readableFlowing);
@@ -84,8 +84,8 @@ test('RCPT counts nothing, and such an address is the only recipient of a mail',
   const { address, counts } = makeAddress({ address: TO }, { address: COMPLAINTS });
   const give = (to: string, before?: string) =>
     address.findRefusal(
-      address.isReport(become(to)),
-      before === undefined ? undefined : address.isReport(become(before)),
+      address.list(become(to)),
+      before === undefined ? undefined : address.list(become(before)),
       envelope(false),
     );
   for (let n = 0; n < 100; n++) assert.equal(give(TO), undefined);
@@ -99,7 +99,7 @@ test('RCPT counts nothing, and such an address is the only recipient of a mail',
 test('a client that leaves while its mail is counted is no mail', async () => {
   const { address } = makeAddress();
   const stream = new PassThrough();
-  const admitted = address.admit(stream as never, become(TO), '::1');
+  const admitted = address.admit(stream as never, ['tlsReports'], '::1');
   stream.destroy();
   await assert.rejects(Promise.resolve(admitted), { message: REPLIES.aborted.text });
 });
@@ -110,29 +110,32 @@ test('the address of complaints has bounds like that of TLS reports, and a count
   await send('192.0.2.1', TO);
   await send('192.0.2.1', COMPLAINTS.toUpperCase());
   assert.deepEqual([counts.get(`recipient ${TO}`), counts.get(`recipient ${COMPLAINTS}`)], [1, 1]);
-  assert.equal(address.findRefusal(true, undefined, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
-  assert.equal(address.findMostBytes(become(COMPLAINTS)), 2 * MIB);
-  assert.deepEqual(address.withoutDsn({ state: 'queued', address: COMPLAINTS }).notify, ['NEVER']);
+  const reports = address.list(become(COMPLAINTS));
+  const large = envelope({ SIZE: `${2 * MIB + 1}` });
+  assert.equal(address.findRefusal(reports, undefined, large), REPLIES.tooLarge);
+  assert.equal(address.findMostBytes(reports), 2 * MIB);
+  await send('192.0.2.1', TO, COMPLAINTS);
+  assert.deepEqual([counts.get(`recipient ${TO}`), counts.get(`recipient ${COMPLAINTS}`)], [2, 2]);
 });
 
 test('a mail for the address has 2 MiB at most, whatever the client announced', () => {
   const { address } = makeAddress();
-  assert.equal(address.findRefusal(true, undefined, envelope({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
-  assert.equal(address.findRefusal(false, undefined, envelope({ SIZE: `${2 * MIB + 1}` })), undefined);
-  assert.equal(address.findRefusal(true, undefined, envelope({ SIZE: `${2 * MIB}` })), undefined);
-  assert.equal(address.findMostBytes(become(TO)), 2 * MIB);
-  assert.equal(address.findMostBytes(become('you@example.com')), null);
-});
-
-test('a copy of all mail is no mail from strangers to the address', () => {
-  const { address } = makeAddress();
-  assert.equal(address.findMostBytes([{ address: 'you@example.com' }, { address: TO, isCopy: true }]), null);
-  assert.equal(address.findMostBytes(become('you@example.com', TO)), 2 * MIB);
+  const refusal = (to: string, bytes: number) =>
+    address.findRefusal(address.list(become(to)), undefined, envelope({ SIZE: `${bytes}` }));
+  assert.equal(refusal(TO, 2 * MIB + 1), REPLIES.tooLarge);
+  assert.equal(refusal('you@example.com', 2 * MIB + 1), undefined);
+  assert.equal(refusal(TO, 2 * MIB), undefined);
+  assert.equal(address.findMostBytes(address.list(become('you@example.com', TO))), 2 * MIB);
+  assert.equal(address.findMostBytes(address.list(become('you@example.com'))), null);
 });
 
 test('the sender gets no DSN about it, whatever it asked for', () => {
   const { address } = makeAddress();
   const asked = { state: 'queued', notify: ['SUCCESS', 'FAILURE'] } as const;
-  assert.deepEqual(address.withoutDsn({ ...asked, address: TO }).notify, ['NEVER']);
-  assert.deepEqual(address.withoutDsn({ ...asked, address: 'you@example.com' }).notify, asked.notify);
+  const notify = (to: string, reports: Reports) =>
+    address.withoutDsn({ ...asked, address: to }, reports).notify;
+  // Also where it goes to one box for all.
+  for (const to of [TO, 'box@example.com']) assert.deepEqual(notify(to, ['tlsReports']), ['NEVER']);
+  assert.deepEqual(notify('you@example.com', []), asked.notify);
+  assert.deepEqual(notify(TO, []), ['NEVER']);
 });

@@ -1,12 +1,13 @@
 /**
  * The addresses of inbound.tlsReports and inbound.feedbackReports: mail for them is taken from strangers, so its number in
  * a minute and its size have bounds of their own. Real reports have some kilobytes, and a complaint quotes one mail. Such
- * mail has no other recipient, so the bounds hold for all of it. They hold for mail to an alias too: all is decided on what
- * an address has become. Nobody gets a DSN about this mail, because a sender can be invented.
+ * mail has no other recipient, so the bounds hold for all of it. Which mail it is is decided once, at RCPT, by what the
+ * recipient has become: so the bounds hold for mail to an alias too, and wherever later steps send it (a copy of other mail is
+ * none of it). Nobody gets a DSN about this mail, because a sender can be invented.
  */
 import type { SMTPServerDataStream, SMTPServerSession } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import { MOST_REPORT_MAIL_BYTES, type ReportField } from '#crds/reportaddresses.ts';
+import { MOST_REPORT_MAIL_BYTES, REPORT_FIELDS, type ReportField } from '#crds/reportaddresses.ts';
 import { compileReportFields, matchReportAddress } from '../addresses/reportfields.ts';
 import type { Addressee } from '../headers/envelope.ts';
 import type { Recipient } from '../spool/record.ts';
@@ -17,6 +18,9 @@ import { REPLIES, Refusal, type Reply } from './reply.ts';
 const MOST_PER_MINUTE = 60;
 /** Of one network of clients, so that no client keeps out the reports of all others. */
 const MOST_OF_NETWORK = 20;
+
+/** The addresses that a mail is for. None: it is other mail. */
+export type Reports = readonly ReportField[];
 
 export class ReportAddress {
   readonly matches: (address: string) => boolean;
@@ -33,29 +37,31 @@ export class ReportAddress {
 
   /** Why a recipient is refused. `before`: that of a recipient that was taken before in its transaction. */
   findRefusal(
-    isReport: boolean,
-    before: boolean | undefined,
+    reports: Reports,
+    before: Reports | undefined,
     { mailFrom }: Pick<SMTPServerSession['envelope'], 'mailFrom'>,
   ): Reply | undefined {
-    if (before !== undefined && (isReport || before)) return REPLIES.oneRecipient;
+    const isReport = reports.length > 0;
+    if (before && (isReport || before.length > 0)) return REPLIES.oneRecipient;
     const { args } = mailFrom || {};
     const isTooLarge = Number(args ? args['SIZE'] : 0) > MOST_REPORT_MAIL_BYTES;
     return isReport && isTooLarge ? REPLIES.tooLarge : undefined;
   }
 
-  /** Mail to these ends here. */
-  isReport(to: readonly Addressee[]): boolean {
-    return this.#find(to) !== undefined;
+  /** The addresses among these. None: it is other mail. */
+  list(to: readonly Addressee[]): Reports {
+    const found = new Set(to.map(({ address }) => this.#findReports(address)));
+    return REPORT_FIELDS.filter((field) => found.has(field));
   }
 
-  /** Counts a mail for one of the addresses. Rejects with a Refusal if it is one too many. Undefined for other mail. */
-  admit(stream: SMTPServerDataStream, to: readonly Addressee[], client: string): undefined | Promise<void> {
-    const reports = this.#find(to);
-    return reports && this.#admit(stream, reports, client);
+  /** Counts a mail for each of the addresses. Rejects with a Refusal if it is one too many. Undefined for other mail. */
+  admit(stream: SMTPServerDataStream, reports: Reports, client: string): undefined | Promise<void> {
+    return reports.length === 0 ? undefined : this.#admit(stream, reports, client);
   }
 
-  async #admit(stream: SMTPServerDataStream, reports: ReportField, client: string): Promise<void> {
-    if (!(await this.#isWithinLimits(this.#policy.inbound[reports]?.address ?? '', client))) {
+  async #admit(stream: SMTPServerDataStream, reports: Reports, client: string): Promise<void> {
+    for (const field of reports) {
+      if (await this.#isWithinLimits(this.#policy.inbound[field]?.address ?? '', client)) continue;
       stream.resume();
       throw new Refusal(REPLIES.tooManyReports);
     }
@@ -64,8 +70,8 @@ export class ReportAddress {
   }
 
   /** null: the limit of all messages holds. */
-  findMostBytes(to: readonly Addressee[]): number | null {
-    return this.#find(to) ? MOST_REPORT_MAIL_BYTES : null;
+  findMostBytes(reports: Reports): number | null {
+    return reports.length === 0 ? null : MOST_REPORT_MAIL_BYTES;
   }
 
   /** A network that has used up its share counts no more in the sum. */
@@ -75,17 +81,9 @@ export class ReportAddress {
     return isWithinShare && (await count(address)) <= MOST_PER_MINUTE;
   }
 
-  /** A copy of all mail is the wish of whoever wrote the policy, and no mail from strangers to the address. */
-  #find(to: readonly Addressee[]): ReportField | undefined {
-    for (const { address, isCopy } of to) {
-      const reports = isCopy ? undefined : this.#findReports(address);
-      if (reports) return reports;
-    }
-    return undefined;
-  }
-
-  /** Whatever the sender asked for. */
-  withoutDsn(recipient: Recipient): Recipient {
-    return this.matches(recipient.address) ? { ...recipient, notify: ['NEVER'] } : recipient;
+  /** Whatever the sender asked for. Other mail may end here too, if one box for all is such an address. */
+  withoutDsn(recipient: Recipient, reports: Reports): Recipient {
+    const isSilent = reports.length > 0 || this.matches(recipient.address);
+    return isSilent ? { ...recipient, notify: ['NEVER'] } : recipient;
   }
 }

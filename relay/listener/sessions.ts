@@ -257,7 +257,7 @@ export class ListenerSessions {
       stream.resume();
       throw new Refusal(changed.reply);
     }
-    const counted = this.#reportAddress.admit(stream, changed.to, identity.client);
+    const counted = this.#reportAddress.admit(stream, changed.reports, identity.client);
     if (counted) await counted;
     const arrival = this.#makeArrival(session, changed, { tls, identity, ours });
     const { id, bytes, reply } = await take(stream, arrival);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { messageText } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
 
 let rig: Rig;
@@ -58,4 +59,40 @@ test('mail to an alias of the address has the same bounds', async () => {
   assert.match(await other.command('RCPT TO:<b@y.example>'), /^452 4\.5\.3/);
   assert.match(await other.command('DATA'), /^354/);
   assert.match(await other.command(`${messageText('large', 3_000_000)}\r\n.`), /^552 5\.3\.4/);
+});
+
+test('where one box gets all mail, the bounds hold too, and nobody gets a report about a report', async () => {
+  const boxed = await Rig.start({
+    listeners: { smtp: {} },
+    inbound: { acceptDomains: ['y.example'], feedbackReports: { address: 'fbl@relay.example.net' } },
+    hop: { refuse: (address) => (address === 'box@z.example' ? 550 : undefined) },
+    spec: (hop) => ({
+      addresses: { sendAllTo: 'box@z.example' },
+      outbound: { tls: { discover: [] }, smartHosts: [{ host: '127.0.0.1', port: hop }] },
+    }),
+  });
+  try {
+    const client = await boxed.client('smtp', '127.8.0.1');
+    await client.codes('MAIL FROM:<a@x.example>', 'RCPT TO:<fbl@relay.example.net>', 'DATA');
+    assert.match(await client.command(`${messageText('large', 3_000_000)}\r\n.`), /^552 5\.3\.4/);
+    // The one after it tells when the report would have gone.
+    for (const [from, to] of [
+      ['victim@w.example', 'fbl@relay.example.net'],
+      ['asks@w.example', 'b@y.example'],
+    ]) {
+      await client.codes(`MAIL FROM:<${from}>`, `RCPT TO:<${to}> NOTIFY=FAILURE`, 'DATA');
+      assert.match(await client.command(`${messageText(from ?? '')}\r\n.`), /^250/);
+    }
+    await until('the report of the other mail', () => boxed.hop.arrived.length > 0);
+    assert.deepEqual(
+      boxed.hop.arrived.map(({ to }) => to),
+      [['asks@w.example']],
+    );
+    const replies: string[] = [];
+    for (let n = 0; n < 45 && !replies.some((reply) => reply.startsWith('450')); n++)
+      replies.push(await client.send('a@x.example', ['fbl@relay.example.net'], messageText('complaint')));
+    assert.match(replies.at(-1) ?? '', /^450 4\.7\.1 Too many reports/);
+  } finally {
+    await boxed.end();
+  }
 });
