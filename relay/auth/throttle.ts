@@ -1,11 +1,11 @@
 /**
- * Attempts to log in. A failure delays the answers to the next wrong ones of its client and for its user name. A good login
- * is answered at once. A client with many failures is refused without a check for a while.
+ * What has failed, by client and by user name. A failure delays the answers to the next wrong ones of both. A client with
+ * many failures is refused without a check for a while. A good login of a client clears what was counted for it.
  *
- * A password may be a guess, so it counts from the beginning of its check until its answer: many at a time are no way around
- * the limits. Where one failure more could be the last, the further passwords of a client wait for those before, unless
- * their session ends. A token is no guess, so it waits for nobody, and nobody for it. Memory is bounded: the entries with the
- * oldest failure are dropped, and who waits has a session. This file has no clock of its own.
+ * A password may be a guess, so it counts from the beginning of its check: many at a time are no way around the limits. Until
+ * its answer it also counts for its client and user name together, which no good login of another user clears: who knows one
+ * password guesses those of others no faster. A token is no guess, so it holds no place. Memory is bounded: the entries with
+ * the oldest failure are dropped. The clock comes from outside. Pure.
  */
 import { dropOldest } from '../task/oldest.ts';
 
@@ -23,131 +23,101 @@ export interface Attempt {
   readonly checked: (outcome: Outcome) => void;
   /** How long the answer to a wrong one waits after its check. Nothing any more if a login succeeds meanwhile. */
   readonly delayMs: () => number;
-  /** A wrong one has waited. */
+  /** It has its answer. */
   readonly answered: () => void;
 }
 
-export interface Guess {
-  readonly client: string;
-  /** Undefined: a token. It names nobody before it is verified. */
-  readonly user: string | undefined;
-  /** Aborts when the session ends. */
-  readonly session: AbortSignal;
-}
-
 export class LoginThrottle {
-  readonly #clients: Tally;
-  readonly #users: Tally;
-  /** Attempts that wait for those before, by client. */
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #clients: Failures;
+  readonly #users: Failures;
+  /** Guesses under check, by client. */
+  readonly #underWay = new Counts();
+  /** Guesses without an answer, by client and user name. */
+  readonly #unanswered = new Counts();
 
   constructor(clock: () => number) {
-    this.#clients = new Tally(clock);
-    this.#users = new Tally(clock);
+    this.#clients = new Failures(clock);
+    this.#users = new Failures(clock);
   }
 
-  /** Undefined: the client is refused without a check, or has gone. */
-  async begin({ client, user, session }: Guess): Promise<Attempt | undefined> {
-    const isDeaf = () => this.#clients.failures(client) >= FAILURES_UNTIL_DEAF;
-    if (user === undefined) return isDeaf() ? undefined : this.#clients.beginToken(client);
-    while (!session.aborted && !isDeaf() && this.#clients.count(client) >= FAILURES_UNTIL_DEAF)
-      await this.#turn(client, session);
-    if (session.aborted || isDeaf()) return undefined;
-    const both = [this.#clients.begin(client), this.#users.begin(user)];
+  /** The client is refused without a check. */
+  isDeaf(client: string): boolean {
+    return this.#clients.of(client) >= FAILURES_UNTIL_DEAF;
+  }
+
+  /** False: those before could turn out to be the last. */
+  mayGuess(client: string, user: string): boolean {
+    return (
+      this.#clients.of(client) + this.#underWay.of(client) < FAILURES_UNTIL_DEAF &&
+      this.#unanswered.of(pairOf(client, user)) < FAILURES_UNTIL_DEAF
+    );
+  }
+
+  beginGuess(client: string, user: string): Attempt {
+    const attempt = this.#begin([
+      [this.#clients, client],
+      [this.#users, user],
+    ]);
+    this.#underWay.add(client, 1);
+    this.#unanswered.add(pairOf(client, user), 1);
     return {
+      ...attempt,
       checked: (outcome) => {
-        for (const one of both) one.checked(outcome);
-        this.#wakeAll(client);
+        this.#underWay.add(client, -1);
+        attempt.checked(outcome);
       },
-      delayMs: () => Math.max(...both.map((one) => one.delayMs())),
-      answered: () => {
-        for (const one of both) one.answered();
-        this.#wakeAll(client);
-      },
+      answered: () => this.#unanswered.add(pairOf(client, user), -1),
     };
   }
 
-  async #turn(client: string, session: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = () => resolve();
-    const waiting = this.#waiting.get(client) ?? new Set();
-    this.#waiting.set(client, waiting.add(wake));
-    session.addEventListener('abort', wake, { once: true });
-    await promise;
-    session.removeEventListener('abort', wake);
-    waiting.delete(wake);
-    if (waiting.size === 0 && this.#waiting.get(client) === waiting) this.#waiting.delete(client);
+  /** It names nobody before it is verified. */
+  beginToken(client: string): Attempt {
+    return this.#begin([[this.#clients, client]]);
   }
 
-  #wakeAll(client: string): void {
-    const waiting = this.#waiting.get(client) ?? new Set();
-    this.#waiting.delete(client);
-    for (const wake of waiting) wake();
+  #begin(counted: readonly (readonly [Failures, string])[]): Attempt {
+    let delays: readonly (() => number)[] = [];
+    return {
+      checked: (outcome) => {
+        if (outcome === 'right') for (const [failures, key] of counted) failures.clear(key);
+        if (outcome === 'wrong') delays = counted.map(([failures, key]) => failures.add(key));
+      },
+      delayMs: () => Math.max(0, ...delays.map((read) => read())),
+      answered: () => undefined,
+    };
   }
 }
 
-interface Failures {
-  count: number;
-  lastAt: number;
+/** A client has no blank. */
+function pairOf(client: string, user: string): string {
+  return `${client} ${user}`;
 }
 
-/** The attempts of clients, or with user names: what has failed, and what is not answered yet. */
-class Tally {
+class Failures {
   readonly #clock: () => number;
-  readonly #failures = new Map<string, Failures>();
-  /** Under check. */
-  readonly #underWay = new Counts();
-  /** Wrong ones that wait for their answer. A good login does not end that wait of other users. */
-  readonly #held = new Counts();
+  readonly #known = new Map<string, { readonly count: number; readonly lastAt: number }>();
 
   constructor(clock: () => number) {
     this.#clock = clock;
   }
 
-  failures(key: string): number {
-    const known = this.#failures.get(key);
+  of(key: string): number {
+    const known = this.#known.get(key);
     return known && this.#clock() - known.lastAt < WINDOW_MS ? known.count : 0;
   }
 
-  /** A wrong one that waits is one of the failures, until a good login clears those. */
-  count(key: string): number {
-    return Math.max(this.failures(key), this.#held.of(key)) + this.#underWay.of(key);
+  clear(key: string): void {
+    this.#known.delete(key);
   }
 
-  begin(key: string): Attempt {
-    const token = this.beginToken(key);
-    this.#underWay.add(key, 1);
-    return {
-      ...token,
-      checked: (outcome) => {
-        this.#underWay.add(key, -1);
-        if (outcome === 'wrong') this.#held.add(key, 1);
-        token.checked(outcome);
-      },
-      answered: () => this.#held.add(key, -1),
-    };
-  }
-
-  /** It holds no place. */
-  beginToken(key: string): Attempt {
-    const before = this.count(key);
+  /** Returns the delay of this one, by those before it. */
+  add(key: string): () => number {
+    const before = this.of(key);
+    this.#known.delete(key);
+    this.#known.set(key, { count: before + 1, lastAt: this.#clock() });
+    dropOldest(this.#known, ENTRIES);
     const delayMs = before === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (before - 1));
-    return {
-      checked: (outcome) => {
-        // Who knows one password may still guess those of other users, so the delay of those stays.
-        if (outcome === 'right') this.#failures.delete(key);
-        else if (outcome === 'wrong') this.#fail(key);
-      },
-      delayMs: () => (this.failures(key) === 0 ? 0 : delayMs),
-      answered: () => undefined,
-    };
-  }
-
-  #fail(key: string): void {
-    const count = this.failures(key) + 1;
-    this.#failures.delete(key);
-    this.#failures.set(key, { count, lastAt: this.#clock() });
-    dropOldest(this.#failures, ENTRIES);
+    return () => (this.of(key) === 0 ? 0 : delayMs);
   }
 }
 

@@ -61,6 +61,8 @@ beforeEach(async () => {
   };
 });
 
+const OPEN = new AbortController().signal;
+
 function judge(changes: Partial<IssuerTerms> = {}) {
   const clock = { now: Date.now() };
   const terms = { issuer, audience: 'smtp', subjects: ['app', 'team-*'], keys: null, trust, ...changes };
@@ -76,29 +78,32 @@ function token(kid: Kid, subject = 'app'): Promise<string> {
 test('keys are asked for once, by many logins at a time, and anew after ten minutes', async () => {
   const { clock, judge: tokens } = judge();
   const good = await token('one');
-  const verdicts = await Promise.all([1, 2, 3].map(() => tokens.judge(good)));
+  const verdicts = await Promise.all([1, 2, 3].map(() => tokens.judge(good, OPEN)));
   assert.deepEqual(
     verdicts,
     [1, 2, 3].map(() => ({ kind: 'subject', subject: 'app' })),
   );
   clock.now += 9 * 60_000;
-  await tokens.judge(good);
+  await tokens.judge(good, OPEN);
   assert.deepEqual(asked, ['/.well-known/openid-configuration', '/keys']);
   clock.now += 60_000;
-  await tokens.judge(good);
+  await tokens.judge(good, OPEN);
   assert.equal(asked.length, 4);
 });
 
 test('an issuer that changes its keys is asked anew, but not at the pace of unknown keys', async () => {
   const { clock, judge: tokens } = judge();
-  await tokens.judge(await token('one'));
+  await tokens.judge(await token('one'), OPEN);
   answers['/keys'] = { body: await keySet('two') };
   const changed = await token('two');
-  assert.deepEqual(await tokens.judge(changed), { kind: 'refused', reason: 'ERR_JWKS_NO_MATCHING_KEY' });
+  assert.deepEqual(await tokens.judge(changed, OPEN), {
+    kind: 'refused',
+    reason: 'ERR_JWKS_NO_MATCHING_KEY',
+  });
   assert.equal(asked.length, 2);
   clock.now += 30_000;
-  assert.deepEqual(await tokens.judge(changed), { kind: 'subject', subject: 'app' });
-  assert.deepEqual(await tokens.judge(await token('one')), {
+  assert.deepEqual(await tokens.judge(changed, OPEN), { kind: 'subject', subject: 'app' });
+  assert.deepEqual(await tokens.judge(await token('one'), OPEN), {
     kind: 'refused',
     reason: 'ERR_JWKS_NO_MATCHING_KEY',
   });
@@ -128,18 +133,18 @@ test('an issuer that cannot be trusted or understood is a failure for now, and n
   const usual = answers;
   for (const [what, changed, reason] of cases) {
     answers = { ...usual, ...changed };
-    const verdict = await judge().judge.judge(good);
+    const verdict = await judge().judge.judge(good, OPEN);
     assert.equal(verdict.kind, 'unavailable', what);
     assert.match(verdict.kind === 'unavailable' ? verdict.reason : '', reason, what);
     assert.ok(!JSON.stringify(verdict).includes(good.slice(-20)), what);
   }
-  const untrusted = await judge({ trust: list((await makePair('localhost')).cert) }).judge.judge(good);
+  const untrusted = await judge({ trust: list((await makePair('localhost')).cert) }).judge.judge(good, OPEN);
   assert.equal(untrusted.kind, 'unavailable');
 });
 
 test('who may relay is exactly a subject, or what begins like one', async () => {
   const { judge: tokens } = judge();
-  const kind = async (subject: string) => (await tokens.judge(await token('one', subject))).kind;
+  const kind = async (subject: string) => (await tokens.judge(await token('one', subject), OPEN)).kind;
   assert.equal(await kind('team-a'), 'subject');
   assert.equal(await kind('app2'), 'refused');
   assert.equal(await kind('team'), 'refused');
@@ -148,8 +153,8 @@ test('who may relay is exactly a subject, or what begins like one', async () => 
 
 test('the public roots are for an issuer whose authorities nobody named, and never in the place of an empty list', async () => {
   const good = await token('one');
-  assert.equal((await judge({ trust: { kind: 'public' } }).judge.judge(good)).kind, 'subject');
-  assert.equal((await judge({ trust: list() }).judge.judge(good)).kind, 'unavailable');
+  assert.equal((await judge({ trust: { kind: 'public' } }).judge.judge(good, OPEN)).kind, 'subject');
+  assert.equal((await judge({ trust: list() }).judge.judge(good, OPEN)).kind, 'unavailable');
   const { judge: named } = judge();
-  assert.equal((await named.judge(good)).kind, 'subject');
+  assert.equal((await named.judge(good, OPEN)).kind, 'subject');
 });

@@ -2,6 +2,9 @@
  * Checks the tokens of one OpenID Connect issuer: signature, issuer, audience, time, and whether the subject is
  * allowed. Keys come from a mounted file, or by discovery over HTTPS only, and are cached for a while. An unreachable
  * issuer is the only temporary failure. A reason never contains a token.
+ *
+ * Tokens whose key is known wait for nothing. All others wait for the same download, each only as long as its client is
+ * there: so what waits is bounded by the sessions, and nobody's tokens take a place from others.
  */
 import { Agent, request } from 'node:https';
 import {
@@ -42,16 +45,18 @@ export class TokenJudge {
   readonly #clocks: Clocks;
   #keys: JSONWebKeySet | undefined;
   #fetchedAt = Number.NEGATIVE_INFINITY;
-  #fetching: Promise<JSONWebKeySet> | undefined;
+  #isFetching = false;
+  readonly #waiting = new Set<(keys: Promise<JSONWebKeySet>) => void>();
 
   constructor(terms: IssuerTerms, clocks: Clocks) {
     this.#terms = terms;
     this.#clocks = clocks;
   }
 
-  async judge(token: string): Promise<TokenVerdict> {
+  /** `ended` aborts when the client has gone, or will send no more. */
+  async judge(token: string, ended: AbortSignal): Promise<TokenVerdict> {
     try {
-      const payload = await this.#verified(token);
+      const payload = await this.#verified(token, ended);
       const { sub } = payload;
       if (sub === undefined) return refused('the token has no subject');
       return isAllowed(sub, this.#terms.subjects)
@@ -64,7 +69,7 @@ export class TokenJudge {
     }
   }
 
-  async #verified(token: string): Promise<JWTPayload> {
+  async #verified(token: string, ended: AbortSignal): Promise<JWTPayload> {
     const { issuer, audience } = this.#terms;
     const options = {
       issuer,
@@ -75,22 +80,42 @@ export class TokenJudge {
       requiredClaims: ['exp'],
     };
     const findKey = async (header: JWTHeaderParameters) => {
-      const keys = createLocalJWKSet(await this.#keysFor(header.kid));
+      const keys = createLocalJWKSet(await this.#keysFor(header.kid, ended));
       return keys(header);
     };
     const { payload } = await jwtVerify(token, findKey, options);
     return payload;
   }
 
-  async #keysFor(kid: string | undefined): Promise<JSONWebKeySet> {
+  async #keysFor(kid: string | undefined, ended: AbortSignal): Promise<JSONWebKeySet> {
     if (this.#terms.keys !== null) return mounted(this.#terms.keys);
     const age = this.#clocks.monotonic() - this.#fetchedAt;
     const isKnown = this.#keys?.keys.some((key) => key.kid === kid) ?? false;
     if (this.#keys && age < (isKnown ? KEYS_FOR_MS : AGAIN_AFTER_MS)) return this.#keys;
-    this.#fetching ??= this.#fetch().finally(() => {
-      this.#fetching = undefined;
-    });
-    return this.#fetching;
+    if (!this.#isFetching) void this.#fetchForAll();
+    return this.#fetched(ended);
+  }
+
+  async #fetchForAll(): Promise<void> {
+    this.#isFetching = true;
+    const keys = this.#fetch();
+    await keys.catch(() => undefined);
+    this.#isFetching = false;
+    for (const resolve of this.#waiting) resolve(keys);
+    this.#waiting.clear();
+  }
+
+  /** Of who has gone nothing is kept, however long the issuer takes. */
+  #fetched(ended: AbortSignal): Promise<JSONWebKeySet> {
+    const { promise, resolve, reject } = Promise.withResolvers<JSONWebKeySet>();
+    const leave = () => {
+      this.#waiting.delete(resolve);
+      reject(new IssuerUnavailable('the client has gone'));
+    };
+    this.#waiting.add(resolve);
+    if (ended.aborted) leave();
+    ended.addEventListener('abort', leave, { once: true });
+    return promise.finally(() => ended.removeEventListener('abort', leave));
   }
 
   async #fetch(): Promise<JSONWebKeySet> {

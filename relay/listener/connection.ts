@@ -56,6 +56,8 @@ export class GatedConnection extends SMTPConnection {
       feedData(parser, chunk, done, (kind, isLast) => this.#loneDots.seen(kind, isLast));
     };
     parser.on('finish', () => this.#onFin(parser));
+    // Sooner: `finish` waits for the command under way.
+    parser.on('pipe', (socket) => socket.once('end', this.#parts.ended));
     const write = parser._write;
     parser._write = (chunk, encoding, done) => {
       this.#endIfTls(parser, chunk);
@@ -115,10 +117,7 @@ export class GatedConnection extends SMTPConnection {
     this.#greet(command, (line, done) => super.handler_HELO(line, done), callback);
   }
 
-  /**
-   * Returns the command as the gate has parsed it. The library's parser refuses forms that real clients send, and
-   * ignores source routes.
-   */
+  /** As the gate has parsed it: the library's parser refuses forms that real clients send, and ignores source routes. */
   override _parseAddressCommand(name: string, line: Buffer) {
     const read = readMailCommand(name === 'mail from' ? 'MAIL' : 'RCPT', line);
     if (read.kind !== 'command') return false as const;
@@ -209,6 +208,7 @@ export class GatedConnection extends SMTPConnection {
   override _onClose(): void {
     this.#loneDots.forget();
     super._onClose();
+    this.#parts.ended();
     this.#onEnd();
   }
 

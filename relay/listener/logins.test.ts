@@ -7,6 +7,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { hashPassword } from '#crds/passwordhash.ts';
 import fc from '#test/kit/property.ts';
 import { clientsOf, listenerAt } from '#test/kit/relayrig.ts';
+import { until } from '#test/kit/wait.ts';
+import { LoginGuard } from '../auth/guard.ts';
 import { Counters } from '../task/counts.ts';
 import { countedAs } from './clientnetwork.ts';
 import { Logins } from './logins.ts';
@@ -17,13 +19,20 @@ const keys = await generateKeyPair('ES256');
 const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'one' }] };
 
 const OPEN = new AbortController().signal;
-const from = (client: string) => ({ client, session: OPEN });
+const from = (client: string, ended = OPEN) => ({ client, ended });
+
+const withoutDelays = () =>
+  new LoginGuard(
+    () => 0,
+    async () => undefined,
+  );
 
 function loginsAt(
   clock: () => number,
   materials: { users?: Record<string, string>; keys?: string },
   acceptAsPassword = false,
   at: { issuer: string; keysConfigMap: string | null } = { issuer, keysConfigMap: 'keys' },
+  guard = new LoginGuard(clock),
 ) {
   const clients = clientsOf({
     usersSecret: 'users',
@@ -41,6 +50,7 @@ function loginsAt(
     clocks: { monotonic: clock, wall: clock },
     counters: new Counters(),
     countedAs,
+    guard,
   };
   const configMaps: Record<string, Record<string, string>> = materials.keys === undefined
     ? {}
@@ -121,7 +131,8 @@ test('many logins at a time wait for their turn, and all are answered', async ()
 });
 
 test('whoever has many addresses of IPv6 has no more attempts than others', async () => {
-  const logins = loginsAt(() => 0, { users: { app: await hashPassword('secret', 4_096) } });
+  const users = { app: await hashPassword('secret', 4_096) };
+  const logins = loginsAt(() => 0, { users }, false, undefined, withoutDelays());
   const guess = (client: string, user: string) =>
     logins.judge({ method: 'PLAIN', username: user, password: 'wrong' }, from(client));
   await Promise.all(Array.from({ length: 20 }, (_, n) => guess(`2001:db8:1:2::${n + 1}`, `user${n}`)));
@@ -136,7 +147,7 @@ test('guesses at the same time are no more than those one after the other, and g
   const users = { app: await hashPassword('guess30', 4_096) };
   const guess = (logins: Logins, password: string, index: number) =>
     logins.judge({ method: 'PLAIN', username: 'app', password }, from(index < 0 ? 'other' : '192.0.2.1'));
-  const logins = loginsAt(() => 0, { users });
+  const logins = loginsAt(() => 0, { users }, false, undefined, withoutDelays());
   const guesses = await Promise.all(Array.from({ length: 150 }, (_, n) => guess(logins, `guess${n}`, n)));
   const replies = guesses.map((said) => (said.kind === 'refused' ? said.reply.code : said.kind));
   assert.deepEqual(replies, [...Array(20).fill(535), ...Array(130).fill(421)]);
@@ -193,7 +204,8 @@ test('PLAIN and LOGIN are offered for tokens alone, and SCRAM is not', () => {
       },
     });
   const offered = (acceptAsPassword: boolean) => {
-    const deps = { log: () => undefined, clocks: { monotonic: Date.now, wall: Date.now }, countedAs };
+    const clocks = { monotonic: Date.now, wall: Date.now };
+    const deps = { log: () => undefined, clocks, countedAs, guard: new LoginGuard(Date.now) };
     const listener = listenerAt(587, { auth: 'Required', clients: clients(acceptAsPassword) });
     return new Logins({ ...deps, listener, counters: new Counters() }, { secrets: {}, configMaps: {} })
       .mechanisms;
@@ -202,7 +214,7 @@ test('PLAIN and LOGIN are offered for tokens alone, and SCRAM is not', () => {
   assert.deepEqual(offered(false), ['OAUTHBEARER', 'XOAUTH2']);
 });
 
-test('a slow issuer delays no password of the same client, and of its tokens a bounded number is checked', async (t) => {
+test('a slow issuer delays no password, and whoever has gone waits for it no more', async (t) => {
   const held: Socket[] = [];
   const slow = createServer((socket) => held.push(socket.on('error', () => undefined)));
   await once(slow.listen(0, '127.0.0.1'), 'listening');
@@ -218,14 +230,64 @@ test('a slow issuer delays no password of the same client, and of its tokens a b
     .sign(keys.privateKey);
   const token = { method: 'XOAUTH2' as const, username: 'x', accessToken };
   const began = performance.now();
-  const tokens = Array.from({ length: 500 }, () => logins.judge(token, from('192.0.2.1')));
+  const session = new AbortController();
   const unavailable = { kind: 'refused', reply: REPLIES.authUnavailable };
-  assert.deepEqual(await logins.judge(token, from('192.0.2.1')), unavailable);
+  const gone = Array.from({ length: 600 }, () => logins.judge(token, from('192.0.2.1', session.signal)));
+  const stays = Array.from({ length: 600 }, () => logins.judge(token, from('192.0.2.1')));
+  await until('the issuer to be asked', () => held.length > 0);
+  session.abort();
+  for (const said of await Promise.all(gone))
+    assert.deepEqual(said, { kind: 'refused', reply: REPLIES.authAborted });
   const password = { method: 'PLAIN' as const, username: 'app', password: 'secret' };
   assert.equal((await logins.judge(password, from('192.0.2.1'))).kind, 'login');
   // The issuer has five seconds for its answer.
   assert.ok(performance.now() - began < 4_000, `${performance.now() - began} ms`);
-  for (const said of await Promise.all(tokens)) assert.deepEqual(said, unavailable);
+  for (const said of await Promise.all(stays)) assert.deepEqual(said, unavailable);
+  assert.ok(performance.now() - began >= 4_900, 'they waited for the issuer');
+  assert.equal(held.length, 1);
+});
+
+test('failures count in the process, whichever listener was asked', async () => {
+  const users = { app: await hashPassword('secret', 4_096) };
+  const guard = withoutDelays();
+  const listeners = [1, 2].map(() => loginsAt(() => 0, { users }, false, undefined, guard));
+  const guess = (n: number) =>
+    listeners[n % 2]?.judge(
+      { method: 'PLAIN', username: `user${n}`, password: `guess${n}` },
+      from('192.0.2.1'),
+    );
+  const codes = (await Promise.all(Array.from({ length: 30 }, (_, n) => guess(n)))).map((said) =>
+    said?.kind === 'refused' ? said.reply.code : said?.kind,
+  );
+  assert.deepEqual(codes, [...Array(20).fill(535), ...Array(10).fill(421)]);
+});
+
+test('users that have the same stored form are not mistaken for each other', async () => {
+  const hash = await hashPassword('secret', 4_096);
+  const logins = loginsAt(() => 0, { users: { alice: hash, bob: `${hash} bob@x.example` } });
+  const judge = (username: string) =>
+    logins.judge({ method: 'PLAIN', username, password: 'secret' }, from('192.0.2.1'));
+  const [alice, bob] = await Promise.all([judge('alice'), judge('bob')]);
+  const listed = [alice, bob].map((said) => said.kind === 'login' && [said.login.name, !said.login.senders]);
+  assert.deepEqual(listed, [
+    ['alice', true],
+    ['bob', false],
+  ]);
+});
+
+test('who goes while its wrong answer waits is told nothing, and the delay goes on', async () => {
+  const users = { app: await hashPassword('secret', 4_096) };
+  const logins = loginsAt(() => 0, { users });
+  const guess = (n: number, ended?: AbortSignal) =>
+    logins.judge({ method: 'PLAIN', username: 'app', password: `wrong${n}` }, from('192.0.2.1', ended));
+  await guess(0);
+  const session = new AbortController();
+  const all = Array.from({ length: 10 }, (_, n) => guess(n + 1, session.signal));
+  const began = performance.now();
+  setTimeout(() => session.abort(), 100);
+  for (const said of await Promise.all(all))
+    assert.deepEqual(said, { kind: 'refused', reply: REPLIES.authAborted });
+  assert.ok(performance.now() - began < 3_000, `${performance.now() - began} ms`);
 });
 
 test('old passwords of some pods behind one address do not delay the good ones of the others', async () => {

@@ -1,18 +1,17 @@
 /**
  * The logins of one listener: its mechanisms, and the result of each attempt. Every failed login gets the same answer,
- * so a client cannot learn whether a user exists. Attempts are counted, and the answers to wrong ones are delayed. Only called
- * under TLS.
+ * so a client cannot learn whether a user exists. The guard of the process says when a password is checked, and how long the
+ * answer to a wrong attempt waits (auth/guard.ts). Only called under TLS.
  */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SMTPServerAuthentication } from 'smtp-server';
 import { cutText } from '#crds/cut.ts';
-import { passwordFault } from '#crds/passwordhash.ts';
+import { passwordFault, passwordMatches } from '#crds/passwordhash.ts';
 import type { Listener } from '#crds/policyfile.ts';
+import type { PasswordHash } from '#crds/storedpassword.ts';
 import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
-import { PasswordChecks } from '../auth/passwordchecks.ts';
+import type { Guess, LoginGuard } from '../auth/guard.ts';
 import { scramFirst } from '../auth/scram.ts';
-import { type Attempt as Counted, LoginThrottle, type Outcome } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
 import { type Login, Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
@@ -25,9 +24,6 @@ import { REPLIES, type Reply } from './reply.ts';
 
 /** The limit of a user name in memory and log. */
 const LONGEST_NAME = 255;
-const WAIT_STEP_MS = 500;
-/** Checks of tokens at a time. A slow issuer makes them long, and they go on without their sessions. */
-const MOST_TOKENS = 500;
 
 export interface LoginDeps {
   readonly listener: Listener;
@@ -36,6 +32,8 @@ export interface LoginDeps {
   readonly counters: Counters;
   /** The client name under which failures are counted. */
   readonly countedAs: (client: string) => string;
+  /** One for all listeners of the process. */
+  readonly guard: LoginGuard;
 }
 
 /** The result of a mechanism that the library knows. `data` is the 334 text after a refused token. */
@@ -43,35 +41,30 @@ export type Judged =
   | { kind: 'login'; login: Login }
   | { kind: 'refused'; reply: Reply }
   | { kind: 'tokenRefused'; data: Record<string, string> };
+type Settled = Exclude<Judged, { kind: 'tokenRefused' }>;
 
 type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'password' | 'accessToken'>;
 
 export interface LoginClient {
   readonly client: string;
-  /** Aborts when the session ends. */
-  readonly session: AbortSignal;
+  /** Aborts when the client has gone, or will send no more. */
+  readonly ended: AbortSignal;
 }
 
 interface Attempt extends LoginClient {
   readonly mechanism: string;
   /** As the client said it, for the log. */
   readonly user: string;
-  /** The user whose failures count. Undefined: a token, which names nobody before it is verified. */
-  readonly guessed: string | undefined;
 }
 
 export class Logins {
   readonly #deps: LoginDeps;
-  readonly #throttle: LoginThrottle;
   readonly mechanisms: readonly string[];
   #users: Users = new Users({});
   #tokens: TokenJudge | undefined;
-  readonly #checks = new PasswordChecks();
-  #tokensUnderWay = 0;
 
   constructor(deps: LoginDeps, materials: Materials) {
     this.#deps = deps;
-    this.#throttle = new LoginThrottle(deps.clocks.monotonic);
     const { usersSecret, oauth } = deps.listener.clients;
     const takesPassword = usersSecret !== null || oauth?.acceptAsPassword === true;
     this.mechanisms = [
@@ -104,15 +97,15 @@ export class Logins {
   /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
   async judge({ method, username = '', password, accessToken }: Shown, from: LoginClient): Promise<Judged> {
     const user = cutText(username, LONGEST_NAME);
-    const attempt = { ...from, mechanism: method, user, guessed: undefined };
+    const attempt = { ...from, mechanism: method, user };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2') {
       const secret = password ?? '';
       return this.#deps.listener.clients.oauth?.acceptAsPassword && isToken(secret)
-        ? this.#settled(attempt, () => this.#checkToken(secret))
-        : this.#settled({ ...attempt, guessed: user }, () => this.#checkPassword(username, secret));
+        ? this.#token(attempt, secret)
+        : this.#password(attempt, username, secret);
     }
-    const said = await this.#settled(attempt, () => this.#checkToken(accessToken ?? ''));
+    const said = await this.#token(attempt, accessToken ?? '');
     const isRefusedToken = said.kind === 'refused' && said.reply === REPLIES.authFailed;
     return isRefusedToken ? { kind: 'tokenRefused', data: { status: '401', schemes: 'bearer' } } : said;
   }
@@ -142,14 +135,17 @@ export class Logins {
       response: string,
     ) => {
       const user = cutText(first.user, LONGEST_NAME);
-      const attempt = { ...from, mechanism: 'SCRAM-SHA-256', user, guessed: user };
+      const attempt = { ...from, mechanism: 'SCRAM-SHA-256', user };
       let proof = '';
-      const said = await this.#settled(attempt, async () => {
+      const check = async () => {
         const final = first.finish(decoded(response));
-        if (final.kind === 'refused') return { kind: 'wrong', reason: 'wrong password or unknown user' };
-        proof = final.text;
-        return { kind: 'right', login: { name: first.user, senders: users.find(first.user).senders } };
-      });
+        if (final.kind !== 'refused') proof = final.text;
+        return final.kind !== 'refused';
+      };
+      const { senders } = users.find(first.user);
+      const login = { name: first.user, senders };
+      const reason = 'wrong password or unknown user';
+      const said = await this.#guess(attempt, { key: Symbol('proof'), check }, { login, reason });
       if (said.kind !== 'login') return said;
       step = async () => said;
       return challenge(proof);
@@ -167,38 +163,50 @@ export class Logins {
       if (response === '') return { kind: 'challenge', text: '' };
       const token = oauthBearerToken(decoded(response));
       if (token === undefined) return { kind: 'refused', reply: REPLIES.authBadSyntax };
-      const attempt = { ...from, mechanism: 'OAUTHBEARER', user: '', guessed: undefined };
-      const said = await this.#settled(attempt, () => this.#checkToken(token));
+      const said = await this.#token({ ...from, mechanism: 'OAUTHBEARER', user: '' }, token);
       if (said.kind === 'login' || said.reply !== REPLIES.authFailed) return said;
       refusal = said;
       return { kind: 'challenge', text: BEARER_REFUSED };
     };
   }
 
-  /**
-   * Gives the result to the client: a wrong one after the delay. Counts the attempt, and logs the reason of a failure
-   * without telling the client.
-   */
-  async #settled(
-    attempt: Attempt,
-    check: () => Promise<Checked>,
-  ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
-    const { client, guessed: user, session } = attempt;
-    const counted = await this.#throttle.begin({ client: this.#deps.countedAs(client), user, session });
-    if (!counted)
-      return { kind: 'refused', reply: session.aborted ? REPLIES.authAborted : REPLIES.tooManyFailures };
-    let outcome: Outcome = 'unavailable';
-    try {
-      const checked = await check();
-      outcome = checked.kind;
-      return this.#judged(attempt, checked);
-    } finally {
-      counted.checked(outcome);
-      if (outcome === 'wrong') await waitFor(counted);
-    }
+  #password(attempt: Attempt, name: string, password: string): Promise<Settled> {
+    const { exists, hash, senders } = this.#users.find(name);
+    const check = async () =>
+      (await passwordMatches(hash, password)) && exists && passwordFault(password) === undefined;
+    const reason = exists ? 'wrong password' : 'unknown user';
+    return this.#guess(attempt, { key: keyOf(hash, password), check }, { login: { name, senders }, reason });
   }
 
-  #judged({ mechanism, client, user }: Attempt, checked: Checked): Exclude<Judged, { kind: 'tokenRefused' }> {
+  /** A password, or the proof of one. */
+  async #guess(
+    attempt: Attempt,
+    guess: Pick<Guess, 'key' | 'check'>,
+    { login, reason }: { readonly login: Login; readonly reason: string },
+  ): Promise<Settled> {
+    const { user, ended } = attempt;
+    const client = this.#deps.countedAs(attempt.client);
+    const verdict = await this.#deps.guard.guess({ ...guess, client, user, ended });
+    if (verdict.kind === 'gone') return ABORTED;
+    if (verdict.kind === 'deaf') return DEAF;
+    if (verdict.kind === 'full') return this.#judged(attempt, TOO_MANY);
+    if (verdict.kind === 'right') return this.#judged(attempt, { kind: 'right', login });
+    const said = this.#judged(attempt, { kind: 'wrong', reason });
+    return afterDelay(verdict.held, ended, said);
+  }
+
+  async #token(attempt: Attempt, token: string): Promise<Settled> {
+    const { client, ended } = attempt;
+    const settled = await this.#deps.guard.token(this.#deps.countedAs(client), () =>
+      this.#checkToken(token, ended),
+    );
+    if (settled === 'deaf') return DEAF;
+    if (settled.judged.kind === 'unavailable' && ended.aborted) return ABORTED;
+    return afterDelay(settled.held, ended, this.#judged(attempt, settled.judged));
+  }
+
+  /** Counts the attempt, and logs the reason of a failure without telling the client. */
+  #judged({ mechanism, client, user }: Attempt, checked: Checked): Settled {
     const { counters, log, listener } = this.#deps;
     counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
     if (checked.kind === 'right') return { kind: 'login', login: checked.login };
@@ -207,21 +215,8 @@ export class Logins {
     return { kind: 'refused', reply };
   }
 
-  async #checkPassword(user: string, password: string): Promise<Checked> {
-    const { exists, hash, senders } = this.#users.find(user);
-    const matches = await this.#checks.check(hash, password);
-    if (matches === undefined) return TOO_MANY;
-    if (matches && exists && passwordFault(password) === undefined)
-      return { kind: 'right', login: { name: user, senders } };
-    return { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
-  }
-
-  async #checkToken(token: string): Promise<Checked> {
-    if (this.#tokensUnderWay >= MOST_TOKENS) return TOO_MANY;
-    this.#tokensUnderWay += 1;
-    const verdict = await this.#tokens?.judge(token).finally(() => {
-      this.#tokensUnderWay -= 1;
-    });
+  async #checkToken(token: string, ended: AbortSignal): Promise<Checked> {
+    const verdict = await this.#tokens?.judge(token, ended);
     if (verdict?.kind === 'subject')
       return { kind: 'right', login: { name: verdict.subject, senders: null } };
     return { kind: verdict?.kind === 'unavailable' ? 'unavailable' : 'wrong', reason: verdict?.reason ?? '' };
@@ -235,14 +230,23 @@ type Checked =
 
 const TOO_MANY: Checked = { kind: 'unavailable', reason: 'too many logins at a time' };
 
-/** In steps, because the delay ends when a login succeeds meanwhile. It goes on without the session. */
-async function waitFor({ delayMs, answered }: Counted): Promise<void> {
-  for (let waited = 0; waited < delayMs(); ) {
-    const stepMs = Math.min(WAIT_STEP_MS, delayMs() - waited);
-    await sleep(stepMs);
-    waited += stepMs;
-  }
-  answered();
+const ABORTED: Settled = { kind: 'refused', reply: REPLIES.authAborted };
+const DEAF: Settled = { kind: 'refused', reply: REPLIES.tooManyFailures };
+
+/** Who goes meanwhile is told nothing, and keeps no place of a connection. The delay goes on, and counts. */
+function afterDelay(held: Promise<void> | undefined, ended: AbortSignal, said: Settled): Promise<Settled> {
+  if (!held) return Promise.resolve(said);
+  const { promise, resolve } = Promise.withResolvers<Settled>();
+  const leave = () => resolve(ABORTED);
+  if (ended.aborted) leave();
+  ended.addEventListener('abort', leave, { once: true });
+  void held.then(() => resolve(said));
+  return promise.finally(() => ended.removeEventListener('abort', leave));
+}
+
+/** Each user has a salt of its own, also one that does not exist (users.ts). A changed Secret changes the key. */
+function keyOf({ iterations, salt, storedKey }: PasswordHash, password: string): string {
+  return `${iterations} ${salt.toString('base64')} ${storedKey.toString('base64')} ${password}`;
 }
 
 function decoded(response: string): string {

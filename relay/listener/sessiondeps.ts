@@ -1,6 +1,7 @@
 /** The functions of the task that the sessions of one listener need. Types only. */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Listener, Policy } from '#crds/policyfile.ts';
+import type { LoginGuard } from '../auth/guard.ts';
 import type { Maps } from '../headers/maps.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
@@ -37,4 +38,5 @@ export interface ListenerSessionsDeps {
   /** A client sent mail in plain text: it was accepted, or Required refused MAIL. */
   readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly refusalLog: RefusalLog;
+  readonly guard: LoginGuard;
 }

@@ -25,6 +25,8 @@ export interface SessionParts {
   readonly exchange: (mechanism: string) => Exchange | undefined;
   /** Called for every refusal, by our rules or by the library. A returned reply ends the session. */
   readonly refused: (refusal: SaidRefusal) => Reply | undefined;
+  /** The client has gone, or will send no more: a login that waits is given up. */
+  readonly ended: () => void;
   readonly trace: SessionTrace | undefined;
   readonly lineEndings: LineEndings;
 }

@@ -108,6 +108,7 @@ export class ListenerSessions {
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, this.#findLoginClient(session)),
       refused: (said) => this.#refused(session, client, said),
+      ended: () => facts.ended.abort(),
       trace: facts.trace,
       lineEndings: lineEndingsOfSession(listener, clientPolicy),
     };
@@ -139,9 +140,7 @@ export class ListenerSessions {
         );
       },
       onClose: (session) => {
-        const { trace, ended } = this.#findFacts(session);
-        trace?.ended('closed');
-        ended.abort();
+        this.#findFacts(session).trace?.ended('closed');
         counters.add('sessions_closed', listener.name);
       },
     };
@@ -182,7 +181,7 @@ export class ListenerSessions {
   }
 
   #findLoginClient(session: SMTPServerSession): LoginClient {
-    return { client: session.remoteAddress, session: this.#findFacts(session).ended.signal };
+    return { client: session.remoteAddress, ended: this.#findFacts(session).ended.signal };
   }
 
   #readIdentity(session: SMTPServerSession): Identity {

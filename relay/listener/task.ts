@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { SMTPServerOptions } from 'smtp-server';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import type { TlsVersion } from '#crds/tlslevel.ts';
+import { LoginGuard } from '../auth/guard.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Clocks } from '../task/clock.ts';
@@ -69,11 +70,13 @@ export class ListenerTask {
     this.#materials = materials;
     this.#mapSources = new MapSources(policy, materials);
     const refusalLog = new RefusalLog(options.log, options.onRefused);
+    const guard = new LoginGuard(options.clocks.monotonic);
     for (const listener of policy.inbound.listeners) {
       const deps = {
         ...options,
         listener,
         refusalLog,
+        guard,
         hasPair: () => this.#pairs.host !== null,
         maps: () => this.#mapSources.maps,
       };

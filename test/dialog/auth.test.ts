@@ -132,6 +132,46 @@ test('a client that guesses on and on is not heard any more, others are', async 
   assert.match(await honest.command(`AUTH PLAIN ${plain('app', 'correct horse')}`), OK);
 });
 
+test('wrong answers that wait keep no good login from its answer, and who hangs up waits for nothing', async () => {
+  const nat = '127.0.0.31';
+  const open = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => rig.secureClient('submission', {}, nat)));
+  const guess = async (clients: readonly SmtpClient[], name: string) => {
+    clients.forEach((client, n) => {
+      client.write(`AUTH PLAIN ${plain(`${name}${n}`, 'old password')}\r\n`);
+    });
+    for (let n = 0; n < clients.length; n++) await rig.logged({ event: 'login_failed', user: `${name}${n}` });
+  };
+  const [first, second, good] = [await open(15), await open(15), await open(2)];
+  const logIn = () => good.pop()?.command(`AUTH PLAIN ${plain('app', 'correct horse')}`) ?? '';
+  const began = performance.now();
+  await guess(first, 'first');
+  assert.match(await logIn(), OK);
+  // The first one of these is answered at once, the last one after ten seconds.
+  await guess(second, 'second');
+  assert.match(await logIn(), OK);
+  const last = second.slice(10);
+  for (const client of last) client.finish();
+  assert.match((await last[0]?.reply()) ?? '', /^501 5\.7\.0/);
+  for (const client of last) await client.closed();
+  assert.ok(performance.now() - began < 8_000, `${performance.now() - began} ms`);
+});
+
+test('failures count for all listeners of the process', async () => {
+  const guesser = '127.0.0.32';
+  const names = ['submission', 'smtp', 'submission', 'smtp'];
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => rig.secureClient(names[n % 4] ?? '', {}, guesser)),
+  );
+  await Promise.all(
+    clients.map((client, index) => client.command(`AUTH PLAIN ${plain(`user${index}`, 'guess')}`)),
+  );
+  for (const name of ['submission', 'smtp']) {
+    const deaf = await rig.secureClient(name, {}, guesser);
+    assert.match(await deaf.command(`AUTH PLAIN ${plain('app', 'correct horse')}`), /^421 4\.7\.0/);
+  }
+});
+
 test('a changed Secret is in force for the next login, and nothing restarts', async () => {
   const { tasks } = await rig.relay.status();
   await rig.edit(await story('new password'));
