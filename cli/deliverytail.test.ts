@@ -33,6 +33,33 @@ test('what was logged before is not shown, and what comes is shown with the late
   tail.close();
 });
 
+test('a destination that is tried again and again has one line, the latest, and is named', () => {
+  writeFileSync(log, '');
+  const tail = new DeliveryTail(log);
+  const away = (name: string, reason: string) =>
+    `${JSON.stringify({ time: '', event: 'deferred', destination: name, reason })}\n`;
+  appendFileSync(log, line('delivered', 'a') + away('away.example', 'first') + away('other.example', ''));
+  assert.deepEqual(names(tail), ['deferred other.example', 'deferred away.example', 'delivered a']);
+  for (let round = 0; round < 100; round++) appendFileSync(log, away('away.example', String(round)));
+  appendFileSync(log, line('delivered', 'a'));
+  assert.deepEqual(names(tail), [
+    'delivered a',
+    'deferred away.example',
+    'deferred other.example',
+    'delivered a',
+  ]);
+  assert.deepEqual(
+    tail.read().map(({ hop, reason }) => [hop, reason]),
+    [
+      ['h:25', ''],
+      ['', '99'],
+      ['', ''],
+      ['h:25', ''],
+    ],
+  );
+  tail.close();
+});
+
 test('a line that comes in pieces, within a character too, is one line', () => {
   writeFileSync(log, '');
   const tail = new DeliveryTail(log);

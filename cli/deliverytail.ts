@@ -13,7 +13,9 @@ export interface LoggedDelivery {
   /** RFC 3339. */
   readonly time: string;
   readonly event: (typeof EVENTS)[number];
+  /** A recipient. A destination that cannot be had is deferred as a whole, so then it is the destination. */
   readonly to: string;
+  /** Empty: none was asked. */
   readonly hop: string;
   readonly tls: string;
   readonly seconds: number;
@@ -46,7 +48,7 @@ export class DeliveryTail {
     const lines = (this.#rest + bytes.toString('latin1', 0, length)).split('\n');
     this.#rest = lines.pop() ?? '';
     const found = lines.flatMap((line) => parseDelivery(Buffer.from(line, 'latin1').toString()) ?? []);
-    this.#latest = [...found.toReversed(), ...this.#latest].slice(0, MOST_KEPT);
+    this.#latest = dropRepeated([...found.toReversed(), ...this.#latest]).slice(0, MOST_KEPT);
     return this.#latest;
   }
 
@@ -55,11 +57,23 @@ export class DeliveryTail {
   }
 }
 
+/** What is deferred again and again has its latest line only. Else it would push out all that was delivered. */
+function dropRepeated(latest: readonly LoggedDelivery[]): readonly LoggedDelivery[] {
+  const told = new Set<string>();
+  return latest.filter(({ event, to }) => {
+    const isRepeated = event === 'deferred' && told.has(to);
+    if (event === 'deferred') told.add(to);
+    return !isRepeated;
+  });
+}
+
 /** Undefined if it is another event, or no whole line. */
 function parseDelivery(line: string): LoggedDelivery | undefined {
   if (!EVENTS.some((event) => line.includes(`"event":"${event}"`))) return undefined;
   try {
-    const { time, event, to = '', hop = '', tls = 'none', seconds = 0, reason = '' } = JSON.parse(line);
+    const entry = JSON.parse(line);
+    const { time, event, destination = '', to = destination } = entry;
+    const { hop = '', tls = 'none', seconds = 0, reason = '' } = entry;
     return EVENTS.includes(event) ? { time, event, to, hop, tls, seconds, reason } : undefined;
   } catch {
     return undefined;

@@ -56,6 +56,15 @@ test('the view is never larger than the terminal, and nothing in it can move the
   );
 });
 
+test('mail that no hop was asked for is shown by its destination', () => {
+  const waits = { time: '2026-01-01T12:00:00Z', event: 'deferred', tls: 'none', seconds: 0 } as const;
+  const deliveries = [{ ...waits, to: 'away.example', hop: '', reason: '4.4.3 no name server' }];
+  const lines = renderView({ ...facts, deliveries }, 0, { columns: 120, rows: 40 });
+  assert.ok(
+    lines.some(({ text }) => text === 'deliveries    12:00:00  away.example: deferred, 4.4.3 no name server'),
+  );
+});
+
 test('what is wrong stays on a low terminal, and the lists shrink first', () => {
   const notices = Array.from({ length: 9 }, (_, index) => ({ time: '', text: `change ${index}` }));
   const status = {

@@ -135,7 +135,8 @@ function describeLatest({ deliveries, taken, notices, sink }: ViewFacts): Sectio
 
 function describeDelivery({ time, to, event, hop, tls, seconds, reason }: LoggedDelivery): string {
   const how = event === 'delivered' ? (tls === 'none' ? 'in plain text' : tls) : reason;
-  return `${formatTime(time)}  ${to} by ${hop}: ${event}, ${how}${event === 'delivered' ? `, after ${seconds} s` : ''}`;
+  const way = hop === '' ? '' : ` by ${hop}`;
+  return `${formatTime(time)}  ${to}${way}: ${event}, ${how}${event === 'delivered' ? `, after ${seconds} s` : ''}`;
 }
 
 function describeArrival(message: TakenMessage): string {
