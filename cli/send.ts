@@ -3,7 +3,7 @@
  * certificate unless TLS is off. Never falls back to plain text, and never logs in over plain text.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import XOAuth2 from 'nodemailer/lib/xoauth2';
 import { encodedWords } from '#crds/encodedwords.ts';
@@ -63,13 +63,20 @@ async function transmit(message: SendOptions, login: Login | undefined): Promise
   try {
     if (login) await tellWait('the answer to the login', logIn(session, login));
     const sent = await tellWait('the answer to the message', submit(session, message));
-    session.quit();
+    await leave(session, message);
     return { ...sent, protection };
   } catch (error) {
     // An open connection would keep the process alive.
     session.close();
     throw error;
   }
+}
+
+/** The steps are whole before the result is told. */
+async function leave(session: SMTPConnection, { steps }: SendOptions): Promise<void> {
+  const ended = new Promise<void>((resolve) => session.once('end', resolve));
+  session.quit();
+  if (steps) await ended;
 }
 
 /** A server may take minutes (RFC 5321 section 4.5.3.2), and a person wants to know for what. */
@@ -85,7 +92,8 @@ async function tellWait<Result>(what: string, work: Promise<Result>): Promise<Re
 function connect(options: SendOptions): Promise<SMTPConnection> {
   const { tls, ca, serverName, steps } = options;
   const { host, port } = options.server;
-  const session = new SMTPConnection({
+  const print = (line: string) => process.stdout.write(line);
+  const session: SMTPConnection = new SMTPConnection({
     host,
     port,
     name: 'localhost',
@@ -93,7 +101,12 @@ function connect(options: SendOptions): Promise<SMTPConnection> {
     secure: tls === 'implicit',
     requireTLS: tls === 'starttls',
     ignoreTLS: tls === 'none',
-    ...(steps ? { transactionLog: true, logger: makeStepPrinter((line) => process.stdout.write(line)) } : {}),
+    ...(steps
+      ? {
+          transactionLog: true,
+          logger: makeStepPrinter(print, () => describeTls(session, serverName ?? host)),
+        }
+      : {}),
     tls: {
       ...(serverName ? { servername: serverName } : {}),
       ...trust(ca),
@@ -105,6 +118,15 @@ function connect(options: SendOptions): Promise<SMTPConnection> {
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
   });
+}
+
+/** Undefined while the session is in plain text. A certificate that does not prove the name has ended the session before. */
+function describeTls({ secure, _socket }: SMTPConnection, name: string): string | undefined {
+  if (!secure || !(_socket instanceof TLSSocket)) return undefined;
+  const { name: group } = _socket.getEphemeralKeyInfo() as { name?: string };
+  const facts = [_socket.getProtocol(), _socket.getCipher().name, ...(group ? [`group ${group}`] : [])];
+  const end = new Date(_socket.getPeerCertificate().valid_to).toISOString().replace(/\.\d+/, '');
+  return `${facts.join(', ')}; the certificate proves ${name}, until ${end}`;
 }
 
 /** In a relay pod the Secret of the relay may have the authority of its certificate. */

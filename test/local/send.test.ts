@@ -22,11 +22,11 @@ describe('mailrelay send', { concurrency: false }, () => {
 
   before(async () => {
     relay = await TestRelay.start({
-      ports: 2,
-      manifest: ([plain, encrypted]) =>
+      ports: 3,
+      manifest: ([plain, encrypted, implicit]) =>
         storyManifest({ port: plain, nextHop: 1 }).replace(
           '}]\n    clients:',
-          `}, {name: required, port: ${encrypted}, starttls: Required}]\n    clients:`,
+          `}, {name: required, port: ${encrypted}, starttls: Required}, {name: implicit, port: ${implicit}, implicitTLS: true}]\n    clients:`,
         ),
     });
     writeFileSync(join(relay.dir, 'ca.crt'), relay.ca());
@@ -64,6 +64,24 @@ describe('mailrelay send', { concurrency: false }, () => {
     assert.equal(lines.length, 2);
     for (const [index, address] of ['x%y@example.com', 'c!d@example.com'].entries())
       assert.ok(lines[index]?.startsWith(`mailrelay: The recipient ${address} was refused: 5`), stderr);
+  });
+
+  test('the steps are the whole conversation, with the TLS facts where TLS begins, and the result is last', async () => {
+    const tls = '-- TLSv1\\.3, TLS_\\w+, group \\w+; the certificate proves relay\\.example\\.com, until \\d{4}-\\S+Z';
+    for (const [port, mode, begin] of [
+      [0, 'starttls', `C: STARTTLS\\nS: 220 Ready to start TLS\\n${tls}\\nC: EHLO`],
+      [2, 'implicit', `^${tls}\\nS: 220 `],
+      [0, 'none', '^S: 220 '],
+    ] as const) {
+      const words = mode === 'none' ? [] : trusting();
+      const all = ['--tls', mode, '--steps', ...words];
+      const { status, stdout, stderr } = await sendTo(relay.ports[port] ?? 0, ['b@example.com'], ...all);
+      assert.equal(status, 0, stderr);
+      const steps = stdout.replace(/^ *\+\d+ ms /gm, '');
+      assert.match(steps, new RegExp(begin));
+      assert.match(steps, /S: 221 Bye\n250 2\.0\.0 Ok: .*\n(TLSv1\.3 \S+|plain text)\n$/);
+      assert.equal(steps.match(/^-- /gm)?.length ?? 0, mode === 'none' ? 0 : 1);
+    }
   });
 
   test('when all are refused nothing is sent, and the reply is told', async () => {
