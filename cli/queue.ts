@@ -114,7 +114,7 @@ export async function exportMessages(named: readonly string[], options: ExportOp
   return tellUnknown(unknown);
 }
 
-function openFolder(folder: string): void {
+export function openFolder(folder: string): void {
   try {
     makeFolder(folder);
   } catch (error) {
@@ -123,7 +123,7 @@ function openFolder(folder: string): void {
 }
 
 /** Never over a file that is there. */
-async function writeMessage(message: Readable, file: string): Promise<void> {
+export async function writeMessage(message: Readable, file: string): Promise<void> {
   try {
     await pipeline(message, createWriteStream(file, { flags: 'wx', mode: 0o600 }));
   } catch (error) {
@@ -131,7 +131,7 @@ async function writeMessage(message: Readable, file: string): Promise<void> {
   }
 }
 
-function needsFolder(): UsageError {
+export function needsFolder(): UsageError {
   return new UsageError('Several messages need a folder: add --to DIR, or name one message');
 }
 

@@ -3,7 +3,7 @@
  * Commands run in relay pods, as `kubectl exec` runs them.
  */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import type { V1Status } from '@kubernetes/client-node';
 import { Exec } from '@kubernetes/client-node/dist/exec.js';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -102,8 +102,18 @@ export class Cluster {
 
   /** Runs `mailrelay WORDS` in the pod. */
   async run(pod: string, words: readonly string[], input?: Readable): Promise<Ran> {
+    const ran = await this.read(pod, words, input);
+    return { ...ran, out: ran.out.toString() };
+  }
+
+  /** The same, octet by octet: a message may have any. */
+  async read(
+    pod: string,
+    words: readonly string[],
+    input?: Readable,
+  ): Promise<Omit<Ran, 'out'> & { readonly out: Buffer }> {
     const [out, errors] = [new PassThrough(), new PassThrough()];
-    const texts = Promise.all([text(out), text(errors)]);
+    const texts = Promise.all([buffer(out), text(errors)]);
     const code = await this.#exec(pod, ['mailrelay', ...words], { out, errors, input });
     out.end();
     errors.end();

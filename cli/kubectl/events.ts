@@ -26,7 +26,10 @@ interface CoreEvent extends KubeObject {
   readonly lastTimestamp?: string | null;
 }
 
-export async function listEvents(cluster: Cluster, relay: string): Promise<EventLine[]> {
+export async function listEvents(
+  cluster: Pick<Cluster, 'readRelay' | 'list'>,
+  relay: string,
+): Promise<EventLine[]> {
   await cluster.readRelay(relay);
   const events = await cluster.list<CoreEvent>(EVENT);
   return events

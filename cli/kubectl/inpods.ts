@@ -1,9 +1,12 @@
 /**
  * Runs a verb of the command in the pods of a relay, each with the version of that pod, and prints what they say. The
- * exit status is the worst one, and 1 if a pod does not run.
+ * exit status is the worst one. A pod that has not found the mail is no failure where another one has.
  */
 import { stringify } from 'yaml';
 import type { Cluster, Ran } from './cluster.ts';
+
+/** The exit status of a command whose words are wrong. */
+export const WRONG_USAGE = 2;
 
 export type Form = 'text' | 'json' | 'yaml';
 
@@ -20,11 +23,25 @@ export async function runInPods(cluster: Cluster, { relay, words, pod, form }: O
   const spoken = form === 'text' ? words : [...words, '-o', 'json'];
   const ran = await Promise.all(pods.map((name) => cluster.run(name, spoken)));
   printRan(ran, form);
+  return words[0] === 'find' ? judgeFound(ran) : worstCode(ran);
+}
+
+export function worstCode(ran: readonly Ran[]): number {
   return Math.max(0, ...ran.map(({ code }) => code));
 }
 
+/** `find` ends with 1 where nothing is found, and says nothing of it to standard error. */
+export function judgeFound(ran: readonly Ran[]): number {
+  const others = ran.filter(({ code, errors }) => code !== 1 || errors !== '');
+  return others.length === 0 ? 1 : worstCode(others);
+}
+
 /** The names of the pods that run. Of others it is told why nothing is heard of them. */
-export async function choosePods(cluster: Cluster, relay: string, pod?: string): Promise<string[]> {
+export async function choosePods(
+  cluster: Pick<Cluster, 'listPods'>,
+  relay: string,
+  pod?: string,
+): Promise<string[]> {
   const pods = await cluster.listPods(relay);
   const wanted = pod === undefined ? pods : pods.filter(({ metadata }) => metadata.name === pod);
   if (pod !== undefined && wanted.length === 0)
@@ -41,15 +58,27 @@ export async function choosePods(cluster: Cluster, relay: string, pod?: string):
 }
 
 export function printRan(ran: readonly Ran[], form: Form): void {
-  const isOne = ran.length === 1;
-  for (const { pod, errors } of ran)
-    for (const line of errors.split('\n'))
-      if (line !== '') process.stderr.write(isOne ? `${line}\n` : `${pod}: ${line}\n`);
+  process.stderr.write(describeErrors(ran));
   if (form !== 'text') {
     const values = Object.fromEntries(ran.map(({ pod, out }) => [pod, out === '' ? null : JSON.parse(out)]));
     process.stdout.write(form === 'json' ? `${JSON.stringify(values, null, 2)}\n` : stringify(values));
     return;
   }
-  for (const [index, { pod, out }] of ran.entries())
-    process.stdout.write(isOne ? out : `${index === 0 ? '' : '\n'}${pod}\n${out}`);
+  process.stdout.write(describeOutput(ran));
+}
+
+/** Wrong usage is wrong in all pods, so it is told once. */
+export function describeErrors(ran: readonly Ran[]): string {
+  const [first] = ran;
+  const isUsage = ran.every(({ code, errors }) => code === WRONG_USAGE && errors === first?.errors);
+  if (first && (ran.length === 1 || isUsage)) return first.errors.replace(/\n*$/, '\n').replace(/^\n$/, '');
+  const lines = ran.flatMap(({ pod, errors }) => errors.split('\n').map((line) => [pod, line] as const));
+  return lines.map(([pod, line]) => (line === '' ? '' : `${pod}: ${line}\n`)).join('');
+}
+
+/** With the name of the pod above what it printed, where several were asked. */
+export function describeOutput(ran: readonly Ran[]): string {
+  if (ran.length === 1) return ran[0]?.out ?? '';
+  const spoke = ran.filter(({ out }) => out !== '');
+  return spoke.map(({ pod, out }) => `${pod}\n${out}`).join('\n');
 }

@@ -8,11 +8,11 @@ import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Reading, RelayPod, Relays } from '../console/relays.ts';
 import type { Result } from '../queuetext.ts';
 import type { Cluster, Ran } from './cluster.ts';
+import { WRONG_USAGE } from './inpods.ts';
 
 /** Each look starts two processes in each pod. */
 const EVERY_MS = 10_000;
 const LOG_LINES = '5000';
-const WRONG_USAGE = 2;
 const JSON_FORM = ['-o', 'json'];
 
 type Pods = Pick<Cluster, 'namespace' | 'listPods' | 'run' | 'log'>;

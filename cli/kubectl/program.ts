@@ -41,7 +41,7 @@ export function buildPlugin(globals: Globals): Verb {
     .addCommand(queue(given))
     .addCommand(inPods('explain', 'what becomes of mail for an address, asked in each pod', given))
     .addCommand(inPods('find', 'what became of mail, out of the history of each pod', given))
-    .addCommand(inPods('tlsrpt', 'TLS reports that other mail systems have sent', given))
+    .addCommand(inPods('tlsrpt', 'TLS reports that other mail systems have sent', given, 'received'))
     .addCommand(top(given))
     .addCommand(page(given))
     .addCommand(test(given))
@@ -71,11 +71,14 @@ function passing(name: string, summary: string, path: string): Verb {
     .addHelpText('after', `\nOptions: see "mailrelay ${path} --help"`);
 }
 
-function inPods(name: string, summary: string, { connect, pod, form }: Given): Verb {
+/** `first`: a word that the verb of a pod gets before the others, also where the person leaves it out. */
+function inPods(name: string, summary: string, { connect, pod, form }: Given, first?: string): Verb {
   return passing(name, summary, name).does(async () => {
     const { runInPods } = await import('./inpods.ts');
-    return async (relay: string, rest: readonly string[]) =>
-      runInPods(await connect(), { relay, words: [name, ...rest], pod, form });
+    return async (relay: string, rest: readonly string[]) => {
+      const begin = first === undefined || rest.includes(first) ? [name] : [name, first];
+      return runInPods(await connect(), { relay, words: [...begin, ...rest], pod, form });
+    };
   });
 }
 

@@ -5,7 +5,8 @@
 import { assertCanAsk, confirmed } from '../confirm.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
-import { choosePods, type Form, printRan, runInPods } from './inpods.ts';
+import { exportMessages } from './export.ts';
+import { choosePods, type Form, printRan, runInPods, worstCode } from './inpods.ts';
 
 export interface QueueOrder {
   readonly relay: string;
@@ -20,6 +21,7 @@ export async function runQueue(cluster: Cluster, order: QueueOrder): Promise<num
   const { relay, action, form } = order;
   if (!takesIds(action)) return runInPods(cluster, { ...order, words: ['queue', action, ...order.words] });
   const { ids, options } = splitWords(action, order.words);
+  if (action === 'export') return exportMessages(cluster, { ...order, ids, options });
   const pods = await choosePods(cluster, relay, order.pod);
   const shares = ids.length === 0 ? new Map(pods.map((pod) => [pod, []])) : await locate(cluster, pods, ids);
   const found = new Set([...shares.values()].flat());
@@ -35,7 +37,7 @@ export async function runQueue(cluster: Cluster, order: QueueOrder): Promise<num
     ),
   );
   printRan(ran, form);
-  return Math.max(unknown.length > 0 ? 1 : 0, ...ran.map(({ code }) => code));
+  return Math.max(unknown.length > 0 ? 1 : 0, worstCode(ran));
 }
 
 /** False for verbs that are not about messages, such as `lift`: each pod gets all of their words. */

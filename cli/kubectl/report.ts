@@ -1,9 +1,10 @@
 /**
  * `kubectl mailrelay report`: a folder for support: the MailRelay, its objects, events, the status and the log of each
- * pod. Secrets are not read. Addresses are replaced: each by the same word wherever it stands.
+ * pod. Secrets are not read. Addresses are replaced: each by the same word wherever it stands. A part that cannot be had
+ * takes nothing from the others: it is named, and the exit status is 1.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { describeSystemError } from '#crds/systemwords.ts';
@@ -15,26 +16,50 @@ import { describeEvents, listEvents } from './events.ts';
 const LOG_LINES = '5000';
 const LOG_MS = 20_000;
 
-export async function writeReport(cluster: Cluster, relay: string, folder: string): Promise<number> {
+type Pods = Pick<Cluster, 'readRelay' | 'listOwn' | 'list' | 'listPods' | 'run' | 'log'>;
+
+export async function writeReport(cluster: Pods, relay: string, folder: string): Promise<number> {
   const redact = makeRedaction();
   makeNew(folder);
-  const keep = (name: string, text: string) => {
-    writeFileSync(join(folder, name), redact(text), { mode: 0o600 });
-    process.stdout.write(`${join(folder, name)}\n`);
+  let missing = 0;
+  const keep = async (name: string, gather: () => Promise<string>) => {
+    const path = join(folder, name);
+    try {
+      writeFileSync(path, redact(await gather()), { mode: 0o600 });
+      process.stdout.write(`${path}\n`);
+    } catch (error) {
+      missing += 1;
+      process.stderr.write(`There is no ${path}: ${(error as Error).message}\n`);
+    }
   };
-  keep('mailrelay.yaml', stringify(await cluster.readRelay(relay)));
-  keep('objects.yaml', await gatherObjects(cluster, relay));
-  keep('events.txt', describeEvents(await listEvents(cluster, relay), Date.now()));
-  for (const { metadata, status } of await cluster.listPods(relay)) {
+  const own = await cluster.readRelay(relay).catch((error: Error) => {
+    rmdirSync(folder);
+    throw error;
+  });
+  await keep('mailrelay.yaml', async () => stringify(own));
+  await keep('objects.yaml', () => gatherObjects(cluster, relay));
+  await keep('events.txt', async () => describeEvents(await listEvents(cluster, relay), Date.now()));
+  const pods = await cluster.listPods(relay).catch((error: Error) => {
+    missing += 1;
+    process.stderr.write(`There is nothing of the pods: ${error.message}\n`);
+    return [];
+  });
+  for (const { metadata, status } of pods) {
     if (status?.phase !== 'Running') continue;
-    const { out } = await cluster.run(metadata.name, ['status', '-o', 'json']);
-    keep(`${metadata.name}.status.json`, out);
-    keep(`${metadata.name}.log`, await readLog(cluster, metadata.name));
+    await keep(`${metadata.name}.status.json`, () => readStatus(cluster, metadata.name));
+    await keep(`${metadata.name}.log`, () => readLog(cluster, metadata.name));
   }
   process.stdout.write(
     'Addresses are replaced; host names, networks and TLS names are not. Look before you send it.\n',
   );
-  return 0;
+  return missing === 0 ? 0 : 1;
+}
+
+/** Also that of a relay that is not ready, for which the command ends with 1. */
+async function readStatus(cluster: Pods, pod: string): Promise<string> {
+  const { out, errors } = await cluster.run(pod, ['status', '-o', 'json']);
+  if (out === '') throw new Error(errors.trimEnd());
+  return out;
 }
 
 function makeNew(folder: string): void {
@@ -45,7 +70,7 @@ function makeNew(folder: string): void {
   }
 }
 
-async function gatherObjects(cluster: Cluster, relay: string): Promise<string> {
+async function gatherObjects(cluster: Pods, relay: string): Promise<string> {
   const kinds: readonly Kind[] = [...OWNED, POD, CLAIM].filter((kind) => kind !== MAIL_RELAY);
   const texts = await Promise.all(
     kinds.map(async (kind) => {
@@ -64,7 +89,7 @@ async function gatherObjects(cluster: Cluster, relay: string): Promise<string> {
   return texts.flat().join('---\n');
 }
 
-async function readLog(cluster: Cluster, pod: string): Promise<string> {
+async function readLog(cluster: Pods, pod: string): Promise<string> {
   const lines: string[] = [];
   for await (const line of cluster.log(pod, { tailLines: LOG_LINES }, AbortSignal.timeout(LOG_MS)))
     lines.push(line);

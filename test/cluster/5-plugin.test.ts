@@ -18,7 +18,7 @@ const SPEC = `
   replicas: 2
   inbound: {starttls: Disabled, listeners: [{name: smtp, port: 25}], clients: {networks: [0.0.0.0/1, 128.0.0.0/1]}}
   outbound: {tls: {level: None}, smartHosts: [{host: 192.0.2.1, port: 2599}]}
-  queue: {storage: {size: 100Mi}}
+  queue: {storage: {size: 100Mi}, history: 1d}
   trace: {level: 2, until: "2990-01-01T00:00:00Z"}`;
 const MANIFEST = `apiVersion: mailrelay.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: relay, namespace: ${NAMESPACE}}\nspec:${SPEC}\n`;
 
@@ -91,6 +91,12 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
     assert.equal((await plugin(['queue', 'hold', 'relay', ...ids])).status, 0);
     const states = Object.values(await list()).map(([first]) => first?.state);
     assert.deepEqual(states, ['held', 'held']);
+    const folder = join(dir, 'exported');
+    const exported = await plugin(['queue', 'export', 'relay', '--held', '--to', folder]);
+    assert.deepEqual([exported.status, exported.errors], [0, '']);
+    assert.deepEqual(readdirSync(folder), ids.map((id) => `${id}.eml`).toSorted());
+    const one = await plugin(['queue', 'export', 'relay', ids[1] ?? '']);
+    assert.equal(one.out, readFileSync(join(folder, `${ids[1]}.eml`), 'utf8'));
     const gone = await plugin(['queue', 'remove', 'relay', ids[0] ?? '', 'nosuchid00000000', '--yes']);
     assert.deepEqual([gone.status, gone.errors.includes('no message nosuchid00000000')], [1, true]);
     assert.deepEqual(
@@ -101,6 +107,19 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
     );
     const asked = await plugin(['queue', 'remove', 'relay', '--all']);
     assert.deepEqual([asked.status, /add --yes/.test(asked.errors)], [2, true]);
+  });
+
+  test('mail of one pod is found, and wrong usage is told once', async () => {
+    const queues = JSON.parse((await plugin(['queue', 'list', 'relay', '-o', 'json'])).out);
+    const [id] = Object.values<{ id: string }[]>(queues).flatMap((entries) => entries.map((one) => one.id));
+    const found = await plugin(['find', 'relay', '--id', id ?? '']);
+    assert.equal(found.status, 0, found.errors);
+    assert.match(found.out, new RegExp(`^${id} `, 'm'));
+    assert.equal((await plugin(['find', 'relay', 'nobody@nowhere.example'])).status, 1);
+    const wrong = await plugin(['find', 'relay', '--nonsense']);
+    assert.deepEqual([wrong.status, wrong.out, wrong.errors.trimEnd().split('\n').length], [2, '', 1]);
+    const reports = await plugin(['tlsrpt', 'relay']);
+    assert.match(reports.out, /^relay-0\nNo TLS report was received/);
   });
 
   test('test sends through the listener, step by step, and the trace has the session', async () => {
@@ -114,6 +133,7 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
     ]);
     assert.equal(status, 0, errors);
     assert.match(out, /^smtp at port 25: taken\n +\+\d+ ms S: 220 [\s\S]*C: MAIL FROM:<a@shop\.example>/);
+    assert.match(out, /S: 221 Bye\n +250 [^\n]*\n +plain text\n$/);
     const traced = await until('the trace', async () => {
       const { out: lines } = await plugin(['trace', 'relay', '--since', '10m', '--no-follow']);
       return lines.includes('MAIL FROM:<a@shop.example>') && lines;

@@ -67,7 +67,8 @@ describe('mailrelay send', { concurrency: false }, () => {
   });
 
   test('the steps are the whole conversation, with the TLS facts where TLS begins, and the result is last', async () => {
-    const tls = '-- TLSv1\\.3, TLS_\\w+, group \\w+; the certificate proves relay\\.example\\.com, until \\d{4}-\\S+Z';
+    const tls =
+      '-- TLSv1\\.3, TLS_\\w+, group \\w+; the certificate proves relay\\.example\\.com, until \\d{4}-\\S+Z';
     for (const [port, mode, begin] of [
       [0, 'starttls', `C: STARTTLS\\nS: 220 Ready to start TLS\\n${tls}\\nC: EHLO`],
       [2, 'implicit', `^${tls}\\nS: 220 `],
