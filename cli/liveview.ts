@@ -12,7 +12,7 @@ import { DeliveryTail } from './deliverytail.ts';
 import { LOG_NAME } from './runnote.ts';
 import type { RunOutput } from './runoutput.ts';
 import type { RunFacts } from './runtext.ts';
-import type { TakenMessage } from './sink/server.ts';
+import type { TakenMessage } from './sink/taken.ts';
 import { type Notice, renderView, type Tone, type ViewLine } from './viewtext.ts';
 
 const DRAW_MS = 1_000;

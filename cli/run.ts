@@ -17,7 +17,7 @@ import { publishFolder } from './inputfolder.ts';
 import { canShowView, LiveView } from './liveview.ts';
 import { localPair } from './localca.ts';
 import { ownCommand } from './owncommand.ts';
-import { writeRunNote } from './runnote.ts';
+import { SINK_NAME, writeRunNote } from './runnote.ts';
 import { PLAIN_OUTPUT, type RunOutput } from './runoutput.ts';
 import { describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
 import { untilStopSignal } from './signals.ts';
@@ -113,7 +113,7 @@ function startLocally(target: Target, options: RunOptions, output: RunOutput): P
 /** A sink that cannot start is no reason to be without a relay: its port may have the next hop that is meant. */
 async function startSinkBeside(port: number | undefined, target: Target, output: RunOutput) {
   if (port === undefined) return undefined;
-  const folder = join(target.stateDir, 'sink');
+  const folder = join(target.stateDir, SINK_NAME);
   try {
     const { openSink } = await import('./sink.ts');
     const { stop, port: bound } = await openSink({

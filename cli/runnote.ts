@@ -7,6 +7,8 @@ import { ADMIN_PORT } from '#crds/wellknown.ts';
 export const RUN_NOTE = 'run.json';
 /** The log of the processes, if `mailrelay run` shows its live view. */
 export const LOG_NAME = 'relay.log';
+/** The folder of the sink, if one was started behind the relay. */
+export const SINK_NAME = 'sink';
 
 export interface RunNote {
   /** NAMESPACE/NAME of the MailRelay. Undefined if the relay wrote no note. */

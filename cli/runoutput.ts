@@ -1,6 +1,6 @@
 /** How `mailrelay run` speaks to a person: plain lines here, the live view in liveview.ts. */
 import { describeStart, type RunFacts } from './runtext.ts';
-import type { TakenMessage } from './sink/server.ts';
+import type { TakenMessage } from './sink/taken.ts';
 import { describeTaken } from './sinktext.ts';
 
 export interface RunOutput {

@@ -1,5 +1,6 @@
 /** What the sink says: where it listens, and each message that it took. Pure. */
-import type { SinkTlsMode, TakenMessage } from './sink/server.ts';
+import type { SinkTlsMode } from './sink/server.ts';
+import type { TakenMessage } from './sink/taken.ts';
 import { quoteWord, showEndpoint, visible } from './terminal.ts';
 
 const OFFERS: Readonly<Record<SinkTlsMode, string>> = {

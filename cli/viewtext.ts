@@ -7,7 +7,7 @@ import { servedPort } from '#crds/wellknown.ts';
 import type { LoggedDelivery } from './deliverytail.ts';
 import { describeListener, describeNextHops } from './policytext.ts';
 import { listSendWords, type RunFacts, SINK_ADDRESS } from './runtext.ts';
-import type { TakenMessage } from './sink/server.ts';
+import type { TakenMessage } from './sink/taken.ts';
 import { describeEnvelope, describeProtection } from './sinktext.ts';
 import { describeCertificate, queueLines, sessionLines } from './statustext.ts';
 import { note, row, showEndpoint, visible } from './terminal.ts';

@@ -90,6 +90,7 @@ export class Answers {
       ...(tlsShare === undefined ? {} : { tlsShare }),
       pods,
       cures: Object.fromEntries(cures),
+      taken: this.#relays.taken(),
       samples: this.#lastHour.after(after),
     };
   }

@@ -3,6 +3,7 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Result } from '../queuetext.ts';
+import type { TakenMessage } from '../sink/taken.ts';
 
 /** The figures of all pods together. null: unknown. */
 export interface Sample {
@@ -47,6 +48,8 @@ export interface Look {
   readonly pods: readonly PodLook[];
   /** The setting that lets a refused client in, by the reason of the refusal. */
   readonly cures: Readonly<Record<string, string>>;
+  /** What the sink behind the relay has taken, the latest first. */
+  readonly taken: readonly TakenMessage[];
   /** Those after the time that the page named. */
   readonly samples: readonly Sample[];
 }

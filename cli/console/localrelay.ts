@@ -6,7 +6,9 @@ import { type HistoryEntry, type HistoryQuery, printQuery } from '#relay/history
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { QueueClient } from '../queueclient.ts';
 import type { Result } from '../queuetext.ts';
-import { LOG_NAME, readRunNote } from '../runnote.ts';
+import { LOG_NAME, readRunNote, SINK_NAME } from '../runnote.ts';
+import { readTaken } from '../sink/store.ts';
+import type { TakenMessage } from '../sink/taken.ts';
 import type { Reading, RelayPod, Relays } from './relays.ts';
 
 const EVERY_MS = 2_000;
@@ -31,6 +33,10 @@ export class LocalRelay implements Relays, RelayPod {
 
   async pods(): Promise<readonly RelayPod[]> {
     return [this];
+  }
+
+  taken(): readonly TakenMessage[] {
+    return readTaken(join(this.#stateDir, SINK_NAME));
   }
 
   async read(): Promise<Reading> {

@@ -3,6 +3,7 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import type { HistoryEntry, HistoryQuery } from '#relay/history/entry.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Result } from '../queuetext.ts';
+import type { TakenMessage } from '../sink/taken.ts';
 
 export interface Reading {
   readonly status: PodStatus;
@@ -28,4 +29,6 @@ export interface Relays {
   /** NAMESPACE/NAME of the MailRelay. */
   readonly title: string;
   pods(): Promise<readonly RelayPod[]>;
+  /** What the sink behind the relay has taken, the latest first. Empty without one. */
+  taken(): readonly TakenMessage[];
 }

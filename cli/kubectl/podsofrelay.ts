@@ -40,6 +40,10 @@ export class PodsOfRelay implements Relays {
       .filter(({ metadata }) => this.#pod === undefined || metadata.name === this.#pod)
       .map(({ metadata, status }) => new PodOfRelay(this.#cluster, metadata.name, status?.phase));
   }
+
+  taken(): readonly [] {
+    return [];
+  }
 }
 
 class PodOfRelay implements RelayPod {

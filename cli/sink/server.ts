@@ -7,34 +7,9 @@ import type { TLSSocket } from 'node:tls';
 import type { SMTPServer, SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server';
 import { QuotedServer } from './quoted.ts';
 import { SinkStore } from './store.ts';
+import type { TakenMessage } from './taken.ts';
 
 export type SinkTlsMode = 'starttls' | 'implicit' | 'none';
-
-export interface TakenMessage {
-  readonly number: number;
-  /** When it was taken, RFC 3339. */
-  readonly time: string;
-  readonly client: string;
-  /** The name that the client gave by HELO or EHLO. */
-  readonly helo: string;
-  /** The user name of a login; any password is right. */
-  readonly user: string | null;
-  /** The envelope. */
-  readonly from: string;
-  readonly to: readonly string[];
-  readonly subject: string | null;
-  readonly bytes: number;
-  /** null: the message came in plain text. */
-  readonly tls: {
-    readonly version: string;
-    readonly cipher: string;
-    /** The name that the client asked for (SNI). */
-    readonly serverName: string | null;
-    /** The subject of the certificate of the client. It is not verified. */
-    readonly clientCertificate: string | null;
-  } | null;
-  readonly file: string;
-}
 
 export interface SinkOptions {
   readonly address: string;
@@ -67,8 +42,7 @@ export async function startSink({ address, port, tls, pair, folder, onMessage }:
       callback();
     },
     onData: (stream, session, callback) => {
-      take(stream, session, store).then((taken) => {
-        const message = { ...taken, tls: secured.get(session) ?? null };
+      take(stream, session, store, secured.get(session) ?? null).then((message) => {
         onMessage(message);
         callback(null, `Ok: kept as ${message.number}`);
       }, callback);
@@ -102,12 +76,11 @@ async function take(
   stream: SMTPServerDataStream,
   session: SMTPServerSession,
   store: SinkStore,
-): Promise<Omit<TakenMessage, 'tls'>> {
+  tls: TakenMessage['tls'],
+): Promise<TakenMessage> {
   const bytes = Buffer.concat(await stream.toArray());
-  const { number, path } = store.keep(bytes);
   const { mailFrom, rcptTo } = session.envelope;
-  return {
-    number,
+  return store.keep(bytes, {
     time: new Date().toISOString(),
     client: session.remoteAddress,
     helo: session.hostNameAppearsAs || '',
@@ -116,8 +89,8 @@ async function take(
     to: rcptTo.map(({ address }) => address),
     subject: findSubject(bytes),
     bytes: bytes.length,
-    file: path,
-  };
+    tls,
+  });
 }
 
 function describeTls(socket: TLSSocket): TakenMessage['tls'] {

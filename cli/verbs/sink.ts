@@ -6,7 +6,7 @@ import { outputOption, Verb } from '../verb.ts';
 export const verb = new Verb('sink')
   .summary('a next hop for trying things: it takes every message and passes none on')
   .description(
-    'Takes mail on one port, for every recipient and with every login, and shows each message: its envelope, how it was encrypted, and the file that has it. Nothing is passed on. The last hundred messages are kept.',
+    'Takes mail on one port, for every recipient and with every login, and shows each message: its envelope, how it was encrypted, and the file that has it. Nothing is passed on. The last hundred messages are kept, each with a file of what is known of it (JSON).',
   )
   .option(
     '--listen <address>',

@@ -378,7 +378,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'sink',
     files: /^cli\/sink\//,
-    entries: ['server.ts'],
+    entries: ['server.ts', 'store.ts', 'taken.ts'],
     rooms: [],
     packages: ['smtp-server', 'node:*'],
     why: 'a next hop for trying things; no part of a relay knows it',
@@ -386,14 +386,14 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'console page',
     files: /^cli\/console\/page\//,
-    rooms: ['contract', 'relay history', 'relay queue', 'cli console'],
+    rooms: ['contract', 'sink', 'relay history', 'relay queue', 'cli console'],
     packages: ['preact', 'htm', 'uplot'],
     why: 'it runs in a browser: of other rooms it imports types alone',
   },
   {
     name: 'cli console',
     files: /^cli\/console\//,
-    rooms: ['contract', 'cli', 'relay listener', 'relay history', 'relay queue'],
+    rooms: ['contract', 'sink', 'cli', 'relay listener', 'relay history', 'relay queue'],
     packages: ['node:*'],
     why: 'it serves a page on the loopback address and knows a relay by Relays alone, so that a cluster is one too',
   },
@@ -483,4 +483,5 @@ export const ENTRY_FILES = [
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
   'cli/sink/server.ts',
+  'cli/sink/taken.ts',
 ];

@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { SINK_NAME } from '#cli/runnote.ts';
+import { openSink } from '#cli/sink.ts';
 import { startBrowser } from '#test/kit/browser.ts';
 import { ConsoleProcess } from '#test/kit/console.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
@@ -186,6 +188,33 @@ describe('mailrelay console', { concurrency: false }, () => {
       .getByRole('img', { name: /^Time for 95% of the mail: To accept [\d.]+ \w+, To deliver [\d.]+ \w+$/ })
       .waitFor();
     assert.equal(await page.locator('canvas').count(), 4);
+  });
+
+  test('what a sink behind the relay takes is listed, with its TLS', async (t) => {
+    assert.equal(await page.getByRole('region', { name: 'Taken by the sink' }).count(), 0);
+    const folder = join(relay.stateDir, SINK_NAME);
+    const beside = await openSink({
+      address: '127.0.0.1',
+      port: 0,
+      tls: 'starttls',
+      pair: undefined,
+      folder,
+      onMessage: () => undefined,
+    });
+    t.after(() => beside.stop());
+    const client = await SmtpClient.connect(beside.port);
+    await client.hello();
+    await client.send('', ['joe@example.com'], `Subject: In clear\r\n${messageText('clear')}`);
+    await client.secure();
+    await client.send(SENDER, ['joe@example.com', 'ann@example.com'], messageText('secured'));
+    await client.quit();
+    const rows = page.getByRole('region', { name: 'Taken by the sink' }).getByRole('row');
+    const secured = rows.filter({ hasText: '000002.eml' });
+    await secured.getByText('joe@example.com, ann@example.com').waitFor();
+    await secured.getByText(/^TLSv1\.3 TLS_\w+/).waitFor();
+    const clear = rows.filter({ hasText: '000001.eml' });
+    await clear.getByText('In clear').waitFor();
+    await clear.getByText('Plain text').waitFor();
   });
 
   test('the story of a message is told line by line', async () => {

@@ -5,6 +5,8 @@ import { globSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import type { Look } from '#cli/console/api.ts';
+import { ConsoleProcess } from '#test/kit/console.ts';
 import { until } from '#test/kit/wait.ts';
 
 const TOP = new URL('../../', import.meta.url).pathname;
@@ -112,6 +114,18 @@ test('make run at a terminal: the pasted command ends in a delivered message tha
     readFileSync(join(folder, '000001.eml'), 'utf8'),
     /^Subject: A message through the relay\r\n/m,
   );
+
+  const page = await ConsoleProcess.start(['console', '--state', join(clone, '.state/default-relay')]);
+  const { origin } = new URL(page.url);
+  const opened = await fetch(page.url, { redirect: 'manual' });
+  const cookie = opened.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  const look = await fetch(`${origin}/api/look?after=0`, { headers: { cookie } });
+  const { taken } = (await look.json()) as Look;
+  assert.deepEqual(
+    taken.map(({ file, tls }) => [file, tls?.version]),
+    [[join(folder, '000001.eml'), 'TLSv1.3']],
+  );
+  assert.equal(await page.stop(), 0);
 
   screen.resize(40, 8);
   await screen.shows('more lines: make the window');

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import PostalMime from 'postal-mime';
-import type { TakenMessage } from '#cli/sink/server.ts';
+import { readTaken } from '#cli/sink/store.ts';
+import type { TakenMessage } from '#cli/sink/taken.ts';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { endWithFile } from '#test/kit/child.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -163,10 +164,24 @@ test('the last hundred are kept, the numbers go on after a restart, and other fi
   running.splice(0);
   await deliver(await Sink.start('--keep', keep), 60);
   const names = readdirSync(keep).toSorted();
+  const mail = names.filter((name) => name.endsWith('.eml'));
+  assert.deepEqual([mail.length, mail[0], mail[99]], [100, '000021.eml', '000120.eml']);
   assert.deepEqual(
-    [names.length, names[0], names[99], names[100]],
-    [101, '000021.eml', '000120.eml', 'notes.txt'],
+    names.filter((name) => !name.endsWith('.eml')),
+    [...mail.map((name) => name.replace('.eml', '.json')), 'notes.txt'],
   );
+});
+
+test('what is known of each message is kept beside it, the latest first', async () => {
+  const keep = join(dir, 'known');
+  const sink = await Sink.start('--keep', keep, '-o', 'json', ...PAIR());
+  assert.equal((await send(sink, '--tls', 'none')).status, 0);
+  assert.equal((await send(sink, ...VERIFIED())).status, 0);
+  const messages = await until('both', () => sink.messages().length === 2 && sink.messages());
+  assert.deepEqual(readTaken(keep), messages.toReversed());
+  writeFileSync(join(keep, '000002.json'), '{');
+  assert.deepEqual(readTaken(keep), messages.slice(0, 1));
+  assert.deepEqual(readTaken(join(dir, 'nowhere')), []);
 });
 
 test('what cannot be is one sentence', async () => {

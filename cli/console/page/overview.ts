@@ -7,6 +7,7 @@ import { Problems, Table } from './parts.ts';
 import { Plots } from './plots.ts';
 import { PodDetail } from './poddetail.ts';
 import { linkSection } from './route.ts';
+import { Taken } from './taken.ts';
 import { say } from './texts.ts';
 
 interface Props {
@@ -17,7 +18,7 @@ interface Props {
 }
 
 export function Overview({ look, samples, pod }: Props) {
-  const { pods, cures } = look;
+  const { pods, cures, taken } = look;
   const shown = pods.find(({ name }) => name === pod) ?? pods.find(({ status }) => status) ?? pods[0];
   const isOne = pods.length === 1;
   return html`
@@ -26,6 +27,7 @@ export function Overview({ look, samples, pod }: Props) {
     <${Plots} samples=${samples} />
     ${!isOne && html`<${Pods} pods=${pods} shown=${shown?.name} />`}
     ${shown?.status && html`<${PodDetail} title=${isOne ? undefined : shown.name} status=${shown.status} outcomes=${shown.outcomes} cures=${cures} />`}
+    ${taken.length > 0 && html`<${Taken} messages=${taken} />`}
   `;
 }
 

@@ -99,6 +99,12 @@ export const en = {
   verifiedBy: 'Verified by',
   fellBack: 'In plain text, because',
 
+  sink: 'Taken by the sink',
+  sinkFolder: 'The last hundred messages are in {folder}',
+  subject: 'Subject',
+  plainText: 'Plain text',
+  clientCertificate: 'With the certificate of {name}',
+
   search: 'Search in ids, addresses and reasons',
   state: 'State',
   anyState: 'Any state',

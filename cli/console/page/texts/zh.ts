@@ -101,6 +101,12 @@ export const zh: Texts = {
   verifiedBy: '验证方式',
   fellBack: '明文投递的原因',
 
+  sink: 'sink 收到的邮件',
+  sinkFolder: '最近一百封邮件在 {folder}',
+  subject: '主题',
+  plainText: '明文',
+  clientCertificate: '带 {name} 的证书',
+
   search: '按编号、地址和原因搜索',
   state: '状态',
   anyState: '任何状态',
