@@ -72,6 +72,14 @@ export class Cluster {
     }
   }
 
+  /** The names of all MailRelays of the namespace, of which there is one at least. */
+  async listRelays(): Promise<string[]> {
+    const relays = await this.list(MAIL_RELAY);
+    if (relays.length === 0)
+      throw new Error(`There is no MailRelay in namespace "${this.namespace}": name another by -n`);
+    return relays.map(({ metadata }) => metadata.name).toSorted();
+  }
+
   path(kind: Kind, name?: string): string {
     return apiPath(kind, this.namespace, name);
   }

@@ -8,6 +8,7 @@ import { UsageError } from '../usage.ts';
 import type { LiveRelay, Ran } from './cluster.ts';
 import { exportMessages, takeFolder } from './export.ts';
 import { describeErrors, describeOutput, judgeFound } from './inpods.ts';
+import { PodsOfRelay } from './podsofrelay.ts';
 import { writeReport } from './report.ts';
 
 const ran = (pod: string, code: number, out = '', errors = ''): Ran => ({ pod, code, out, errors });
@@ -114,6 +115,27 @@ test('an export that names no messages, or several without a folder, is wrong us
     folder: 'here',
     selecting: ['--held', '--older=2h'],
   });
+});
+
+test('the console asks the pods of one relay, or those of all relays of the namespace', async () => {
+  const cluster = {
+    namespace: 'mail',
+    listRelays: async () => ['in', 'out'],
+    listPods: async (relay: string) =>
+      [0, 1].map((number) => ({
+        metadata: { name: `${relay}-${number}` },
+        status: { phase: 'Running' },
+      })) as never,
+    run: async (pod: string) => ran(pod, 1),
+    async *log() {},
+  };
+  const namesOf = async (...given: [string | undefined, string | undefined]) => {
+    const relays = new PodsOfRelay(cluster, ...given);
+    return [relays.title, (await relays.pods()).map(({ name }) => name).join()];
+  };
+  assert.deepEqual(await namesOf('out', undefined), ['mail/out', 'out-0,out-1']);
+  assert.deepEqual(await namesOf(undefined, undefined), ['mail', 'in-0,in-1,out-0,out-1']);
+  assert.deepEqual(await namesOf(undefined, 'out-1'), ['mail', 'out-1']);
 });
 
 const forbidden = async (): Promise<never> => {

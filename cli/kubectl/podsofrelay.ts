@@ -1,5 +1,5 @@
 /**
- * The pods of a relay, as the console asks them: by commands in each pod, with the rights of the person. A pod that does
+ * The pods of a relay, or of all relays of a namespace, as the console asks them: by commands in each pod, with the rights of the person. A pod that does
  * not run, or that fails, answers with one sentence.
  */
 import { parsePodStatus } from '#crds/podstatus.ts';
@@ -15,28 +15,32 @@ const EVERY_MS = 10_000;
 const LOG_LINES = '5000';
 const JSON_FORM = ['-o', 'json'];
 
-type Pods = Pick<Cluster, 'namespace' | 'listPods' | 'run' | 'log'>;
+type Pods = Pick<Cluster, 'namespace' | 'listRelays' | 'listPods' | 'run' | 'log'>;
 
 export class PodsOfRelay implements Relays {
   readonly everyMs = EVERY_MS;
   readonly #cluster: Pods;
-  readonly #relay: string;
+  /** Undefined: all of the namespace. */
+  readonly #relay: string | undefined;
   /** The only one that the person wants to see. */
   readonly #pod: string | undefined;
 
-  constructor(cluster: Pods, relay: string, pod: string | undefined) {
+  constructor(cluster: Pods, relay: string | undefined, pod: string | undefined) {
     this.#cluster = cluster;
     this.#relay = relay;
     this.#pod = pod;
   }
 
   get title(): string {
-    return `${this.#cluster.namespace}/${this.#relay}`;
+    const { namespace } = this.#cluster;
+    return this.#relay === undefined ? namespace : `${namespace}/${this.#relay}`;
   }
 
   async pods(): Promise<readonly RelayPod[]> {
-    const pods = await this.#cluster.listPods(this.#relay);
+    const relays = this.#relay === undefined ? await this.#cluster.listRelays() : [this.#relay];
+    const pods = await Promise.all(relays.map((relay) => this.#cluster.listPods(relay)));
     return pods
+      .flat()
       .filter(({ metadata }) => this.#pod === undefined || metadata.name === this.#pod)
       .map(({ metadata, status }) => new PodOfRelay(this.#cluster, metadata.name, status?.phase));
   }

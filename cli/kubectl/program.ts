@@ -117,7 +117,9 @@ interface PageOptions {
 }
 
 function page({ connect, pod }: Given): Verb {
-  return ofRelay('console', 'a page that shows all pods of a relay, in a browser on this machine')
+  return new Verb('console')
+    .summary('a page that shows all pods of a relay, in a browser on this machine')
+    .argument('[relay]', 'the name of a MailRelay (default: all of the namespace)')
     .option('--port <port>', 'port of the page on 127.0.0.1 (default: a free one)', parsePort)
     .option('--allow-changes', 'let the page hold, release, retry and remove messages')
     .does(async () => {
@@ -125,9 +127,11 @@ function page({ connect, pod }: Given): Verb {
         import('./podsofrelay.ts'),
         import('../console/serve.ts'),
       ]);
-      return async (relay: string, options: PageOptions) => {
+      return async (relay: string | undefined, options: PageOptions) => {
         const pods = new PodsOfRelay(await connect(), relay, pod);
-        await pods.pods();
+        const found = await pods.pods();
+        if (pod !== undefined && found.length === 0)
+          throw new Error(`There is no pod "${pod}" here: leave out --pod to see all`);
         return serveRelays(pods, options);
       };
     });

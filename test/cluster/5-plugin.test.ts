@@ -179,6 +179,19 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
     assert.ok(lines.length > 0);
   });
 
+  test('without a name the console shows all relays of the namespace', async (t) => {
+    const launch = { program: prepared().kubectl, env: environment(prepared().kubeconfig) };
+    const page = await ConsoleProcess.start(['mailrelay', 'console', '-n', NAMESPACE], launch);
+    t.after(() => page.stop());
+    const opened = await fetch(page.url, { redirect: 'manual' });
+    const cookie = opened.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    const answer = await fetch(new URL('/api/look?after=0', page.url), { headers: { cookie } });
+    const { title, pods } = (await answer.json()) as Look;
+    assert.deepEqual([title, pods.map(({ name }) => name)], [NAMESPACE, ['relay-0', 'relay-1']]);
+    const none = await plugin(['console', 'relay', '--pod', 'relay-7']);
+    assert.deepEqual([none.status, /no pod "relay-7"/.test(none.errors)], [1, true]);
+  });
+
   test('diff tells what would restart, and changes nothing', async () => {
     const file = join(dir, 'relay.yaml');
     writeFileSync(file, MANIFEST);
