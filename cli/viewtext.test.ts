@@ -65,6 +65,24 @@ test('mail that no hop was asked for is shown by its destination', () => {
   );
 });
 
+test('each fault of a manifest has its own lines, and none is cut', () => {
+  const faults = [
+    'relay.yaml:8:1: spec.hostname: is required: add it',
+    'relay.yaml:9:3: spec.hstname: remove it',
+  ];
+  const text = `Manifest not applied, nothing changed: ${faults.join('\n')}`;
+  const notices = [{ time: '2026-01-01T12:00:00Z', text }];
+  const shown = (columns: number) =>
+    renderView({ ...facts, notices }, 0, { columns, rows: 60 }).map((line) => line.text);
+  assert.ok(shown(200).includes(`${''.padEnd(24)}${faults[1]}`));
+  for (const columns of [60, 80, 200]) {
+    const lines = shown(columns);
+    const at = lines.findIndex((line) => line.startsWith('changes       12:00:00  Manifest not applied'));
+    const words = lines.slice(at, -1).map((line) => line.slice(24));
+    assert.equal(words.join(' '), text.replace('\n', ' '), lines.join('\n'));
+  }
+});
+
 test('what is wrong stays on a low terminal, and the lists shrink first', () => {
   const notices = Array.from({ length: 9 }, (_, index) => ({ time: '', text: `change ${index}` }));
   const status = {

@@ -45,13 +45,16 @@ interface Section {
 }
 
 const MOST_LISTED = 10;
+/** Where the text of a notice begins: behind the name of its row and the time. */
+const NOTICE_COLUMN = 24;
+const MIN_NOTICE = 20;
 
 export function renderView(facts: ViewFacts, now: number, size: Size): ViewLine[] {
   const sections = [
     ...describeRelay(facts, now),
     ...describeTraffic(facts),
     ...describeWays(facts, size),
-    ...describeLatest(facts),
+    ...describeLatest(facts, size),
     inTone('quiet', ['Ctrl-C ends the relay. Mail that waits stays for the next start.']),
   ];
   const lines = fitSections(sections, size.rows).flatMap((section) => section.lines);
@@ -114,7 +117,7 @@ function describeWays(facts: ViewFacts, { columns }: Size): Section[] {
   ];
 }
 
-function describeLatest({ deliveries, taken, notices, sink }: ViewFacts): Section[] {
+function describeLatest({ deliveries, taken, notices, sink }: ViewFacts, size: Size): Section[] {
   return [
     list('deliveries', deliveries.map(describeDelivery)),
     plain(
@@ -128,7 +131,7 @@ function describeLatest({ deliveries, taken, notices, sink }: ViewFacts): Sectio
     list('', taken.map(describeArrival)),
     list(
       'changes',
-      notices.map(({ time, text }) => `${formatTime(time)}  ${text}`),
+      notices.flatMap((notice) => describeNotice(notice, size)),
     ),
   ];
 }
@@ -137,6 +140,24 @@ function describeDelivery({ time, to, event, hop, tls, seconds, reason }: Logged
   const how = event === 'delivered' ? (tls === 'none' ? 'in plain text' : tls) : reason;
   const way = hop === '' ? '' : ` by ${hop}`;
   return `${formatTime(time)}  ${to}${way}: ${event}, ${how}${event === 'delivered' ? `, after ${seconds} s` : ''}`;
+}
+
+/** Over several lines where it is long: it stands nowhere else, and its end is the cure. */
+function describeNotice({ time, text }: Notice, { columns }: Size): string[] {
+  const width = Math.max(MIN_NOTICE, columns - NOTICE_COLUMN);
+  const lines = text.split('\n').flatMap((line) => wrapWords(line, width));
+  return lines.map((line, index) => `${index === 0 ? formatTime(time) : ''.padEnd(8)}  ${line}`);
+}
+
+function wrapWords(text: string, width: number): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1) ?? '';
+    if (last === '') lines[lines.length - 1] = word;
+    else if (last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function describeArrival(message: TakenMessage): string {
