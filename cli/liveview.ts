@@ -13,6 +13,7 @@ import { LOG_NAME } from './runnote.ts';
 import type { RunOutput } from './runoutput.ts';
 import type { RunFacts } from './runtext.ts';
 import type { TakenMessage } from './sink/taken.ts';
+import { drawFrame } from './viewframe.ts';
 import { type Notice, renderView, type Tone, type ViewLine } from './viewtext.ts';
 
 const DRAW_MS = 1_000;
@@ -25,9 +26,6 @@ const MOST_TAKEN = 100;
 const OPEN = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const CLOSE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 const CTRL_C = '\x03';
-const TOP = '\x1b[H';
-const END_OF_LINE = '\x1b[K';
-const END_OF_SCREEN = '\x1b[J';
 
 const STYLES: Readonly<Record<Tone, Parameters<typeof styleText>[0] | undefined>> = {
   plain: undefined,
@@ -123,7 +121,7 @@ export class LiveView implements RunOutput {
       notices: this.#notices,
     };
     const lines = renderView(facts, Date.now(), { columns, rows }).map(paint);
-    const text = TOP + lines.map((line) => line + END_OF_LINE).join('\n') + END_OF_SCREEN;
+    const text = drawFrame(lines, rows);
     if (text === this.#drawn) return;
     this.#drawn = text;
     process.stdout.write(text);
