@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import type { SMTPServer, SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server';
 import { QuotedServer } from './quoted.ts';
 import { SinkStore } from './store.ts';
+import { findSubject } from './subject.ts';
 import type { TakenMessage } from './taken.ts';
 
 export type SinkTlsMode = 'starttls' | 'implicit' | 'none';
@@ -101,12 +102,4 @@ function describeTls(socket: TLSSocket): TakenMessage['tls'] {
     serverName: socket.servername || null,
     clientCertificate: CN === undefined ? null : String(CN),
   };
-}
-
-/** As it is in the header, unfolded. */
-function findSubject(bytes: Buffer): string | null {
-  const end = bytes.indexOf('\r\n\r\n');
-  const header = bytes.subarray(0, end === -1 ? undefined : end).toString('utf8');
-  const [, subject] = /^Subject:[ \t]*((?:.|\r\n[ \t])*)/im.exec(header) ?? [];
-  return subject === undefined ? null : subject.replace(/\r\n/g, '').trimEnd();
 }

@@ -98,6 +98,7 @@ test('the header of a sent message is ASCII', async () => {
   const subject = `Grüße ${'und Küsse '.repeat(9)}🙂`;
   assert.equal((await send(sink, '--tls', 'none', '--subject', subject)).status, 0);
   const [message] = sink.messages();
+  assert.equal(message?.subject, subject);
   const [header = ''] = readFileSync(message?.file ?? '', 'utf8').split('\r\n\r\n');
   assert.match(header, /^[ -~\r\n]+$/);
   assert.ok(
