@@ -25,6 +25,8 @@ const LISTS: readonly unknown[] = ['List', `${KIND}List`];
 export interface Manifests {
   readonly file: string;
   readonly relay: ValidManifest;
+  /** The MailRelay without defaults. */
+  readonly written: { readonly spec?: unknown };
   /** The decoded values of a Secret by key; undefined if the Secret is not among the documents. */
   readonly secret: (name: string) => Readonly<Record<string, string>> | undefined;
   readonly configMap: (name: string) => Readonly<Record<string, string>> | undefined;
@@ -53,6 +55,7 @@ export async function readManifests(path: string): Promise<Manifests> {
   return {
     file: relay.file,
     relay: validated(relay),
+    written: relay.value as Manifests['written'],
     secret: (name) => decodeSecret(find('Secret', name)),
     configMap: (name) => decodeConfigMap(find('ConfigMap', name)),
   };

@@ -5,31 +5,27 @@
 import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { API_VERSION, KIND } from '#crds/wellknown.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { planRestart } from '#relay/supervisor/plan.ts';
 import { readManifests } from '../documents.ts';
 import { quoteWord } from '../terminal.ts';
 import type { Cluster, LiveRelay } from './cluster.ts';
+import { isFields, planDryRun } from './dryrun.ts';
 import { renderRelay } from './render.ts';
-
-const MANAGER = 'kubectl-mailrelay';
 
 /** As with kubectl, the namespace of the manifest counts, and -n may not name another one. */
 export async function diffFile(
   connect: (namespace?: string) => Promise<Cluster>,
   file: string,
 ): Promise<number> {
-  const { name, namespace, namesNamespace, spec } = (await readManifests(file)).relay;
+  const { relay, written } = await readManifests(file);
+  const { name, namespace, namesNamespace } = relay;
   const cluster = await connect(namesNamespace ? namespace : undefined);
   const live = await readLive(cluster, name);
   const wanted = await cluster.request<LiveRelay>({
-    method: 'PATCH',
     path: cluster.path(MAIL_RELAY, name),
-    query: { dryRun: 'All', fieldManager: MANAGER, force: 'true' },
-    contentType: 'application/apply-patch+yaml',
-    body: { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace: cluster.namespace }, spec },
+    ...planDryRun(live, { name, namespace: cluster.namespace, spec: written.spec }),
   });
   if (!live) {
     process.stdout.write(`MailRelay ${name} is new in namespace ${cluster.namespace}.\n`);
@@ -58,7 +54,7 @@ async function readLive(cluster: Cluster, name: string): Promise<LiveRelay | und
 /** One line for each field that differs; of lists with other entries the whole list. */
 export function listChanges(before: unknown, after: unknown, path: string): string[] {
   if (isDeepStrictEqual(before, after)) return [];
-  if (isObject(before) && isObject(after)) {
+  if (isFields(before) && isFields(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
     return keys.flatMap((key) => listChanges(before[key], after[key], `${path}.${key}`));
   }
@@ -86,10 +82,6 @@ export function describeEffect(
 function readTemplate(name: { name: string; namespace: string }, spec: MailRelay['spec']): unknown {
   const set = renderRelay(name, spec).find(({ kind }) => kind === 'StatefulSet');
   return (set as unknown as { spec: { template: unknown } }).spec.template;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function print(value: unknown): string {

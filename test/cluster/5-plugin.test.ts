@@ -200,6 +200,9 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
     const { status, out } = await plugin(['diff', '-f', file]);
     assert.equal(status, 1);
     assert.match(out, /^spec\.outbound\.smartHosts\[0\]\.port: 2599 -> 2598\nThe router task restarts/);
+    writeFileSync(file, MANIFEST.replace(/\n *trace: .*/, '').replace(', history: 1d', ''));
+    const gone = await plugin(['diff', '-f', file]);
+    assert.match(gone.out, /^spec\.queue\.history: 1d -> \(not set\)\nspec\.trace: .* -> \(not set\)\n/);
     writeFileSync(file, MANIFEST.replace('level: None', 'level: Nothing'));
     assert.match((await plugin(['diff', '-f', file])).errors, /spec\.outbound\.tls\.level/);
   });
