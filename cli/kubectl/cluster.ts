@@ -62,19 +62,30 @@ export class Cluster {
   }
 
   async readRelay(name: string): Promise<LiveRelay> {
+    const found = await this.findRelay(name);
+    if (found) return found;
+    throw new Error(
+      `There is no MailRelay "${name}" in namespace "${this.namespace}": name its namespace by -n`,
+    );
+  }
+
+  /** Undefined: there is none of this name. */
+  async findRelay(name: string): Promise<LiveRelay | undefined> {
     try {
       return await this.request<LiveRelay>({ method: 'GET', path: this.path(MAIL_RELAY, name) });
     } catch (error) {
       if (!isKubeError(error, 'notFound')) throw error;
-      throw new Error(
-        `There is no MailRelay "${name}" in namespace "${this.namespace}": name its namespace by -n`,
-      );
     }
+    // The answer is the same where the kind is not known. A person who may not list is not told the difference.
+    await this.#listRelays({ limit: '1' }).catch((error: unknown) => {
+      if (!isKubeError(error, 'forbidden')) throw error;
+    });
+    return undefined;
   }
 
   /** The names of all MailRelays of the namespace, of which there is one at least. */
   async listRelays(): Promise<string[]> {
-    const relays = await this.list(MAIL_RELAY);
+    const relays = await this.#listRelays();
     if (relays.length === 0)
       throw new Error(`There is no MailRelay in namespace "${this.namespace}": name another by -n`);
     return relays.map(({ metadata }) => metadata.name).toSorted();
@@ -82,6 +93,15 @@ export class Cluster {
 
   path(kind: Kind, name?: string): string {
     return apiPath(kind, this.namespace, name);
+  }
+
+  async #listRelays(query: Request['query'] = {}): Promise<KubeObject[]> {
+    try {
+      return await this.list(MAIL_RELAY, query);
+    } catch (error) {
+      if (!isKubeError(error, 'notFound')) throw error;
+      throw new Error('This cluster does not know MailRelays: install the operator first');
+    }
   }
 
   async list<T extends KubeObject>(kind: Kind, query: Request['query'] = {}): Promise<T[]> {

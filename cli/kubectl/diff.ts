@@ -5,7 +5,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { isKubeError } from '#operator/kube/errors.ts';
 import { MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { planRestart } from '#relay/supervisor/plan.ts';
 import { readManifests } from '../documents.ts';
@@ -22,7 +21,7 @@ export async function diffFile(
   const { relay, written } = await readManifests(file);
   const { name, namespace, namesNamespace } = relay;
   const cluster = await connect(namesNamespace ? namespace : undefined);
-  const live = await readLive(cluster, name);
+  const live = await cluster.findRelay(name);
   const wanted = await cluster.request<LiveRelay>({
     path: cluster.path(MAIL_RELAY, name),
     ...planDryRun(live, { name, namespace: cluster.namespace, spec: written.spec }),
@@ -40,15 +39,6 @@ export async function diffFile(
     `${changes.join('\n')}\n${describeEffect({ name, namespace: cluster.namespace }, live.spec, wanted.spec)}\n`,
   );
   return 1;
-}
-
-async function readLive(cluster: Cluster, name: string): Promise<LiveRelay | undefined> {
-  try {
-    return await cluster.request<LiveRelay>({ method: 'GET', path: cluster.path(MAIL_RELAY, name) });
-  } catch (error) {
-    if (isKubeError(error, 'notFound')) return undefined;
-    throw error;
-  }
 }
 
 /** One line for each field that differs; of lists with other entries the whole list. */

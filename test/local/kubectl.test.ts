@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { makeAuthority } from '#test/kit/ca.ts';
 
 const TOP = new URL('../../', import.meta.url).pathname;
 
@@ -17,6 +20,16 @@ function plugin(
     execFile(`${TOP}bin/kubectl-mailrelay`, [...args], { env }, (error, stdout, stderr) => {
       resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
     });
+  });
+}
+
+function kubeconfig(server: string, authority = ''): string {
+  const trusted = { 'certificate-authority-data': Buffer.from(authority).toString('base64') };
+  return JSON.stringify({
+    clusters: [{ name: 'one', cluster: { server, ...trusted } }],
+    contexts: [{ name: 'here', context: { cluster: 'one', user: 'me' } }],
+    users: [{ name: 'me', user: {} }],
+    'current-context': 'here',
   });
 }
 
@@ -72,19 +85,37 @@ test('without any kubeconfig the plugin says how to name one', async () => {
   const says = 'There is no kubeconfig: name one by --kubeconfig FILE, or by the variable KUBECONFIG';
   assert.deepEqual([status, stderr], [1, `kubectl mailrelay: ${says}\n`]);
   const config = join(home, 'config');
-  writeFileSync(
-    config,
-    JSON.stringify({
-      clusters: [{ name: 'one', cluster: { server: 'https://127.0.0.1:1' } }],
-      contexts: [{ name: 'here', context: { cluster: 'one', user: 'me' } }],
-      users: [{ name: 'me', user: {} }],
-      'current-context': 'here',
-    }),
-  );
+  writeFileSync(config, kubeconfig('https://127.0.0.1:1'));
   const report = await plugin(['report', 'relay', '--to', home, '--kubeconfig', config]);
   assert.equal(report.status, 1);
   assert.match(report.stderr, /Cannot make ".*": there is one already; name another folder by --to\n$/);
   rmSync(home, { recursive: true });
+});
+
+test('a cluster without the operator is told as such', async (t) => {
+  const authority = await makeAuthority();
+  const pair = await authority.issue(['localhost']);
+  const server = createServer({ cert: pair.cert, key: pair.key }, (_, response) =>
+    response.writeHead(404).end('404 page not found\n'),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const home = mkdtempSync(join(tmpdir(), 'mailrelay-home-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  const config = join(home, 'config');
+  const { port } = server.address() as AddressInfo;
+  writeFileSync(config, kubeconfig(`https://localhost:${port}`, authority.cert));
+  for (const words of [
+    ['status', 'relay'],
+    ['console'],
+    ['console', 'relay'],
+    ['restart', 'relay'],
+    ['diff', '-f', `${TOP}examples/mailrelay.yaml`],
+  ]) {
+    const { status, stderr } = await plugin([...words, '--kubeconfig', config]);
+    const says = 'kubectl mailrelay: This cluster does not know MailRelays: install the operator first\n';
+    assert.deepEqual([status, stderr], [1, says], words.join(' '));
+  }
 });
 
 test('render prints the objects of a manifest', async () => {
