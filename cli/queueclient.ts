@@ -12,6 +12,7 @@ import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { Done, QueueAction, QueueEntry, RetryOutcome } from '#relay/queue/tools.ts';
 import type { Lifted, Suppressed } from '#relay/suppression/entry.ts';
+import { answerTo } from '#relay/task/httpanswer.ts';
 import type { Result } from './queuetext.ts';
 
 /** While the relay replaces its router, there is no socket for a moment. */
@@ -20,6 +21,8 @@ const DELIVERY_MS = 5_000;
 /** Most attempts end within seconds. A host that does not answer takes minutes. */
 const ATTEMPT_MS = 10_000;
 const AGAIN_MS = 100;
+/** Until an answer begins. A relay with a large queue and a slow disk takes long. */
+const ANSWER_MS = 120_000;
 const NOT_FOUND = 404;
 /** Messages whose retry is followed to its end. */
 const FOLLOWED = 1_000;
@@ -200,9 +203,7 @@ async function* splitLines(response: IncomingMessage): AsyncGenerator<string> {
 }
 
 function asked(options: RequestOptions, body: string | undefined): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ ...options, agent: false }, resolve);
-    sent.once('error', reject);
-    sent.end(body);
-  });
+  const sent = request({ ...options, agent: false });
+  sent.end(body);
+  return answerTo(sent, AbortSignal.timeout(ANSWER_MS));
 }

@@ -117,7 +117,7 @@ test('an issuer that cannot be trusted or understood is a failure for now, and n
     ['redirect', { '/keys': { status: 302, headers: { location: '/other' }, body: '' } }, /status 302/],
     ['no JSON', { '/keys': { body: 'keys' } }, /not JSON/],
     ['no keys', { '/keys': { body: '{}' } }, /has no keys/],
-    ['too long', { '/keys': { body: 'x'.repeat(1_100_000) } }, /too long/],
+    ['too long', { '/keys': { body: 'x'.repeat(1_100_000) } }, /longer than 1024 KiB/],
     ...(
       [
         [{ issuer: 'https://evil.example' }, /does not describe itself/],

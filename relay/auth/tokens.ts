@@ -17,6 +17,7 @@ import {
 } from 'jose';
 import type { Clients } from '#crds/policyfile.ts';
 import type { Clocks } from '../task/clock.ts';
+import { answerTo, readBody } from '../task/httpanswer.ts';
 import { makeCa, type Trust } from '../task/trust.ts';
 
 const KEYS_FOR_MS = 10 * 60_000;
@@ -153,38 +154,27 @@ function refused(reason: string): TokenVerdict {
 }
 
 /** No redirects, and only HTTPS, because this answer decides who may relay. */
-function getJson(url: string, trust: Trust): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const fail = (why: string) => reject(new IssuerUnavailable(`Cannot get ${url}: ${why}`));
-    if (!url.startsWith('https://')) {
-      fail('not an https URL');
-      return;
-    }
-    const signal = AbortSignal.timeout(REQUEST_MS);
-    // A new connection, because a kept connection may have been verified with another trust.
-    const asked = request(url, { signal, agent: new Agent(), ...makeCa(trust) }, (response) => {
-      if (response.statusCode !== 200) {
-        response.resume();
-        fail(`status ${response.statusCode}`);
-        return;
-      }
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
-        bytes += chunk.length;
-        if (bytes > ANSWER_BYTES) response.destroy(new Error('the answer is too long'));
-      });
-      response.on('error', (error) => fail(error.message));
-      response.on('end', () => {
-        try {
-          resolve(JSON.parse(Buffer.concat(chunks).toString()));
-        } catch {
-          fail('the answer is not JSON');
-        }
-      });
-    });
-    asked.on('error', (error) => fail(error.message));
-    asked.end();
-  });
+async function getJson(url: string, trust: Trust): Promise<unknown> {
+  try {
+    return JSON.parse(await getText(url, trust));
+  } catch (error) {
+    const why = error instanceof SyntaxError ? 'the answer is not JSON' : (error as Error).message;
+    throw new IssuerUnavailable(`Cannot get ${url}: ${why}`);
+  }
+}
+
+async function getText(url: string, trust: Trust): Promise<string> {
+  if (!url.startsWith('https://')) throw new Error('not an https URL');
+  const signal = AbortSignal.timeout(REQUEST_MS);
+  // A new connection, because a kept connection may have been verified with another trust.
+  const asked = request(url, { agent: new Agent(), ...makeCa(trust) });
+  asked.end();
+  try {
+    const answer = await answerTo(asked, signal);
+    if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}`);
+    const body = await readBody(answer, ANSWER_BYTES, signal);
+    return body.toString();
+  } finally {
+    asked.destroy();
+  }
 }

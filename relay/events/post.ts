@@ -5,6 +5,7 @@
  */
 import { type RequestOptions, request } from 'node:https';
 import type { SecureContext } from 'node:tls';
+import { answerTo } from '../task/httpanswer.ts';
 
 export type Posted =
   | { readonly kind: 'taken' }
@@ -29,8 +30,11 @@ const TOO_LARGE = 413;
 /** The other answers 5xx tell of the state of a receiver or of a proxy. So does a connection that ends without an answer. */
 const BROKE = 500;
 
-export function post(url: string, body: Buffer, { headers, context, signal }: PostTerms): Promise<Posted> {
-  const { promise, resolve } = Promise.withResolvers<Posted>();
+export async function post(
+  url: string,
+  body: Buffer,
+  { headers, context, signal }: PostTerms,
+): Promise<Posted> {
   const late = AbortSignal.timeout(WITHIN_MS);
   // Node passes the context on to tls.connect, which the types do not know.
   const options: RequestOptions & { secureContext: SecureContext } = {
@@ -40,19 +44,18 @@ export function post(url: string, body: Buffer, { headers, context, signal }: Po
     maxHeaderSize: MOST_HEADER_BYTES,
     secureContext: context,
     rejectUnauthorized: true,
-    signal: AbortSignal.any([signal, late]),
   };
   const made = request(url, options);
-  made.on('response', ({ statusCode = 0 }) => {
-    resolve(judge(statusCode));
-    made.destroy();
-  });
-  made.on('error', ({ message }) => {
-    if (late.aborted) resolve({ kind: 'late', reason: 'no answer within 15 s' });
-    else resolve({ kind: 'failed', reason: message });
-  });
   made.end(body);
-  return promise;
+  try {
+    const { statusCode = 0 } = await answerTo(made, AbortSignal.any([signal, late]));
+    return judge(statusCode);
+  } catch (error) {
+    if (late.aborted) return { kind: 'late', reason: 'no answer within 15 s' };
+    return { kind: 'failed', reason: (error as Error).message };
+  } finally {
+    made.destroy();
+  }
 }
 
 function judge(status: number): Posted {

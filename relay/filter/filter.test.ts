@@ -97,8 +97,8 @@ test('a login and a password that do not exist are not told', async () => {
 for (const [manner, reason] of [
   ['hang', /^no answer within 1 s$/],
   ['drip', /^no answer within 1 s$/],
-  ['flood', /^the answer is longer than 1 MiB$/],
-  ['cut', /aborted|ECONNRESET/],
+  ['flood', /^the answer is longer than 1024 KiB$/],
+  ['cut', /^the answer ended too early$/],
   ['reset', /socket hang up|ECONNRESET/],
   ['error', /^HTTP status 500$/],
   ['redirect', /^HTTP status 307, and redirects are not followed$/],

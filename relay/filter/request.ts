@@ -6,6 +6,7 @@ import { Agent, type IncomingMessage, type RequestOptions, request as requestPla
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import { pipeline } from 'node:stream';
 import type { SecureContext } from 'node:tls';
+import { answerTo, readBody } from '../task/httpanswer.ts';
 
 export type Asked =
   | { readonly kind: 'answer'; readonly text: string }
@@ -31,7 +32,7 @@ const agents = {
 export async function ask(url: string, terms: AskTerms): Promise<Asked> {
   const late = AbortSignal.timeout(terms.withinSeconds * 1000);
   try {
-    return await readResponse(await send(url, terms, late));
+    return await readResponse(await send(url, terms, late), late);
   } catch (error) {
     return failed(late.aborted ? `no answer within ${terms.withinSeconds} s` : (error as Error).message);
   }
@@ -42,7 +43,6 @@ function send(
   { headers, body, context }: AskTerms,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const isSecure = url.startsWith('https:');
   // Node passes the context on to tls.connect, which the types do not know.
   const options: RequestOptions & { secureContext: SecureContext | undefined } = {
@@ -52,30 +52,23 @@ function send(
     agent: isSecure ? agents.secure : agents.plain,
     maxHeaderSize: MOST_HEADER_BYTES,
     secureContext: context,
-    signal,
   };
   const made = isSecure ? requestSecure(url, options) : requestPlain(url, options);
-  made.on('response', resolve);
-  made.on('error', reject);
+  const { promise: broken, reject } = Promise.withResolvers<never>();
+  const answer = Promise.race([answerTo(made, signal), broken]);
   // After an answer before the end of the message, the failure to send the rest means nothing.
   pipeline(body, made, (error) => {
     if (error) reject(error);
   });
-  return promise;
+  return answer;
 }
 
-async function readResponse(response: IncomingMessage): Promise<Asked> {
+async function readResponse(response: IncomingMessage, signal: AbortSignal): Promise<Asked> {
   const { statusCode = 0 } = response;
   try {
     if (statusCode !== 200) return failed(describeStatus(statusCode));
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    for await (const part of response as AsyncIterable<Buffer>) {
-      bytes += part.length;
-      if (bytes > MOST_ANSWER_BYTES) return failed('the answer is longer than 1 MiB');
-      parts.push(part);
-    }
-    return { kind: 'answer', text: Buffer.concat(parts).toString() };
+    const text = await readBody(response, MOST_ANSWER_BYTES, signal);
+    return { kind: 'answer', text: text.toString() };
   } finally {
     response.destroy();
   }

@@ -3,18 +3,19 @@
  * cannot be reached. An offer without an answer differs from an offer that was never sent. Only an unsent offer may go
  * to another sibling, because an unanswered one may have arrived.
  */
-import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { Agent, type ClientRequest, request } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { encodeRecord } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
+import { answerTo, readBody } from '../task/httpanswer.ts';
 import type { PairText } from '../task/messages.ts';
 import { HEADERS, ON_ITS_WAY, POLICIES_PATH, printEntryPath } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
 const ANSWER_MS = 60_000;
 const NO_ANSWER = `no answer within ${ANSWER_MS / 1000} s`;
+const ANSWER_BYTES = 64 * 1024;
 const PAUSE_FIRST_MS = 500;
 const PAUSE_LAST_MS = 30_000;
 
@@ -24,6 +25,8 @@ export interface Address {
 }
 
 type Sizes = Readonly<Record<string, number>>;
+/** Sends the body, and tells that it goes on. */
+type Send = (call: ClientRequest, goesOn: () => void) => void;
 
 export type Offered =
   /** The entry is durable at the sibling. */
@@ -58,9 +61,9 @@ export class Sibling {
   async offer({ id, record, open }: Loaded & { kind: 'message' }): Promise<Offered> {
     const head = encodeRecord(record);
     const sizes = { [HEADERS.recordBytes]: head.length, [HEADERS.bodyBytes]: record.bytes };
-    return this.#put(printEntryPath(id), sizes, (call) => {
+    return this.#put(printEntryPath(id), sizes, (call, goesOn) => {
       call.write(head);
-      pipeline(open(), call).catch((error: Error) => call.destroy(error));
+      pipeline(open(), (body) => watch(body, goesOn), call).catch((error: Error) => call.destroy(error));
     });
   }
 
@@ -88,13 +91,13 @@ export class Sibling {
     this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
   }
 
-  async #put(path: string, sizes: Sizes, send: (call: ClientRequest) => void): Promise<Offered> {
+  async #put(path: string, sizes: Sizes, send: Send): Promise<Offered> {
     const offered = await this.#ask(path, sizes, send);
     this.#learn(offered);
     return offered;
   }
 
-  async #ask(path: string, sizes: Sizes, send: (call: ClientRequest) => void): Promise<Offered> {
+  async #ask(path: string, sizes: Sizes, send: Send): Promise<Offered> {
     const call = request({
       ...this.address,
       agent: this.#agent,
@@ -107,44 +110,44 @@ export class Sibling {
         ...sizes,
       },
     });
-    call.setTimeout(ANSWER_MS, () => call.destroy(new Error(NO_ANSWER)));
+    // The sibling has so long for each step: to want the body, to take a next piece of it, and to answer after the last.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), ANSWER_MS);
     let sent = false;
     call.once('continue', () => {
       sent = true;
-      send(call);
+      timer.refresh();
+      send(call, () => timer.refresh());
     });
     call.flushHeaders();
     try {
-      const response = await responseTo(call);
-      const answer = await text(response);
+      const response = await answerTo(call, late.signal);
+      const answer = await readBody(response, ANSWER_BYTES, late.signal);
       if (!sent) call.end();
-      const { statusCode = 0 } = response;
-      if (statusCode < 300) return { kind: 'taken' };
-      // An earlier offer is under way there and may arrive.
-      if (statusCode === ON_ITS_WAY) return { kind: 'unanswered', reason: answer.trim() };
-      return { kind: statusCode < 500 ? 'refused' : 'away', reason: answer.trim() };
+      return judge(response.statusCode ?? 0, answer.toString().trim());
     } catch (error) {
       call.destroy();
-      return { kind: sent ? 'unanswered' : 'away', reason: (error as Error).message };
+      const reason = late.signal.aborted ? NO_ANSWER : (error as Error).message;
+      return { kind: sent ? 'unanswered' : 'away', reason };
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
 
-/** Always settles. The timer of the request itself begins with its connection. */
-function responseTo(call: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(NO_ANSWER)), ANSWER_MS);
-    call.once('socket', (socket) => {
-      clearTimeout(late);
-      // The request hears nothing of a connection that ended before it had it.
-      if (socket.destroyed) reject(new Error('the connection ended'));
-    });
-    call.once('response', resolve);
-    call.on('error', (error) => {
-      clearTimeout(late);
-      reject(error);
-    });
-  });
+function judge(status: number, reason: string): Offered {
+  if (status < 300) return { kind: 'taken' };
+  // An earlier offer is under way there and may arrive.
+  if (status === ON_ITS_WAY) return { kind: 'unanswered', reason };
+  return { kind: status < 500 ? 'refused' : 'away', reason };
+}
+
+/** Tells of each piece that is wanted. */
+async function* watch(body: AsyncIterable<Buffer>, goesOn: () => void): AsyncGenerator<Buffer> {
+  for await (const piece of body) {
+    goesOn();
+    yield piece;
+  }
 }
 
 /**

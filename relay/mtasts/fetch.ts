@@ -8,6 +8,7 @@ import type { LookupFunction } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { hasName } from '../task/certificatename.ts';
+import { answerTo, readBody } from '../task/httpanswer.ts';
 import { readPolicy, type StsPolicy } from './policy.ts';
 
 /** RFC 8461 section 3.3. */
@@ -51,9 +52,8 @@ type Answer =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'failed'; readonly cause: FailureCause; readonly reason: string };
 
-function request(host: string, terms: FetchTerms): Promise<Answer> {
+async function request(host: string, terms: FetchTerms): Promise<Answer> {
   const { signal } = terms;
-  const { promise, resolve } = Promise.withResolvers<Answer>();
   const socket = connectTo(host, terms);
   const made = get({
     host,
@@ -65,16 +65,14 @@ function request(host: string, terms: FetchTerms): Promise<Answer> {
     // A connection of its own: an answer never comes over a connection that was verified for something else.
     createConnection: () => socket,
     maxHeaderSize: MOST_HEADER_BYTES,
-    signal,
   });
-  made.on('response', (response) => {
-    void readAnswer(response).then((answer) => {
-      resolve(answer);
-      made.destroy();
-    });
-  });
-  made.on('error', (error) => resolve(explain(error, socket, signal)));
-  return promise;
+  try {
+    return await readAnswer(await answerTo(made, signal), signal);
+  } catch (error) {
+    return explain(error as Error, socket, signal);
+  } finally {
+    made.destroy();
+  }
 }
 
 function connectTo(host: string, { lookUp, context }: FetchTerms): TLSSocket {
@@ -90,7 +88,7 @@ function connectTo(host: string, { lookUp, context }: FetchTerms): TLSSocket {
   return leaveChain(socket);
 }
 
-async function readAnswer(response: IncomingMessage): Promise<Answer> {
+async function readAnswer(response: IncomingMessage, signal: AbortSignal): Promise<Answer> {
   const { statusCode, headers } = response;
   // A redirect is no policy either (RFC 8461 section 3.3).
   if (statusCode !== 200)
@@ -98,23 +96,8 @@ async function readAnswer(response: IncomingMessage): Promise<Answer> {
   const [type = ''] = (headers['content-type'] ?? '').split(';');
   if (type.trim().toLowerCase() !== 'text/plain')
     return { kind: 'failed', cause: 'sts-policy-invalid', reason: 'its media type is not text/plain' };
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const piece of response as AsyncIterable<Buffer>) {
-      bytes += piece.length;
-      if (bytes > MOST_BYTES)
-        return { kind: 'failed', cause: 'sts-policy-fetch-error', reason: 'it is larger than 64 KiB' };
-      pieces.push(piece);
-    }
-  } catch {
-    return {
-      kind: 'failed',
-      cause: 'sts-policy-fetch-error',
-      reason: 'it ended too early, or took too long',
-    };
-  }
-  return { kind: 'text', text: Buffer.concat(pieces).toString() };
+  const body = await readBody(response, MOST_BYTES, signal);
+  return { kind: 'text', text: body.toString() };
 }
 
 /**
@@ -149,7 +132,7 @@ function lookupWith(lookUp: FetchTerms['lookUp']): LookupFunction {
 }
 
 function explain(error: Error & { code?: string }, socket: TLSSocket, signal: AbortSignal): Answer {
-  const reason = signal.aborted ? 'it took too long' : error.message || (error.code ?? 'no answer');
+  const reason = error.message || (error.code ?? 'no answer');
   const isUntrusted = socket.authorizationError != null && !signal.aborted;
   return { kind: 'failed', cause: isUntrusted ? 'sts-webpki-invalid' : 'sts-policy-fetch-error', reason };
 }

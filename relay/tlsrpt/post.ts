@@ -7,6 +7,7 @@
 import { type RequestOptions, request } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { answerTo } from '../task/httpanswer.ts';
 
 export type Sent =
   | { readonly kind: 'sent' }
@@ -45,15 +46,14 @@ export function isPublic(address: string): boolean {
   return version === 6 && GLOBAL.check(address, 'ipv6') && !TRANSLATED.check(address, 'ipv6');
 }
 
-export function postReport(
+export async function postReport(
   url: string,
   packed: Buffer,
   { lookUp, context, signal }: PostTerms,
 ): Promise<Sent> {
-  const { promise, resolve } = Promise.withResolvers<Sent>();
   const { hostname } = new URL(url);
   const literal = hostname.replace(/^\[|\]$/g, '');
-  if (isIP(literal) !== 0) return Promise.resolve(fail('it names an address in place of a host', true));
+  if (isIP(literal) !== 0) return fail('it names an address in place of a host', true);
   // Node passes the context on to tls.connect, which the types do not know.
   const options: RequestOptions & { secureContext: SecureContext } = {
     method: 'POST',
@@ -63,16 +63,17 @@ export function postReport(
     lookup: lookUpPublic(lookUp),
     secureContext: context,
     rejectUnauthorized: true,
-    signal,
   };
   const made = request(url, options);
-  made.on('response', ({ statusCode = 0 }) => {
-    resolve(judgeStatus(statusCode));
-    made.destroy();
-  });
-  made.on('error', ({ message }) => resolve(fail(signal.aborted ? 'it took too long' : message, false)));
   made.end(packed);
-  return promise;
+  try {
+    const { statusCode = 0 } = await answerTo(made, signal);
+    return judgeStatus(statusCode);
+  } catch (error) {
+    return fail((error as Error).message, false);
+  } finally {
+    made.destroy();
+  }
 }
 
 /** A redirect is not followed. What the host refuses today it refuses tomorrow, except where it says otherwise. */

@@ -460,6 +460,7 @@ export const ENTRY_FILES = [
   'operator/kube/kubeconfig.ts',
   'operator/render/index.ts',
   'relay/task/folder.ts',
+  'relay/task/httpanswer.ts',
   'relay/observe/log.ts',
   'relay/observe/levels.ts',
   'relay/queue/retry.ts',
