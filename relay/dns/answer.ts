@@ -53,7 +53,13 @@ export type DnsAnswer<Type extends RecordType> =
   | { readonly kind: 'failed'; readonly why: string; readonly isBogus: boolean };
 
 export type Reading<Type extends RecordType> =
-  | { readonly kind: 'answer'; readonly answer: DnsAnswer<Type>; readonly ttlSeconds: number }
+  | {
+      readonly kind: 'answer';
+      readonly answer: DnsAnswer<Type>;
+      readonly ttlSeconds: number;
+      /** It has signatures, whatever they prove. */
+      readonly hasSignatures: boolean;
+    }
   /** It does not fit in a datagram. */
   | { readonly kind: 'truncated' }
   /** Another server may answer. */
@@ -96,21 +102,27 @@ export function readAnswer<Type extends RecordType>(
   const decoded = decode(message);
   if (decoded === undefined) return { kind: 'foreign' };
   const [asked, ...more] = decoded.questions ?? [];
-  const isOurs =
-    decoded.type === 'response' &&
-    decoded.id === question.id &&
-    more.length === 0 &&
-    asked?.type === question.type &&
-    isSame(asked.name, question.name);
+  const code = readCode(decoded);
+  // Who cannot read a question, or may not answer it, may answer with a head alone.
+  const isHeadOfError = asked === undefined && code !== 'NOERROR';
+  const isAbout = more.length === 0 && asked?.type === question.type && isSame(asked.name, question.name);
+  const isOurs = decoded.type === 'response' && decoded.id === question.id && (isAbout || isHeadOfError);
   if (!isOurs) return { kind: 'foreign' };
+  if (isHeadOfError) return { kind: 'refused', why: explainCode(code), isServfail: code === 'SERVFAIL' };
   if (decoded.flag_tc) return { kind: 'truncated' };
-  const code = (decoded as { rcode?: string }).rcode ?? '';
   if (code !== 'NOERROR' && code !== 'NXDOMAIN')
     return { kind: 'refused', why: explainCode(code), isServfail: code === 'SERVFAIL' };
   const reading = readRecords(decoded, question, code === 'NOERROR');
   return reading.kind === 'answer' && message.length > LONGEST_KEPT_BYTES
     ? { ...reading, ttlSeconds: 0 }
     : reading;
+}
+
+/** With the part that does not fit into the header (RFC 6891 section 6.1.3). */
+function readCode({ additionals = [], ...head }: packet.DecodedPacket): string {
+  const opt = additionals.find((one) => one.type === 'OPT') as { extendedRcode?: number } | undefined;
+  const extended = opt?.extendedRcode ?? 0;
+  return extended === 0 ? ((head as { rcode?: string }).rcode ?? '') : 'an extended RCODE, as BADVERS is';
 }
 
 function readRecords<Type extends RecordType>(
@@ -122,16 +134,19 @@ function readRecords<Type extends RecordType>(
   const answers = (decoded.answers ?? []).filter((one) => (one as { class?: string }).class === 'IN');
   const { end, chain } = followAliases(name, type, answers);
   const found = answers.filter((one) => one.type === type && isSame(one.name, end));
+  const hasSignatures = [...answers, ...(decoded.authorities ?? [])].some((one) => one.type === 'RRSIG');
   const ttlSeconds = Math.min(...[...chain, ...found].map((one) => (one as { ttl?: number }).ttl ?? 0));
   if (found.length > 0 && exists) {
     const records = found.map((one) => readData(type, one));
-    return { kind: 'answer', answer: { kind: 'records', name: end, records, isSigned }, ttlSeconds };
+    const answer = { kind: 'records', name: end, records, isSigned } as const;
+    return { kind: 'answer', answer, ttlSeconds, hasSignatures };
   }
   // Records of other names only: no server that works says this.
   if (answers.some((one) => one.type === type))
     return { kind: 'refused', why: 'its answer is about another name', isServfail: false };
   const negative = Math.min(ttlSeconds, readNegativeTtl(decoded.authorities ?? []));
-  return { kind: 'answer', answer: { kind: 'absent', name: end, exists, isSigned }, ttlSeconds: negative };
+  const answer = { kind: 'absent', name: end, exists, isSigned } as const;
+  return { kind: 'answer', answer, ttlSeconds: negative, hasSignatures };
 }
 
 function followAliases(name: string, type: RecordType, answers: readonly packet.Answer[]) {

@@ -173,18 +173,6 @@ test('an answer counts for its TTL, equal questions are asked once, and failures
   assert.ok(bad.asked.length > before);
 });
 
-test('bogus is told apart from a server that fails, and the unchecked answer is never used', async () => {
-  const isUnchecked = (question: packet.Packet) => ((question.flags ?? 0) & packet.CHECKING_DISABLED) !== 0;
-  const bogus = await serve((answer, question) =>
-    isUnchecked(question) ? { ...answer, answers: tlsa(named(answer)) } : { ...answer, flags: 2 },
-  );
-  const answer = await resolverAt([bogus.port]).lookUp('mx.example', 'TLSA');
-  assert.ok(answer.kind === 'failed' && answer.isBogus);
-  const down = await serve((one) => ({ ...one, flags: 2 }));
-  const failed = await resolverAt([down.port]).lookUp('mx.example', 'TLSA');
-  assert.ok(failed.kind === 'failed' && !failed.isBogus && /SERVFAIL/.test(failed.why));
-});
-
 test('a server that is gone is passed over', async () => {
   const { port } = await serve((answer) => ({ ...answer, answers: tlsa(named(answer)) }));
   const gone = await serve((answer) => answer);

@@ -1,7 +1,8 @@
 /**
  * Looks names up at the DNS servers of outbound.resolver, and says what DNSSEC proves: these servers validate, and
- * their word counts only if the spec trusts it. Answers are kept for their TTL. Every look-up ends within a minute,
- * and a failure is a value. Nothing of DNSSEC is validated here.
+ * their word counts only if the spec trusts it. Answers are kept for their TTL. Every look-up ends within about a minute
+ * of its turn, and a failure is a value. It may wait long for its turn, and does not fail by that: who asks knows how long
+ * to wait. Nothing of DNSSEC is validated here.
  */
 import { randomInt } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
@@ -98,9 +99,24 @@ export class DnsResolver implements Dns {
       // Only a server that is slow may do better when it is asked again at once.
       if (reading.isServfail && this.#servers.length === 1) break;
     }
-    const isBogus = servfail !== undefined && (await isOnlyBogus(servfail, name, type));
+    const later = servfail && (await this.#askAgain(servfail, name, type));
+    if (later?.kind === 'answer') return later;
+    const isBogus = later?.kind === 'bogus';
     if (isBogus) why = 'DNSSEC shows that its records are wrong or expired (bogus)';
     return { answer: { kind: 'failed', why, isBogus } as const, ttlSeconds: 0 };
+  }
+
+  /**
+   * Tells people apart a name that fails in DNSSEC and a name whose servers are down, of which the server says the same
+   * (SERVFAIL). A name is bogus if it has signatures, and fails only as long as they are checked. The answer that is not
+   * checked is never used.
+   */
+  async #askAgain(server: Transport, name: string, type: RecordType) {
+    const unchecked = await exchange(server, { id: randomInt(65_536), name, type }, false);
+    if (unchecked.kind !== 'answer') return undefined;
+    const checked = await exchange(server, { id: randomInt(65_536), name, type });
+    if (checked.kind === 'answer') return { ...checked, answer: this.#believe(checked.answer) };
+    return checked.isServfail && unchecked.hasSignatures ? ({ kind: 'bogus' } as const) : undefined;
   }
 
   #believe(answer: DnsAnswer<RecordType>): DnsAnswer<RecordType> {
@@ -131,12 +147,6 @@ async function exchange<Type extends RecordType>(
   } catch {
     return UNREACHED;
   }
-}
-
-/** Tells people apart a name that fails in DNSSEC and a name whose servers are down. Its answer is never used. */
-async function isOnlyBogus(server: Transport, name: string, type: RecordType): Promise<boolean> {
-  const unchecked = await exchange(server, { id: randomInt(65_536), name, type }, false);
-  return unchecked.kind === 'answer';
 }
 
 /** Undefined: the DNS cannot have this name (RFC 1035 section 2.3.4). */
