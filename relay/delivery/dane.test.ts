@@ -52,6 +52,14 @@ test('records count only with a signed address, and are not asked for without', 
   assert.deepEqual((await find({ ipFamily: 'IPv6' }, HOST)).asked, ['AAAA mx.example']);
 });
 
+test('a host whose TLSA records could have no name has none, and is not failed by that', async () => {
+  const label = 'x'.repeat(60);
+  const host = `${label}.${label}.${label}.${'y'.repeat(57)}.example`;
+  const { finding, asked } = await find({ host }, { [`A ${host}`]: address(host) });
+  assert.equal(finding.kind, 'none');
+  assert.deepEqual(asked, [`A ${host}`, `AAAA ${host}`]);
+});
+
 test('unsigned records are none, unusable ones still want TLS, and more than a hundred are not compared', async () => {
   const kind = async (answer: Answer) =>
     (await find({}, { ...HOST, 'TLSA _25._tcp.mx.example': answer })).finding;

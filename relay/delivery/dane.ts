@@ -15,6 +15,8 @@ import type { DaneFinding } from './tlsfindings.ts';
 
 /** As Postfix: more records than a host can need are not compared. */
 const MOST_RECORDS = 100;
+/** RFC 1035 section 2.3.4: a host may be longer than its TLSA records allow, and then it has none. */
+const LONGEST_NAME = 253;
 type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
 type Bases = { readonly kind: 'bases'; readonly names: readonly string[] };
 
@@ -92,7 +94,9 @@ function findAddresses({ ipFamily }: NextHop, host: string, dns: Dns): Promise<A
 }
 
 async function findRecords(hop: NextHop, base: string, dns: Dns): Promise<DaneFinding> {
-  const answer = await dns.lookUp(`_${hop.port}._tcp.${base}`, 'TLSA');
+  const name = `_${hop.port}._tcp.${base}`;
+  if (name.length > LONGEST_NAME) return none('');
+  const answer = await dns.lookUp(name, 'TLSA');
   if (answer.kind === 'failed') return failure(hop, `the TLSA records of ${base}`, answer);
   if (answer.kind === 'absent' || !answer.isSigned) return none('');
   if (answer.records.length > MOST_RECORDS) {

@@ -19,6 +19,11 @@ interface Idle {
 export class IdleConnections {
   readonly #idle = new Map<string, Idle[]>();
 
+  /** Ways that have a connection. A relay meets ever more hosts, so nothing is left of those without one. */
+  get ways(): number {
+    return this.#idle.size;
+  }
+
   keep(way: HopWay, session: Session): void {
     const key = makeKey(way, session.trace !== undefined);
     const timer = setTimeout(() => this.#endOne(key, session), IDLE_MS);
@@ -29,12 +34,11 @@ export class IdleConnections {
   take(way: HopWay, traced: boolean): Session | undefined {
     const key = makeKey(way, traced);
     const kept = this.#idle.get(key) ?? [];
-    for (let last = kept.pop(); last; last = kept.pop()) {
-      clearTimeout(last.timer);
-      if (!last.session.broken) return last.session;
-    }
-    this.#idle.delete(key);
-    return undefined;
+    let last = kept.pop();
+    for (; last?.session.broken; last = kept.pop()) clearTimeout(last.timer);
+    if (kept.length === 0) this.#idle.delete(key);
+    clearTimeout(last?.timer);
+    return last?.session;
   }
 
   /** Ends the connections to these hops, or only the first `most` of them. Those that have ended already do not count. */
