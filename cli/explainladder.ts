@@ -83,6 +83,8 @@ function describeSts({ sts, knowsHeldPolicies }: Ladder): string {
       return `mode ${sts.mode}, MX hosts ${sts.mxPatterns.join(', ')}`;
     case 'failed':
       return `${describeFailure(sts.failure)}: as without a policy`;
+    case 'unasked':
+      return `${describeFailure(sts.failure)}: the mail waits`;
   }
 }
 

@@ -19,6 +19,7 @@ const FOUND: readonly TlsFindings[] = [
   { dane: { kind: 'none', why: 'no record' }, sts },
   { dane: { kind: 'failed', failure }, sts: { kind: 'none' } },
   { dane: { kind: 'unusable', base: 'mx.example.net' }, sts: { kind: 'none' } },
+  { dane: { kind: 'off' }, sts: { kind: 'unasked', failure } },
 ];
 const at = (tlsLevel: (typeof TLS_LEVELS)[number]) => ({
   ...hopTo(25, { host: 'mx.example.net', tlsLevel }),

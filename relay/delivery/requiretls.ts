@@ -30,7 +30,8 @@ export async function applyWish(
   { requireTls, saysTlsNotRequired }: Pick<Parcel, 'requireTls' | 'saysTlsNotRequired'>,
 ): Promise<TlsFindings> {
   const { dane, sts } = found;
-  const isFound = (dane.kind !== 'off' && dane.kind !== 'none') || sts.kind === 'policy';
+  const isStsFound = sts.kind === 'policy' || sts.kind === 'unasked';
+  const isFound = (dane.kind !== 'off' && dane.kind !== 'none') || isStsFound;
   if (requireTls || !isFound || !(await saysTlsNotRequired())) return found;
   return { dane: tlsLevel === 'Dane' ? dane : NO_FINDINGS.dane, sts: NO_FINDINGS.sts };
 }

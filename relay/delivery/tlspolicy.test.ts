@@ -120,6 +120,14 @@ test('what is published raises every level, and lowers none', () => {
   }
 });
 
+test('mail waits while nobody was asked for a policy, but for DANE, which goes first', () => {
+  const failure = makeFailure({ cause: 'dns', status: '4.4.3', text: 'not asked' });
+  const sts: StsFinding = { kind: 'unasked', failure };
+  for (const tlsLevel of BELOW_DANE)
+    assert.deepEqual(decideTls(mx({ tlsLevel }), { dane: { kind: 'off' }, sts }), { kind: 'wait', failure });
+  assert.equal(policyFor(mx(), { dane: records, sts }).verifiedBy, 'DANE');
+});
+
 test('an unsigned MX proves no name: its TLSA records never replace a chain that level Verify wants', () => {
   const findings = { dane: records, sts: NO_FINDINGS.sts };
   const { level, trust } = policyFor(mx({ isMxSigned: false }), findings);

@@ -104,6 +104,7 @@ function decide(hop: NextHop, { dane, sts }: TlsFindings, requireTls: boolean): 
   if (dane.kind === 'records' && isProven(hop))
     return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane), { dane, sts }) };
   if (hop.tlsLevel === 'Dane') return { kind: 'wait', failure: daneRequired(hop, dane) };
+  if (sts.kind === 'unasked') return { kind: 'wait', failure: sts.failure };
   if (sts.kind === 'policy' && sts.mode === 'enforce' && !coversMx(sts.mxPatterns, plainName(hop.host)))
     return { kind: 'wait', failure: notInPolicy(hop) };
   const demands = [

@@ -183,7 +183,7 @@ test('a policy that is due is fetched again whatever became of its record', asyn
   world.records = [];
   world.now += DAY_MS + 1;
   assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
-  while (world.fetched < 2) await new Promise(setImmediate);
+  while (world.counts.length < 2) await new Promise(setImmediate);
   assert.deepEqual(world.counts, ['fetched', 'fetched']);
 });
 
@@ -318,6 +318,79 @@ test('one look-up serves all who ask, and only some fetch at a time', async () =
   assert.equal((await Promise.all(asked)).length, 240);
   assert.equal(world.counts.length, 120);
   assert.equal(most, 50);
+});
+
+const NEVER = () => new Promise<never>(() => undefined);
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('fetches that never end keep no slot, and a domain that waited for one is held to its policy', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const world = new World();
+  const fetchWell = world.fetch;
+  world.fetch = NEVER;
+  const stuck = Array.from({ length: 60 }, (_, index) => world.find(`d${index}.evil.example`));
+  await turn();
+  world.fetch = fetchWell;
+  const good = world.find('good.example');
+  for (const _ of [1, 2]) {
+    await turn();
+    context.mock.timers.tick(30_000);
+  }
+  assert.deepEqual(await good, finding(enforce('mx.example.com')));
+  for (const one of stuck.slice(0, 50)) assert.equal((await one).kind, 'failed');
+});
+
+test('a domain whose fetch never ends keeps no other from its refresh', async (context) => {
+  const world = new World();
+  const names = ['evil.example', ...Array.from({ length: 30 }, (_, index) => `d${index}.example`)];
+  for (const domain of names) await world.find(domain);
+  const before = world.fetched;
+  world.now += DAY_MS + 1;
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { fetch } = world;
+  let asked = 0;
+  world.fetch = () => (asked++ === 0 ? NEVER() : fetch());
+  const swept = world.policies.refreshAll();
+  await turn();
+  assert.equal(world.fetched - before, 30);
+  context.mock.timers.tick(30_000);
+  await swept;
+});
+
+test('a record that is not looked up in time is no absence of a policy: the mail waits, or a held policy counts', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const world = new World();
+  await world.find('held.example');
+  world.lookUp = NEVER;
+  const [unknown, held] = [world.find('new.example'), world.find('held.example')];
+  await turn();
+  context.mock.timers.tick(30_000);
+  assert.deepEqual(await held, finding(enforce('mx.example.com')));
+  context.mock.timers.tick(5 * 60_000);
+  const found = await unknown;
+  assert.equal(found.kind === 'unasked' && found.failure.cause, 'dns');
+  assert.deepEqual(world.counts, ['fetched', 'late', 'late']);
+});
+
+test('a record that waits long for its turn is read, and its policy counts', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const world = new World();
+  const { promise, resolve } = Promise.withResolvers<string[][]>();
+  world.lookUp = () => promise;
+  const found = world.find();
+  await turn();
+  context.mock.timers.tick(4 * 60_000);
+  resolve([['v=STSv1; id=1']]);
+  assert.deepEqual(await found, finding(enforce('mx.example.com')));
+});
+
+test('a look-up that the end of the process ends is no absence of a policy', async () => {
+  const world = new World();
+  world.lookUp = NEVER;
+  const found = world.find();
+  await world.policies.close();
+  assert.equal((await found).kind, 'unasked');
+  assert.deepEqual(world.counts, []);
 });
 
 test('what is no domain of a mail host is not looked up', async () => {

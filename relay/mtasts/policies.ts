@@ -3,14 +3,14 @@
  * fetched when the record has a new id, and again at intervals, whatever became of the record: who suppresses it must
  * not outlast the policy. While a cached policy is valid nothing weakens it: not a record that vanished, not a fetch that
  * fails. Without one, a domain whose policy cannot be had counts as a domain without a policy (section 5.1). The failure
- * is told, and so is a policy whose time ended because it could not be refreshed. One look-up has one time limit,
- * fetches at a time are bounded, and one look-up serves all deliveries that ask for the domain meanwhile.
+ * is told, and so is a policy whose time ended because it could not be refreshed. Fetches at a time are bounded, and one
+ * look-up serves all deliveries that ask for the domain meanwhile. The time of a fetch begins when it has its place, and
+ * strangers whose hosts are slow make others wait and no more: a look-up that never had its turn is no absence of a policy.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
 import { dropOldest } from '../task/oldest.ts';
-import { within } from '../task/within.ts';
 import type { PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
 import { type CachedPolicy, lifetimeMs } from './policiestext.ts';
@@ -27,7 +27,9 @@ export type StsFinding =
       readonly maxAgeSeconds: number;
     }
   /** The domain announces a policy that we cannot have. RFC 8461 treats this as no policy. */
-  | { readonly kind: 'failed'; readonly failure: Failure };
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** Nobody was asked in time, because too many others were. So it is unknown whether there is a policy: the mail waits. */
+  | { readonly kind: 'unasked'; readonly failure: Failure };
 
 export interface StsDeps {
   /** The TXT records of a name; none if there are none. Rejects if the look-up fails. */
@@ -37,16 +39,24 @@ export interface StsDeps {
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
   readonly log: Log;
-  /** Counts a fetch by its result: "fetched", or the cause of its failure; "dns" if the record cannot be looked up. */
+  /**
+   * Counts a fetch by its result: "fetched", or the cause of its failure; "dns" if the record cannot be looked up, "late" if
+   * the time of the look-up was over before.
+   */
   readonly count: (result: string) => void;
   /** Counts a policy in use that could not be refreshed before its time ended. */
   readonly countLapse: (mode: string) => void;
 }
 
 const NONE: StsFinding = { kind: 'none' };
-/** For the record, a free slot and the fetch together. */
-const LOOK_UP_MS = 30_000;
+/** For the record, a free slot and the fetch together, with the wait for a place at the name server. Half of an attempt. */
+const LOOK_UP_MS = 5 * 60_000;
+/** The same where a policy is held, which counts then. */
+const HELD_LOOK_UP_MS = 30_000;
+const FETCH_MS = 30_000;
 const FETCHES_AT_A_TIME = 50;
+/** The rest of the slots is for mail. */
+const REFRESHES_AT_A_TIME = 10;
 /** RFC 8461 section 3.3: five minutes or longer. */
 const RETRY_MS = 5 * 60_000;
 const REMEMBERED_FAILURES = 10_000;
@@ -72,6 +82,7 @@ export class StsPolicies {
   /** In the order of time. */
   readonly #failed = new Map<string, FailedFetch>();
   readonly #sweep: NodeJS.Timeout;
+  #sweeping: Promise<void> | undefined;
   readonly #limits = new TimeLimits();
 
   constructor(deps: StsDeps) {
@@ -83,21 +94,17 @@ export class StsPolicies {
   find(domain: string): Promise<StsFinding> {
     const asked = this.#asking.get(domain);
     if (asked) return asked;
-    const answer = this.#limits
-      .run(LOOK_UP_MS, (signal) => this.#find(domain, signal))
-      .finally(() => this.#asking.delete(domain));
+    const answer = this.#look(domain).finally(() => this.#asking.delete(domain));
     this.#asking.set(domain, answer);
     return answer;
   }
 
-  /** Refreshes the policies whose time has come, one after another. */
-  async refreshAll(): Promise<void> {
-    const { cache, wall } = this.#deps;
-    cache.takeIn(wall());
-    for (const domain of cache.domains) {
-      const cached = this.#held(domain);
-      if (cached && isDue(cached, wall()) && isUsed(cached, wall())) await this.#refresh(domain, cached.id);
-    }
+  /** Refreshes the policies whose time has come, a few at a time: one that fails holds no other up. */
+  refreshAll(): Promise<void> {
+    this.#sweeping ??= this.#refreshDue().finally(() => {
+      this.#sweeping = undefined;
+    });
+    return this.#sweeping;
   }
 
   /** A fetch that failed may succeed now. */
@@ -112,21 +119,44 @@ export class StsPolicies {
     await this.#deps.cache.close();
   }
 
-  async #find(domain: string, signal: AbortSignal): Promise<StsFinding> {
-    if (!DOMAIN.test(domain)) return NONE;
+  async #refreshDue(): Promise<void> {
     const { cache, wall } = this.#deps;
     cache.takeIn(wall());
-    const cached = this.#held(domain);
+    const left = cache.domains.values();
+    const refreshSome = async () => {
+      for (const domain of left) {
+        const cached = this.#held(domain);
+        if (cached && isDue(cached, wall()) && isUsed(cached, wall())) await this.#refresh(domain, cached.id);
+      }
+    };
+    await Promise.all(Array.from({ length: REFRESHES_AT_A_TIME }, refreshSome));
+  }
+
+  async #look(domain: string): Promise<StsFinding> {
+    if (!DOMAIN.test(domain)) return NONE;
+    const { cache, wall, count } = this.#deps;
+    cache.takeIn(wall());
+    const ms = this.#held(domain) ? HELD_LOOK_UP_MS : LOOK_UP_MS;
     cache.use(domain, wall());
-    const id = await this.#readId(domain, signal);
+    const found = await this.#limits.run(ms, (signal) => this.#find(domain, signal));
+    if (found) return found;
+    if (!this.#limits.isClosed) count('late');
+    const held = this.#held(domain);
+    return held ? toFinding(held) : { kind: 'unasked', failure: makeUnasked(domain) };
+  }
+
+  async #find(domain: string, signal: AbortSignal): Promise<StsFinding | undefined> {
+    const id = await this.#readId(domain);
+    const cached = this.#held(domain);
     if (cached && (id === null || id === cached.id)) {
-      if (isDue(cached, wall())) void this.#refresh(domain, cached.id);
+      if (isDue(cached, this.#deps.wall())) void this.#refresh(domain, cached.id);
       return toFinding(cached);
     }
     if (id === null) return NONE;
     const fetched = await this.#fetch(domain, id, signal);
-    if (fetched.kind === 'policy') return toFinding(fetched.policy);
-    return cached ? toFinding(cached) : { kind: 'failed', failure: fetched.failure };
+    if (fetched?.kind === 'policy') return toFinding(fetched.policy);
+    if (cached) return toFinding(cached);
+    return fetched && { kind: 'failed', failure: fetched.failure };
   }
 
   /** The policy of the domain that still holds. One that was in use until its time ended is told. */
@@ -153,29 +183,33 @@ export class StsPolicies {
     return refreshing;
   }
 
-  /** null: the domain announces no policy, or the look-up failed, which looks the same to a sender (section 3.1). */
-  async #readId(domain: string, signal: AbortSignal): Promise<string | null> {
+  /**
+   * null: the domain announces no policy, or the name server cannot say. The latter counts as none too, because names below
+   * broken zones fail for ever, and who can suppress the record at the first contact is out of reach (section 10.2).
+   */
+  async #readId(domain: string): Promise<string | null> {
     try {
-      const records = await within(signal, this.#deps.lookUpTxt(`_mta-sts.${domain}`));
-      if (!records && !this.#limits.isClosed) this.#deps.count('dns');
-      return records ? await readPolicyId(domain, records) : null;
+      return await readPolicyId(domain, await this.#deps.lookUpTxt(`_mta-sts.${domain}`));
     } catch {
       if (!this.#limits.isClosed) this.#deps.count('dns');
       return null;
     }
   }
 
+  /** Undefined if there was no slot before the signal ended. */
   async #fetch(
     domain: string,
     id: string,
     signal: AbortSignal,
-  ): Promise<{ kind: 'policy'; policy: CachedPolicy } | { kind: 'failed'; failure: Failure }> {
+  ): Promise<{ kind: 'policy'; policy: CachedPolicy } | { kind: 'failed'; failure: Failure } | undefined> {
     const { fetch, wall, count } = this.#deps;
     const before = this.#failed.get(domain);
     if (before?.id === id && Math.abs(wall() - before.at) < RETRY_MS)
       return { kind: 'failed', failure: before.failure };
-    const fetched = await this.#slots.run(signal, () => fetch(domain, signal));
-    if (fetched === undefined) return { kind: 'failed', failure: noSlot(domain) };
+    const inTime = async () =>
+      (await this.#limits.run(FETCH_MS, (ended) => fetch(domain, ended))) ?? tookTooLong(domain);
+    const fetched = await this.#slots.run(signal, inTime);
+    if (fetched === undefined) return undefined;
     if (fetched.kind === 'failed') {
       if (this.#limits.isClosed) return fetched;
       count(fetched.failure.cause);
@@ -224,10 +258,13 @@ function isUsed(policy: CachedPolicy, now: number): boolean {
   return now - policy.usedAt < UNUSED_MS;
 }
 
-function noSlot(domain: string): Failure {
-  return makeFailure({
-    cause: 'sts-policy-fetch-error',
-    status: '4.7.5',
-    text: `The MTA-STS policy of ${domain} is not fetched: too many others are being fetched`,
-  });
+function tookTooLong(domain: string): Fetched {
+  const text = `Cannot use the MTA-STS policy of ${domain}: it took too long`;
+  return { kind: 'failed', failure: makeFailure({ cause: 'sts-policy-fetch-error', status: '4.7.5', text }) };
+}
+
+/** A cause that no report tells to the domain: it is the fault of others. */
+function makeUnasked(domain: string): Failure {
+  const text = `It is not known in time whether ${domain} has an MTA-STS policy: too many other domains are looked up`;
+  return makeFailure({ cause: 'dns', status: '4.4.3', text });
 }

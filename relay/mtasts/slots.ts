@@ -1,4 +1,4 @@
-/** A bounded number of jobs at a time. A job that finds no slot waits for one until its signal ends. */
+/** A bounded number of jobs at a time. A job that finds no slot waits for one until its signal ends. Each job must end. */
 export class Slots {
   #free: number;
   readonly #waiting = new Set<() => void>();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TimeLimits } from './timelimits.ts';
 
+const NEVER = () => new Promise<never>(() => undefined);
 const ended = (signal: AbortSignal) =>
   new Promise<string>((resolve) => {
     if (signal.aborted) resolve('ended');
@@ -23,6 +24,14 @@ test('closing ends the jobs under way, and each one that begins later', async ()
   limits.close();
   assert.deepEqual(await Promise.all(jobs), ['ended', 'ended']);
   assert.equal(await limits.run(60_000, ended), 'ended');
+});
+
+test('nobody waits for a job that does not end with its time', async () => {
+  const limits = new TimeLimits();
+  assert.equal(await limits.run(1, NEVER), undefined);
+  const job = limits.run(60_000, NEVER);
+  limits.close();
+  assert.equal(await job, undefined);
 });
 
 test('a job that has ended is not ended later, whatever became of it', async (context) => {

@@ -8,6 +8,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { signsReports } from '#crds/tlsreports.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { NewMessage } from '../spool/spool.ts';
+import { within } from '../task/within.ts';
 import { domainPart, renderMail } from './mail.ts';
 import { postReport, type Sent } from './post.ts';
 import { parseTarget } from './record.ts';
@@ -66,10 +67,11 @@ export class Outbox {
     this.#closing.abort();
   }
 
-  #post(url: string, letter: Letter): Promise<Sent> {
+  async #post(url: string, letter: Letter): Promise<Sent> {
     const { lookUp, context } = this.#deps;
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(POST_MS)]);
-    return postReport(url, packReport(this.#report(letter)), { lookUp, context: context(), signal });
+    const posted = postReport(url, packReport(this.#report(letter)), { lookUp, context: context(), signal });
+    return (await within(signal, posted)) ?? fail('it took too long', false);
   }
 
   async #mail(to: string, letter: Letter): Promise<Sent> {

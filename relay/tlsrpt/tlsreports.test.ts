@@ -199,3 +199,25 @@ test('a name server that does not answer holds up nobody who wants the queue, an
   assert.deepEqual(next.rig.counted, ['sent,mailto']);
   await next.reports.close();
 });
+
+test('a look-up or a post that never ends holds no report of another domain up', async (context) => {
+  const rua = (name: string) =>
+    name.includes('post') ? 'https://never.example/' : 'mailto:tls@sink.example';
+  const never = () => new Promise<never>(() => undefined);
+  const lookUpTxt = async (name: string) =>
+    name.includes('silent') ? never() : [[`v=TLSRPTv1; rua=${rua(name)}`]];
+  const { rig, reports } = await makeRig({ lookUpTxt, lookUp: never });
+  for (const domain of ['silent.example', 'post.example', 'good.example'])
+    reports.seen({ ...session, domain });
+  rig.now += 24 * HOUR_MS;
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  context.mock.method(AbortSignal, 'timeout', () => timeout(50));
+  // Keeps the process alive, as the sockets of a relay do.
+  const alive = setTimeout(() => undefined, 5_000);
+  await reports.look();
+  assert.deepEqual(rig.counted.toSorted(), ['delayed,https', 'sent,mailto']);
+  rig.now += 2 * HOUR_MS;
+  await reports.look();
+  await reports.close();
+  clearTimeout(alive);
+});

@@ -5,6 +5,7 @@
  */
 import type { TlsSession } from '../delivery/tlssession.ts';
 import type { Log } from '../observe/log.ts';
+import { within } from '../task/within.ts';
 import { TallyFile } from './file.ts';
 import { Outbox, type OutboxDeps } from './outbox.ts';
 import { readTargets } from './record.ts';
@@ -26,6 +27,8 @@ const LOOK_MS = 60_000;
 const RETRY_MS = 3_600_000;
 const MOST_TRIES = 24;
 const DOMAINS_AT_A_TIME = 20;
+/** Of the record of a domain, with the wait for a place at the name server. */
+const LOOK_UP_MS = 5 * 60_000;
 
 export class TlsReports {
   readonly #deps: TlsReportsDeps;
@@ -36,8 +39,7 @@ export class TlsReports {
   readonly #timer: NodeJS.Timeout;
   #isChanged = false;
   #looking: Promise<void> | undefined;
-  readonly #closed = Promise.withResolvers<undefined>();
-  #isClosed = false;
+  readonly #closing = new AbortController();
   #fullDay = '';
 
   /** Reads the counts: no other process may use the file. */
@@ -71,8 +73,7 @@ export class TlsReports {
 
   /** Waits for no stranger. Resolves when the counts are on disk. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#closed.resolve(undefined);
+    this.#closing.abort();
     clearInterval(this.#timer);
     this.#outbox.close();
     await this.#looking;
@@ -82,7 +83,7 @@ export class TlsReports {
 
   async #look(): Promise<void> {
     const due = this.#listDue();
-    for (let at = 0; at < due.length && !this.#isClosed; at += DOMAINS_AT_A_TIME) {
+    for (let at = 0; at < due.length && !this.#closing.signal.aborted; at += DOMAINS_AT_A_TIME) {
       const batch = due.slice(at, at + DOMAINS_AT_A_TIME);
       await Promise.all(batch.map(({ day, domain, tally }) => this.#report(day, domain, tally)));
       this.#isChanged = true;
@@ -119,8 +120,8 @@ export class TlsReports {
   /** Undefined if the look-up failed, or did not end in time. */
   async #findTargets(domain: string): Promise<string[] | undefined> {
     try {
-      const looked = this.#deps.lookUpTxt(`_smtp._tls.${domain}`);
-      const records = await Promise.race([looked, this.#closed.promise]);
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LOOK_UP_MS)]);
+      const records = await within(signal, this.#deps.lookUpTxt(`_smtp._tls.${domain}`));
       return records && readTargets(records);
     } catch {
       return undefined;
@@ -132,7 +133,7 @@ export class TlsReports {
     const { log, count } = this.#deps;
     const by = /^mailto:/i.test(uri) ? 'mailto' : 'https';
     const { day, domain, policies } = letter;
-    if (this.#isClosed) return false;
+    if (this.#closing.signal.aborted) return false;
     const sent = await this.#outbox.send(uri, letter);
     if (sent.kind === 'sent') {
       count('sent', by);
@@ -140,7 +141,7 @@ export class TlsReports {
       return true;
     }
     const isOver = sent.permanent || isLast;
-    if (this.#isClosed) return false;
+    if (this.#closing.signal.aborted) return false;
     count(isOver ? 'failed' : 'delayed', by);
     log('tls_report_failed', { domain, day, target: uri, reason: sent.reason, willRetry: !isOver });
     return isOver;

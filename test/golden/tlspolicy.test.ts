@@ -117,6 +117,10 @@ const STS: Readonly<Record<string, StsFinding>> = {
   testing: policy('testing', 'mx.example.net'),
   enforce: policy('enforce', '*.example.net'),
   'enforce, other MX': policy('enforce', 'mx.other.example'),
+  'not asked': {
+    kind: 'unasked',
+    failure: { permanent: false, cause: 'dns', status: '4.4.3', text: 'the policy is not looked up in time' },
+  },
 };
 
 /** What becomes of the mail: without STARTTLS, when the handshake breaks, by a certificate that proves nothing. */
