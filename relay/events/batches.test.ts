@@ -159,7 +159,7 @@ test('a receiver that takes larger batches again gets them', () => {
   for (let times = 0; times < 20; times++)
     batches.failed(batches.pick(events, 0), { kind: 'late', isLasting: false }, 0);
   assert.equal(batches.pick(events, 0).length, 50);
-  for (let times = 0; times < 400; times++) batches.taken(batches.pick(events, 0));
+  for (let times = 0; times < 500; times++) batches.taken(batches.pick(events, 0));
   assert.equal(batches.pick(events, 0).length, 1_000);
 });
 
