@@ -42,7 +42,7 @@ function receive(count: number, refuses: (key: string) => boolean) {
 }
 
 function makeEvent(index: number): SpoolEvent {
-  return { key: name(index), value: Buffer.from('{}') };
+  return { key: name(index), value: '{}' };
 }
 
 const name = (index: number) => String(index).padStart(6, '0');

@@ -100,7 +100,7 @@ export class Batches {
   #fill(events: readonly SpoolEvent[]): readonly SpoolEvent[] {
     let bytes = 0;
     const end = events.findIndex(({ key, value }, index) => {
-      bytes += value.length;
+      bytes += Buffer.byteLength(value);
       const isFull = index === this.#most || bytes > BATCH.bytes;
       return index > 0 && (isFull || this.#suspects.has(key));
     });

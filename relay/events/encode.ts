@@ -9,7 +9,6 @@ import { timestamp } from '../task/timestamp.ts';
 
 /** An event names no more addresses, and so many recipients of a message that go nowhere are told. */
 const MOST = 100;
-const [COMMA, LIST_END] = [Buffer.from(','), Buffer.from(']}}')];
 
 /** The relay took a message and answered 250. For some of its recipients it may go nowhere. */
 export function encodeArrival(
@@ -72,8 +71,8 @@ export function printBatch(
     timestamp: timestamp(sentAt),
     relay: { name, namespace },
   });
-  const list = events.flatMap(({ value }, index) => (index === 0 ? [value] : [COMMA, value]));
-  return Buffer.concat([Buffer.from(`${head.slice(0, -1)},"data":{"events":[`), ...list, LIST_END]);
+  const list = events.map(({ value }) => value).join();
+  return Buffer.from(`${head.slice(0, -1)},"data":{"events":[${list}]}}`);
 }
 
 /** They are sent in the order of their keys, and facts of one millisecond in the order of this list. */
@@ -82,6 +81,6 @@ function encode(facts: readonly Fact[]): readonly SpoolEvent[] {
   return facts.map(({ kind, at, data }, index) => {
     const key = keys[index] ?? newQueueId(at);
     const event = { id: key, type: `mail.${kind}`, timestamp: timestamp(at), data };
-    return { key, value: Buffer.from(JSON.stringify(event)) };
+    return { key, value: JSON.stringify(event) };
   });
 }

@@ -9,7 +9,7 @@ type Kind = Exclude<Posted['kind'], 'taken'>;
 
 /** A receiver that gets two events in a second and fails as `fails` says, for hours that pass at once. */
 function receive(fails: (body: string, random: () => number) => Kind | undefined) {
-  const rows = new Map<string, Buffer>();
+  const rows = new Map<string, string>();
   const counts = { sent: 0, dropped: 0, failed: 0 };
   const random = makeRandom(1);
   let now = 1_000_000;
@@ -44,7 +44,7 @@ function receive(fails: (body: string, random: () => number) => Kind | undefined
     wall: () => now,
     random,
   });
-  const put = (text: string) => rows.set(newQueueId(now), Buffer.from(JSON.stringify({ text })));
+  const put = (text: string) => rows.set(newQueueId(now), JSON.stringify({ text }));
   const pass = async (seconds: number) => {
     for (const end = now + seconds * 1_000; now < end; now += 1_000) {
       put('good');

@@ -1,5 +1,5 @@
 /**
- * What shapingmemory.ts writes, as bytes: times of the wall clock as JSON. A beginning counts for the whole second in
+ * What shapingmemory.ts writes, as JSON, with times of the wall clock. A beginning counts for the whole second in
  * which it was, and after a minute for the whole minute, so that many cost little and a limit is never exceeded. A time
  * after now was written before the clock was stepped back: it counts as now. What cannot be read is undefined. Pure.
  */
@@ -26,17 +26,17 @@ export function isOver(row: Row, now: number): boolean {
 }
 
 /** Undefined: there is nothing to keep. */
-export function encodeRow(row: Row | undefined, { now, offset }: RowTimes): Buffer | undefined {
+export function encodeRow(row: Row | undefined, { now, offset }: RowTimes): string | undefined {
   if (!row || isOver(row, now)) return undefined;
-  if (row.kind === 'begun') return encodeJson({ ...row, begun: countBegun(row, { now, offset }) });
-  return encodeJson({ ...row, at: row.at + offset, since: row.since + offset });
+  if (row.kind === 'begun') return JSON.stringify({ ...row, begun: countBegun(row, { now, offset }) });
+  return JSON.stringify({ ...row, at: row.at + offset, since: row.since + offset });
 }
 
 export function decodeRow(
-  bytes: Buffer,
+  text: string,
   times: RowTimes,
 ): { readonly row: Row; readonly isFromFuture: boolean } | undefined {
-  const json = parseJson(bytes);
+  const json = parseJson(text);
   return json['kind'] === 'begun' ? decodeBegun(json, times) : decodeSlow(json, times);
 }
 
@@ -116,13 +116,9 @@ function isFailure(value: unknown): value is Failure {
   return isCause && typeof status === 'string' && typeof text === 'string';
 }
 
-function encodeJson(value: object): Buffer {
-  return Buffer.from(JSON.stringify(value));
-}
-
-function parseJson(bytes: Buffer): Json {
+function parseJson(text: string): Json {
   try {
-    const json: unknown = JSON.parse(bytes.toString());
+    const json: unknown = JSON.parse(text);
     return typeof json === 'object' && json !== null ? (json as Json) : {};
   } catch {
     return {};

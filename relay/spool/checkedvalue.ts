@@ -8,42 +8,34 @@ import { crc32 } from 'node:zlib';
 const DIGITS = 8;
 const MEMBER = '"crc":"';
 /** The member with its digits, and the end of the object. */
-const TAIL_BYTES = MEMBER.length + DIGITS + '"}'.length;
-const EMPTY_BYTES = '{}'.length;
-const END = Buffer.from('}');
-const [BEGIN_BYTE, END_BYTE, COMMA_BYTE] = [0x7b, 0x7d, 0x2c];
+const TAIL_LENGTH = MEMBER.length + DIGITS + '"}'.length;
 
 /** `value` is a JSON object as JSON.stringify prints it. */
-export function encodeValue(key: string, value: Buffer): Buffer {
-  if (value[0] !== BEGIN_BYTE || value.at(-1) !== END_BYTE)
+export function encodeValue(key: string, value: string): Buffer {
+  if (!value.startsWith('{') || !value.endsWith('}'))
     throw new Error(`the value of "${key}" is no JSON object`);
-  const tail = printTail(key, value);
-  const stored = Buffer.allocUnsafe(value.length - 1 + tail.length);
-  value.copy(stored);
-  stored.write(tail, value.length - 1, 'latin1');
-  return stored;
+  return Buffer.from(value.slice(0, -1) + printTail(key, value));
 }
 
-/** The value without its checksum. Undefined if there is none, or if it is damaged. */
-export function decodeValue(key: string, stored: Buffer | undefined): Buffer | undefined {
-  if (!stored || stored.length === 0) return undefined;
-  const end = stored.length - TAIL_BYTES;
-  const head = stored.subarray(0, Math.max(0, stored[end - 1] === COMMA_BYTE ? end - 1 : end));
-  const value = Buffer.concat([head, END]);
-  if (value[0] === BEGIN_BYTE && stored.toString('latin1', head.length) === printTail(key, value))
-    return value;
+/** The value without its checksum. Undefined if there is none, or if it is damaged: bytes that are no UTF-8 fit no checksum. */
+export function decodeValue(key: string, stored: string | undefined): string | undefined {
+  if (!stored) return undefined;
+  const end = Math.max(0, stored.length - TAIL_LENGTH);
+  const head = stored.slice(0, stored[end - 1] === ',' ? end - 1 : end);
+  const value = `${head}}`;
+  if (value.startsWith('{') && stored.slice(head.length) === printTail(key, value)) return value;
   return isOld(stored) ? stored : undefined;
 }
 
 /** What is stored in the place of the end of the value. */
-function printTail(key: string, value: Buffer): string {
+function printTail(key: string, value: string): string {
   const sum = crc32(value, crc32(key)).toString(16).padStart(DIGITS, '0');
-  return `${value.length > EMPTY_BYTES ? ',' : ''}${MEMBER}${sum}"}`;
+  return `${value === '{}' ? '' : ','}${MEMBER}${sum}"}`;
 }
 
-function isOld(stored: Buffer): boolean {
+function isOld(stored: string): boolean {
   try {
-    const value: unknown = JSON.parse(stored.toString());
+    const value: unknown = JSON.parse(stored);
     return typeof value === 'object' && value !== null && !Array.isArray(value) && !('crc' in value);
   } catch {
     return false;

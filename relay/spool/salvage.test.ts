@@ -64,12 +64,12 @@ async function makeStore(dir: string, beginning = Buffer.alloc(0)): Promise<Map<
   const enter = async (index: number) => {
     const id = newQueueId(1_700_000_000_000 + index);
     const body = Buffer.concat([beginning, randomBytes(1 + ((index * 911) % 7_000))]);
-    const event = Buffer.from(JSON.stringify({ id: index, text: 'e'.repeat(500) }));
+    const event = JSON.stringify({ id: index, text: 'e'.repeat(500) });
     const key = newQueueId(1_700_000_100_000 + index);
     await spool.enter(id, envelope, { kind: 'inline', bytes: body }, [{ key, value: event }]);
-    const bounced = Buffer.from(JSON.stringify({ bounces: index, text: 's'.repeat(200) }));
+    const bounced = JSON.stringify({ bounces: index, text: 's'.repeat(200) });
     await spool.suppressions.change(`${index}@example.net`, () => bounced);
-    const begun = Buffer.from(JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index }));
+    const begun = JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index });
     await spool.shaping.put(new Map([[`begun ${index}.example`, begun]]));
     bodies.set(id, body);
   };
@@ -181,7 +181,7 @@ test('each page of the log of a killed relay overwritten costs no more than lies
 test('the first page of a store that an earlier version made costs nothing, whatever address is suppressed', async () => {
   const dir = join(folder, 'upgraded');
   const earlier = new Spool(dir);
-  const bounced = Buffer.from('{"bounces":1}');
+  const bounced = '{"bounces":1}';
   await Promise.all(
     Array.from({ length: 40 }, (_, index) => {
       const body = { kind: 'inline', bytes: randomBytes(3_000) } as const;
@@ -194,7 +194,7 @@ test('the first page of a store that an earlier version made costs nothing, what
   inFile(join(dir, 'queue.db'), (database) => database.exec('DROP TABLE shaping; VACUUM'));
   const upgraded = new Spool(dir, undefined, 'late', { isStart: true });
   for (let index = 0; index < 60; index++) {
-    const begun = Buffer.from(JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index }));
+    const begun = JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index });
     await upgraded.shaping.put(new Map([[`begun ${index}.example`, begun]]));
   }
   const extras = extrasOf(upgraded);

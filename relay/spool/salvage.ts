@@ -5,6 +5,7 @@
  * record any more, the entry is set aside with what is left, so it is counted and a person sees it. The checksum of a
  * body is checked later, as always.
  */
+import { constants } from 'node:buffer';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { decodeValue } from './checkedvalue.ts';
@@ -52,15 +53,19 @@ const FITS: { readonly [Name in TableName]: (key: string, value: Buffer) => bool
   records: (_key, value) => isWholeRecord(value),
   bodies: (_key, value) => !isWholeRecord(value),
   damaged: () => true,
-  events: (key, value) => isQueueId(key) && decodeValue(key, value) !== undefined,
+  events: (key, value) => isQueueId(key) && readValue(key, value) !== undefined,
   suppressed: (key, value) => !isQueueId(key) && hasMember(key, value, 'bounces'),
   shaping: (key, value) => !isQueueId(key) && hasMember(key, value, 'kind'),
 };
 
 /** An address may be any text, so its value tells what it is about. */
 function hasMember(key: string, stored: Buffer, name: string): boolean {
-  const value = decodeValue(key, stored);
-  return value !== undefined && Object.hasOwn(JSON.parse(value.toString()) as object, name);
+  const value = readValue(key, stored);
+  return value !== undefined && Object.hasOwn(JSON.parse(value) as object, name);
+}
+
+function readValue(key: string, stored: Buffer): string | undefined {
+  return stored.length > constants.MAX_STRING_LENGTH ? undefined : decodeValue(key, stored.toString());
 }
 
 function keyIndexName(name: TableName): string {

@@ -9,7 +9,8 @@ import type { Change, Row, SideName, Tables } from './tables.ts';
 
 export interface KeyedValue {
   readonly key: string;
-  readonly value: Buffer;
+  /** A JSON object. */
+  readonly value: string;
 }
 
 export class SideTable {
@@ -23,8 +24,8 @@ export class SideTable {
     this.#name = name;
   }
 
-  find(key: string): Buffer | undefined {
-    return this.#store.read((tables) => decodeValue(key, tables[this.#name].get(key)));
+  find(key: string): string | undefined {
+    return this.#store.read((tables) => getChecked(tables[this.#name], key));
   }
 
   /** In order of the keys, after the key `after`. An empty list is the end. */
@@ -48,25 +49,25 @@ export class SideTable {
   }
 
   /** Reads and writes in one step. Undefined removes the value. */
-  change(key: string, change: (before: Buffer | undefined) => Buffer | undefined): Promise<void> {
+  change(key: string, change: (before: string | undefined) => string | undefined): Promise<void> {
     return this.#store.note(({ [this.#name]: table }) => {
-      const after = change(decodeValue(key, table.get(key)));
+      const after = change(getChecked(table, key));
       if (after) table.put(key, encodeValue(key, after));
       else table.remove(key);
     });
   }
 
   /** Gives a value another key in one step. Of two values `choose` returns the one that stays. */
-  move(from: string, to: string, choose: (one: Buffer, other: Buffer) => Buffer): Promise<void> {
+  move(from: string, to: string, choose: (one: string, other: string) => string): Promise<void> {
     return this.#store.note(({ [this.#name]: table }) => {
-      const [moved, there] = [from, to].map((key) => decodeValue(key, table.get(key)));
+      const [moved, there] = [from, to].map((key) => getChecked(table, key));
       if (moved) table.put(to, encodeValue(to, there ? choose(there, moved) : moved));
       table.remove(from);
     });
   }
 
   /** Writes all of these, or none. Undefined removes the value. */
-  put(values: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
+  put(values: ReadonlyMap<string, string | undefined>): Promise<void> {
     return this.#store.note(({ [this.#name]: table }) => {
       for (const [key, value] of values) {
         if (value) table.put(key, encodeValue(key, value));
@@ -102,6 +103,10 @@ export class SideTable {
 function decodeRow({ key, value: stored }: Row): KeyedValue | undefined {
   const value = key === undefined ? undefined : decodeValue(key, stored);
   return key !== undefined && value ? { key, value } : undefined;
+}
+
+function getChecked(table: Tables[SideName], key: string): string | undefined {
+  return decodeValue(key, table.get(key)?.toString());
 }
 
 /** Call this only inside a write. */

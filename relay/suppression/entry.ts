@@ -34,22 +34,22 @@ export interface Lifted {
 
 const TEXT_LENGTH = 200;
 
-export function encodeBounced(bounced: Bounced): Buffer {
-  return Buffer.from(JSON.stringify(bounced));
+export function encodeBounced(bounced: Bounced): string {
+  return JSON.stringify(bounced);
 }
 
 /** Undefined if there is none. */
-export function decodeBounced(value: Buffer | undefined): Bounced | undefined {
-  return value === undefined || value.length === 0 ? undefined : (JSON.parse(value.toString()) as Bounced);
+export function decodeBounced(value: string | undefined): Bounced | undefined {
+  return value === undefined ? undefined : (JSON.parse(value) as Bounced);
 }
 
 /** Of two values about one recipient, the one that suppresses it for longer. */
-export function chooseLonger(one: Buffer, other: Buffer): Buffer {
+export function chooseLonger(one: string, other: string): string {
   const [first, second] = [one, other].map((value) => decodeBounced(value)?.until ?? 0);
   return (second ?? 0) > (first ?? 0) ? other : one;
 }
 
-export function isSuppressed(value: Buffer | undefined, now: number): boolean {
+export function isSuppressed(value: string | undefined, now: number): boolean {
   const { until = null } = decodeBounced(value) ?? {};
   return until !== null && until > now;
 }

@@ -140,9 +140,7 @@ test('a lifted recipient gets mail again, and has no bounces', async () => {
 
 test('what an earlier version stored under another key is suppressed, listed and lifted', async () => {
   const stored = (until: number | null) =>
-    Buffer.from(
-      JSON.stringify({ bounces: 1, lastAt: now, until, status: '5.1.1', text: '550 5.1.1 No such user' }),
-    );
+    JSON.stringify({ bounces: 1, lastAt: now, until, status: '5.1.1', text: '550 5.1.1 No such user' });
   const old = ['"john doe"@partner.example', '"joe"@partner.example', 'ann@bücher.example'];
   for (const key of old) await spool.suppressions.change(key, () => stored(now + DAY_MS));
   await spool.suppressions.change('joe@partner.example', () => stored(null));
