@@ -12,8 +12,11 @@ export type Entry =
   /** The table cannot be read, so nobody knows whether it has an entry. */
   | { readonly kind: 'unreadable' };
 
-/** Finds the entry of a key. */
-export type Table = (key: Key) => Entry | undefined;
+export interface Table {
+  readonly find: (key: Key) => Entry | undefined;
+  /** Without them it has whole addresses alone, and is asked for nothing else: most keys of a look-up are patterns. */
+  readonly hasPatterns: boolean;
+}
 
 /** Its bytes and their hash are made once, however many tables are asked. */
 export class Key {
@@ -22,11 +25,6 @@ export class Key {
 
   constructor(text: string) {
     this.text = text;
-  }
-
-  /** It stands for many addresses. */
-  get isPattern(): boolean {
-    return this.text === '*' || this.text.startsWith('@');
   }
 
   get hashed(): { readonly bytes: Buffer; readonly hash: number } {
@@ -44,16 +42,29 @@ export type AddressMap = (mailbox: Mailbox, isResult?: boolean) => Entry | undef
 /** Undefined without tables: nothing is looked up. `origin`: the domain of the addresses that have none, as in Postfix. */
 export function makeAddressMap(tables: readonly Table[], origin: string): AddressMap | undefined {
   if (tables.length === 0) return undefined;
+  const ofPatterns = tables.filter(({ hasPatterns }) => hasPatterns);
   return (mailbox, isResult = false) => {
-    for (const text of listKeys(mailbox, isResult)) {
-      const key = new Key(text);
-      for (const table of tables) {
-        const entry = table(key);
-        if (entry) return withOrigin(entry, origin);
-      }
-    }
-    return undefined;
+    const entry = findIn(tables, printKey(mailbox)) ?? findPattern(ofPatterns, mailbox, isResult);
+    return entry && withOrigin(entry, origin);
   };
+}
+
+function findPattern(tables: readonly Table[], mailbox: Mailbox, isResult: boolean): Entry | undefined {
+  if (tables.length === 0) return undefined;
+  for (const text of listPatterns(mailbox, isResult)) {
+    const entry = findIn(tables, text);
+    if (entry) return entry;
+  }
+  return undefined;
+}
+
+function findIn(tables: readonly Table[], text: string): Entry | undefined {
+  const key = new Key(text);
+  for (const { find } of tables) {
+    const entry = find(key);
+    if (entry) return entry;
+  }
+  return undefined;
 }
 
 function withOrigin(entry: Entry, origin: string): Entry {
@@ -78,7 +89,7 @@ export function makeTable(
     if (key === undefined || found.has(key)) continue;
     found.set(key, refuse === null ? { kind: 'addresses', to } : { kind: 'refused', text: refuse });
   }
-  return ({ text }) => found.get(text);
+  return { find: ({ text }) => found.get(text), hasPatterns: [...found.keys()].some(isPattern) };
 }
 
 /** The key of the left side of an entry: an address, `@domain`, `@*.domain` or `*`. Undefined if it is none of these. */
@@ -108,10 +119,13 @@ export function printKey({ local, domain }: Mailbox): string {
   return `${/["\\]/.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : text}@${domain}`;
 }
 
-/** The keys by which an address is found, the closest first. */
-function* listKeys(mailbox: Mailbox, isResult: boolean): Generator<string> {
-  const { domain } = mailbox;
-  yield printKey(mailbox);
+/** True for a key that stands for many addresses. */
+export function isPattern(key: string): boolean {
+  return key === '*' || key.startsWith('@');
+}
+
+/** The patterns by which an address is found, the closest first. */
+function* listPatterns({ domain }: Mailbox, isResult: boolean): Generator<string> {
   yield `@${domain}`;
   for (let dot = domain.indexOf('.'); dot !== -1; dot = domain.indexOf('.', dot + 1))
     yield `@*${domain.slice(dot)}`;

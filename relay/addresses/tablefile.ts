@@ -1,10 +1,10 @@
 /**
  * A table as one buffer: a hash of slots, then the entries. 100,000 entries take about 8 MB, and no object for each. The
  * supervisor builds it once, and every listener process opens it. Of two entries with one key the first counts, as with
- * Postfix. A table of addresses alone is searched for no pattern: most keys of a look-up are patterns. Pure.
+ * Postfix. Pure.
  */
 import { crc32 } from 'node:zlib';
-import { type Entry, Key, type Table } from './addressmap.ts';
+import { type Entry, isPattern, type Table } from './addressmap.ts';
 
 /** Magic, length of the file, number of slots, which is a power of two, and whether a key is a pattern. */
 const MAGIC = 0x6d72_7432;
@@ -22,7 +22,7 @@ export class TableBuilder {
   #hasPatterns = false;
 
   add(key: string, entry: Exclude<Entry, { kind: 'unreadable' }>): void {
-    this.#hasPatterns ||= new Key(key).isPattern;
+    this.#hasPatterns ||= isPattern(key);
     const value = entry.kind === 'addresses' ? ADDRESSES + entry.to.join('\n') : REFUSED + entry.text;
     const most = ENTRY_HEAD_BYTES + 3 * (key.length + value.length);
     while (this.#length + most > this.#bytes.length)
@@ -64,13 +64,12 @@ export function openTable(bytes: Buffer): Table | undefined {
     return undefined;
   const slots = bytes.readUInt32LE(8);
   const hasPatterns = bytes.readUInt32LE(12) !== 0;
-  return (key) => {
-    if (key.isPattern && !hasPatterns) return undefined;
-    const { hashed } = key;
+  const find: Table['find'] = ({ hashed }) => {
     const at = findSlot(bytes, slots, hashed.bytes, hashed.hash);
     const offset = bytes.readUInt32LE(at);
     return offset === 0 ? undefined : decodeEntry(bytes, offset, hashed.bytes.length);
   };
+  return { find, hasPatterns };
 }
 
 /** The position of the slot that has the key, or of the free one where it would be. */

@@ -9,7 +9,7 @@ type Terms = Parameters<typeof addCopies>[1];
 
 const mapOf = (...to: string[]) =>
   makeAddressMap([makeTable([{ address: '*', to, refuse: null }])], 'relay.example');
-const mapWith = (entry: Entry) => makeAddressMap([() => entry], 'relay.example');
+const mapWith = (entry: Entry) => makeAddressMap([{ find: () => entry, hasPatterns: true }], 'relay.example');
 const one = (address: string): Addressee => ({ address });
 
 function copied(terms: Partial<Terms>, ...to: Addressee[]) {

@@ -37,4 +37,4 @@ export function compileMaps(
 }
 
 /** Nobody knows whether a table that is missing has an entry, so every look-up has to wait. */
-export const UNREADABLE: Table = () => ({ kind: 'unreadable' });
+export const UNREADABLE: Table = { find: () => ({ kind: 'unreadable' }), hasPatterns: true };

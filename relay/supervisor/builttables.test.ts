@@ -53,7 +53,7 @@ const put = (text: string) => mount(join(dirs.configMapsDir, 'aliases'), { virtu
 async function look() {
   const { materials } = await tables.addTo(readInputs(dirs));
   const state = materials.tables?.[NAME];
-  const entry = state?.path ? openTable(readFileSync(state.path))?.(new Key('a@b.example')) : undefined;
+  const entry = state?.path ? openTable(readFileSync(state.path))?.find(new Key('a@b.example')) : undefined;
   const to = entry?.kind === 'addresses' ? entry.to[0] : undefined;
   return { to, fault: state?.fault, missing: listMissing(policy, materials) };
 }
