@@ -1,5 +1,5 @@
 /**
- * The answer about one message, exactly once. The library drops the callback of a message when it closes the connection
+ * The answer about one message, exactly once, after all replies that came with it have been read. The library drops the callback of a message when it closes the connection
  * for certain reasons, and then only emits `end`. Without an answer a delivery would wait for ever and keep its slot. The
  * library also drops what the hop had refused before the connection ended.
  */
@@ -16,13 +16,16 @@ interface Noted {
   readonly rejectedErrors?: SendError['rejectedErrors'];
 }
 
-export function answerOnce(connection: SMTPConnection, envelope: Envelope, done: Done): Done {
+type Connection = SMTPConnection & { readonly shift: Error | undefined };
+
+export function answerOnce(connection: Connection, envelope: Envelope, done: Done): Done {
   let isAnswered = false;
   const answer: Done = (error, info) => {
     if (isAnswered) return;
     isAnswered = true;
     connection.off('end', ended);
-    done(error && withRefusals(error, envelope as Noted), info);
+    // A reply behind it may show that it answers another command.
+    queueMicrotask(() => done(connection.shift ?? (error && withRefusals(error, envelope as Noted)), info));
   };
   // What the library still says in the same turn knows more, so it comes first.
   const ended = () => queueMicrotask(() => answer(new Error('Connection closed unexpectedly')));

@@ -1,5 +1,5 @@
 /**
- * With hopreplies.ts the only file that uses private parts of nodemailer's SMTPConnection (smtplibrary.ts): the extensions
+ * With hopreplies.ts and hopanswers.ts the only file that uses private parts of nodemailer's SMTPConnection (smtplibrary.ts): the extensions
  * of the next hop, the state of the connection, and the MAIL and RCPT parameters that the library cannot set for each
  * recipient. bodywriter.ts writes the body. smtpclient.test.ts pins this to the version in package.json. Who waits for a reply
  * hears of each end of the connection: `deliver` by its callback, the others by `error` or `end`.
@@ -8,36 +8,46 @@ import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import { monotonic } from '../task/clock.ts';
 import { answerOnce, type Done, type Envelope } from './answeronce.ts';
 import { joinWrites, writeEnd, writePieces, writeWhole } from './bodywriter.ts';
 import { endsLine } from './dotstuffing.ts';
-import { HopReplies } from './hopreplies.ts';
-import { plainName } from './hostname.ts';
-import { CONNECT_MS, FINAL_REPLY_MS, LateTimer, QUIT_REPLY_MS, REPLY_MS } from './latetimer.ts';
+import { HopAnswers } from './hopanswers.ts';
+import {
+  CONNECT_MS,
+  FINAL_REPLY_MS,
+  LateTimer,
+  NEXT_REPLY_MS,
+  QUIT_REPLY_MS,
+  REPLY_MS,
+} from './latetimer.ts';
+import type { Reply } from './reply.ts';
 import type { Answered } from './smtplibrary.ts';
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME' | 'REQUIRETLS';
 
 const LATE = 'no whole reply within five minutes';
 
-export class HopConnection extends HopReplies {
+export class HopConnection extends HopAnswers {
   #parameters: ReadonlyMap<string, string> = new Map();
   /** Runs while a whole reply is awaited. A single byte does not reset this timer. */
-  readonly #replyTimer = new LateTimer((reason) => this.cut(reason));
+  readonly #replyTimer = new LateTimer((reason) => this.cut(this.withBegun(reason)));
   /** A message that comes too late hears of it. */
   #endedBy: Error | undefined;
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
-  /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
-  readonly names: string[] = [];
   /** Why we ended the connection: because of the hop (a time-out), or for a reason of this relay. */
   wasCut: 'hop' | 'relay' | undefined;
   /** The body is being sent. From now on the hop may have taken the message, whatever happens. */
   offered = false;
   /** The end of the body has not left yet, so a reply that has come cannot mean the whole message. */
   isWriting = false;
+  /** The reply to the message. */
+  finalReply: Reply | undefined;
   /** LMTP: the replies to the message by recipient, as far as they have come. */
-  readonly finalReplies = new Map<string, string>();
+  readonly finalReplies = new Map<string, Reply>();
+  /** When the last of them must have come. */
+  #repliesBy = 0;
   /** Called after the next hop has answered 354. */
   onOffered: () => void = () => undefined;
 
@@ -64,15 +74,7 @@ export class HopConnection extends HopReplies {
     this.#parameters = parameters;
   }
 
-  /** True after the greeting of the hop. */
-  get isGreeted(): boolean {
-    return this.names.length > 0;
-  }
-
   isConnected = false;
-  /** No HELO where EHLO is refused. */
-  needsEhlo = false;
-
   /** Ends the connection for this reason, and a message that is being sent with it. Nothing more is read. */
   cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
     this.wasCut = because;
@@ -85,13 +87,18 @@ export class HopConnection extends HopReplies {
     this._onError(new Error(reason), 'ESOCKET', '', 'CONN');
   }
 
+  /** The end of the message is still here. The hop has not got it, so it has not taken the message. */
+  get isSending(): boolean {
+    return this.isWriting || (this.offered && this.#socket.writableLength > 0);
+  }
+
   /** What is left of a message must not leave any more: the hop would take it, and the relay sends it again. */
   override close(): void {
-    if (this.isWriting || (this.offered && this.#socket.writableLength > 0)) this.#socket.destroy();
+    if (this.isSending) this.#socket.destroy();
     super.close();
   }
 
-  override _onError(...[error, ...rest]: Parameters<HopReplies['_onError']>): void {
+  override _onError(...[error, ...rest]: Parameters<HopAnswers['_onError']>): void {
     // The library adds the reply to it.
     if (!this.destroyed) this.#endedBy = error;
     super._onError(error, ...rest);
@@ -137,34 +144,9 @@ export class HopConnection extends HopReplies {
     this.#await(QUIT_REPLY_MS, 'no reply to QUIT');
   }
 
-  noop(answered: (reply: string) => void): void {
-    this._responseActions.push(answered);
+  noop(answered: (reply: Reply) => void): void {
+    this._responseActions.push(() => answered(this.said));
     this._sendCommand('NOOP');
-  }
-
-  override _actionGreeting(reply: string): void {
-    this.#readName(reply);
-    super._actionGreeting(reply);
-  }
-
-  override _actionEHLO(reply: string): void {
-    this.#readName(reply);
-    const isUnknown = reply.startsWith('5') && !this.needsEhlo;
-    // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.
-    if (isUnknown || reply.startsWith('2')) super._actionEHLO(reply);
-    else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
-  }
-
-  override _actionHELO(reply: string): void {
-    this.#readName(reply);
-    super._actionHELO(reply);
-  }
-
-  /** At level Opportunistic the library would go on in plain text after a 421, over a connection that ends. */
-  override _actionSTARTTLS(reply: string): void {
-    const isGoodbye = reply.startsWith('421') && this.options.opportunisticTLS === true;
-    if (isGoodbye) this._onError(new Error('STARTTLS is refused'), 'ECONNECTION', reply, 'STARTTLS');
-    else super._actionSTARTTLS(reply);
   }
 
   protected override get isAwaitingRecipients(): boolean {
@@ -182,16 +164,13 @@ export class HopConnection extends HopReplies {
     if (!this.destroyed) this.#replyTimer.start(ms, reason);
   }
 
-  #readName(reply: string): void {
-    if (reply.startsWith('2')) this.names.push(plainName(/^\d{3}[ -](\S+)/.exec(reply)?.[1] ?? ''));
-  }
-
   /**
    * Replaces `send`, which takes streams: three streams for each message cost as much CPU as its encryption. `bodyMs`
    * limits the time of the body from the 354 on.
    */
   deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, bodyMs: number, done: Done): void {
     this.#bodyMs = bodyMs;
+    this.finalReply = undefined;
     this.finalReplies.clear();
     if (this.destroyed) {
       done(this.#endedBy ?? new Error('the connection was closed'));
@@ -209,7 +188,12 @@ export class HopConnection extends HopReplies {
     this.onOffered();
     this.#await(this.#bodyMs, 'the next hop takes too long');
     if (this.options.lmtp) this.#expectEach(callback as Answered);
-    else this.#expectFinal((reply) => this._actionSMTPStream(reply, callback));
+    else {
+      this.#expectFinal((reply) => {
+        this.finalReply = reply;
+        this._actionSMTPStream(reply.text, callback);
+      });
+    }
     const write = ({ body }: { body: Buffer | AsyncIterable<Buffer> }) => {
       if (!Buffer.isBuffer(body)) return void this.#writePieces(body);
       this.#joinEnd(endsLine(body));
@@ -218,35 +202,30 @@ export class HopConnection extends HopReplies {
     return { write, end: () => undefined } as unknown as Transform;
   }
 
-  /** LMTP: each recipient that was accepted gets a reply of its own, in order (RFC 2033 section 4.2). */
+  /**
+   * LMTP: each recipient that was accepted gets a reply of its own, in order (RFC 2033 section 4.2). Text without a code between
+   * them may have been one of them. It was none if all come.
+   */
   #expectEach(answered: Answered): void {
-    const { accepted } = this._envelope;
+    const { accepted = [] } = this._envelope ?? {};
+    const doubtful = new Map<string, Reply>();
     accepted.forEach((recipient, index) => {
       this.#expectFinal((reply) => {
-        this.finalReplies.set(recipient, reply);
-        if (index === accepted.length - 1) answered(null, reply);
+        const isDoubtful = reply.isDoubtful || doubtful.size > 0;
+        (isDoubtful ? doubtful : this.finalReplies).set(recipient, reply);
+        if (index < accepted.length - 1) return;
+        for (const [one, late] of doubtful) this.finalReplies.set(one, late);
+        answered(null, reply.text);
       });
     });
   }
 
-  #expectFinal(take: (reply: string) => void): void {
-    this._responseActions.push((reply) => {
-      if (this.isWriting && reply.startsWith('2')) this.cut('the next hop answered before the message ended');
-      else take(reply);
+  #expectFinal(take: (reply: Reply) => void): void {
+    this._responseActions.push(() => {
+      const isEarly = this.isWriting && this.said.code < 300;
+      if (isEarly) this.endShifted('the next hop answered before the message ended');
+      else take(this.said);
     });
-  }
-
-  /**
-   * The library takes a 2xx for a go-ahead. It answers another command, so the replies are not those that we think. LMTP: a
-   * hop that takes the message for nobody would never answer it.
-   */
-  override _actionDATA(reply: string, callback: unknown): void {
-    const isForNobody =
-      this.options.lmtp === true && reply.startsWith('3') && this._envelope.accepted.length === 0;
-    if (isForNobody) this.close();
-    if (reply.startsWith('2'))
-      this._onError(new Error(`DATA is answered without 354: ${reply}`), 'EPROTOCOL', '', 'DATA');
-    else super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
   }
 
   /** A failure cuts the connection, because the message must not end normally. */
@@ -268,12 +247,16 @@ export class HopConnection extends HopReplies {
       if (this.destroyed || !socket.writable) return;
       writeEnd(socket, isLineEnded);
       this.isWriting = false;
+      this.#repliesBy =
+        monotonic() + FINAL_REPLY_MS + NEXT_REPLY_MS * Math.max(0, this._responseActions.length - 1);
       this.#awaitFinalReply();
     });
   }
 
   #awaitFinalReply(): void {
-    this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
+    const leftMs = this.#repliesBy - monotonic();
+    if (leftMs >= FINAL_REPLY_MS) this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
+    else this.#await(leftMs, 'the replies to the message take too long');
   }
 
   override _sendCommand(line: string, shown = line): void {

@@ -1,14 +1,15 @@
 /**
  * The replies of a next hop and the end of its connection, in place of the library's own reading. Each whole reply that
  * was received counts, in order, before anything that comes later, also before the end. A reply that is cut off counts for
- * nothing, and is told. A reply whose command was not sent when it began answers nothing, and ends the session. A wait for
- * a close is bounded, and a socket that is closed already ends it at once.
+ * nothing, and is told. A reply whose command was not sent when it began answers nothing, and ends the session. Where replies
+ * may belong to other commands than we think, the session ends too. A wait for a close is bounded, and a socket that is
+ * closed already ends it at once.
  */
 import type { Socket } from 'node:net';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { readKnownWords } from '#crds/loginproblems.ts';
 import { AuthSecrets } from './authsecrets.ts';
-import { readCodes } from './reply.ts';
+import { type Reply, readCodes } from './reply.ts';
 import { ReplyReader } from './replyreader.ts';
 import { Library } from './smtplibrary.ts';
 
@@ -22,6 +23,10 @@ export abstract class HopReplies extends Library {
   #isQuitting = false;
   /** The 421 of the hop. */
   #goodbye: string | undefined;
+  /** The reply that is being answered, or the last one. Who reads a code reads it here. */
+  protected said: Reply = { code: 0, text: '', isDoubtful: false };
+  /** Why the replies to the envelope, or to a message under way, may belong to other commands. Nobody is refused by them. */
+  shift: Error | undefined;
 
   /** No message goes over it any more. */
   get isEnding(): boolean {
@@ -34,6 +39,8 @@ export abstract class HopReplies extends Library {
   abstract offered: boolean;
   /** LMTP: the hop owes more replies to one message. */
   protected abstract get isAwaitingRecipients(): boolean;
+  /** Commands were sent together, and the 354 that shows which replies are whose is still to come. */
+  protected abstract get isInBatch(): boolean;
 
   /**
    * Replaces the library's own reading, which forgets replies that came when the connection ends. Each whole reply counts,
@@ -45,12 +52,19 @@ export abstract class HopReplies extends Library {
     this.#reader.add(chunk);
     let asked = this._responseActions.length;
     for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) {
-      this.#take(this.#cleaned(reply), asked > 0);
+      this.said = this.#cleaned(reply);
+      this.#take(this.said, asked > 0);
       asked -= 1;
       if (this.destroyed) return;
     }
     if (this.#reader.isTooLong) this._onResponseTooLarge();
-    else if (this.#reader.isInReply && asked <= 0 && !this.#mayBeRefused) this.#endUnasked(this.#takeBegun());
+    else if (asked <= 0 && this.#isUnasked) this.#endUnasked(this.#takeBegun());
+  }
+
+  /** What has come without a whole reply. Text without a code is no reply, but where nobody waits nothing may come. */
+  get #isUnasked(): boolean {
+    if (this._responseActions.length === 0) return this.#reader.isInReply;
+    return this.#reader.hasBegun && !this.#mayBeRefused;
   }
 
   /** A message may be refused from the 354 on. */
@@ -62,20 +76,24 @@ export abstract class HopReplies extends Library {
    * A reply that came before its command was sent answers something else, also if it is a refusal. A 421 may always come, and
    * whoever waits gets it as the reason for the end.
    */
-  #take(reply: string, isAsked: boolean): void {
-    this.lastServerResponse = reply;
-    this.#trace(reply);
-    const isGoodbye = /^421(?: |-|$)/.test(reply);
-    if (isGoodbye) this.#goodbye = reply;
-    const isAnswer = isAsked || isGoodbye || (this.#mayBeRefused && /^[45]/.test(reply));
+  #take({ code, text, isDoubtful }: Reply, isAsked: boolean): void {
+    this.lastServerResponse = text;
+    this.#trace(text);
+    if (isDoubtful && this.isInBatch) {
+      this.endShifted(`text without a code came between the replies: ${text}`);
+      return;
+    }
+    const isGoodbye = code === 421;
+    if (isGoodbye) this.#goodbye = text;
+    const isAnswer = isAsked || isGoodbye || (this.#mayBeRefused && code >= 400);
     const answered = isAnswer ? this._responseActions.shift() : undefined;
-    answered?.call(this, reply);
+    answered?.call(this, text);
     if (this.destroyed) return;
     // The hop is about to close. Recipients of LMTP have replies of their own until it does.
     const isOver = this.#goodbye !== undefined && !this.isAwaitingRecipients;
     if (isOver) this._onServerClosing(this.#goodbye ?? '');
     else if (answered) this.onAnswered();
-    else this.#endUnasked(reply);
+    else this.#endUnasked(text);
   }
 
   #trace(reply: string): void {
@@ -84,14 +102,27 @@ export abstract class HopReplies extends Library {
 
   /** What has come of a reply that will not be read to its end. */
   #takeBegun(): string {
-    const begun = this.#cleaned(this.#reader.begun);
+    const begun = this.#cleanedText(this.#reader.begun);
     this.#trace(begun);
     return begun;
   }
 
-  /** The error has no reply, because this one answers nothing. */
+  /** What is behind the answer to a message says nothing of it. */
   #endUnasked(said: string): void {
-    this._onError(new Error(`a reply that nobody asked for: ${said}`), 'EPROTOCOL', '', 'CONN');
+    const reason = `a reply that nobody asked for: ${said}`;
+    if (!this.offered || this._pendingSend) this.endShifted(reason);
+    else this._onError(new Error(reason), 'EPROTOCOL', '', 'CONN');
+  }
+
+  /** The error has no reply, because nobody knows what the reply answers. */
+  protected endShifted(reason: string): void {
+    this.shift ??= new Error(reason);
+    this._onError(this.shift, 'EPROTOCOL', '', 'CONN');
+  }
+
+  /** Adds what has come of a reply that comes too late. */
+  protected withBegun(reason: string): string {
+    return this.#reader.isInReply ? `${reason}, only ${this.#takeBegun()}` : reason;
   }
 
   /** What came in plain text must not count under TLS (RFC 3207 section 6). */
@@ -126,11 +157,16 @@ export abstract class HopReplies extends Library {
    * Of a reply to AUTH only the codes and known words are kept, because some hops echo what we said. A bare 334 is a challenge without
    * text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
    */
-  #cleaned(reply: string): string {
-    if (!this.#isLoggingIn || reply.trim() === '') return this.secrets.blank(reply);
-    const known = `${readCodes(reply)} ${readKnownWords(reply)}`.trim();
-    if (!reply.startsWith('334')) return `${known} (its text is not kept)`;
-    return this._authMethod === 'CRAM-MD5' ? reply : '334 ';
+  #cleaned(reply: Reply): Reply {
+    const { code, text } = reply;
+    if (!this.#isLoggingIn) return { ...reply, text: `${code}${this.secrets.blank(text.slice(3))}` };
+    if (code !== 334) return { ...reply, text: this.#cleanedText(text) };
+    return this._authMethod === 'CRAM-MD5' ? reply : { ...reply, text: '334 ' };
+  }
+
+  #cleanedText(said: string): string {
+    if (!this.#isLoggingIn || said.trim() === '') return this.secrets.blank(said);
+    return `${`${readCodes(said)} ${readKnownWords(said)}`.trim()} (its text is not kept)`;
   }
 
   /** Ends the connection, and resolves when its socket is closed. */

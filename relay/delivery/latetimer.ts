@@ -12,6 +12,8 @@ const MINUTE_MS = 60_000;
 export const CONNECT_MS = MINUTE_MS;
 export const REPLY_MS = 5 * MINUTE_MS;
 export const FINAL_REPLY_MS = 10 * MINUTE_MS;
+/** LMTP: what each further recipient adds to the time of all replies to a message. */
+export const NEXT_REPLY_MS = MINUTE_MS;
 /** The reply to QUIT changes nothing, so the connection waits only a short time for it. */
 export const QUIT_REPLY_MS = 10_000;
 

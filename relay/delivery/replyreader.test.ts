@@ -10,7 +10,8 @@ function read(chunks: readonly Buffer[]): { replies: string[]; isInReply: boolea
   const replies: string[] = [];
   for (const chunk of chunks) {
     reader.add(chunk);
-    for (let reply = reader.next(); reply !== undefined; reply = reader.next()) replies.push(reply);
+    for (let reply = reader.next(); reply !== undefined; reply = reader.next())
+      replies.push(reply.isDoubtful ? `${reply.text} (doubtful)` : reply.text);
   }
   return { replies, isInReply: reader.isInReply, begun: reader.begun };
 }
@@ -35,7 +36,7 @@ for (const [what, text, replies, begun] of [
     '',
   ],
   ['a last line with a code alone', '250-a\r\n250\r\n', ['250-a\n250'], ''],
-  ['what is no reply', 'SSH-2.0-x\r\n', ['SSH-2.0-x'], ''],
+  ['what is no reply', 'SSH-2.0-x\r\n', [], 'SSH-2.0-x'],
   ['no line end', '250 ok', [], '250 ok'],
   ['UTF-8', '250 für dich ✓\r\n', ['250 für dich ✓'], ''],
 ] as const)

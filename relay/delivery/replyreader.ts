@@ -1,15 +1,12 @@
 /**
- * Cuts what a next hop says into replies (RFC 5321 section 4.2), whatever the chunks are in which it comes. A reply of
- * several lines ends with a line whose code has no hyphen behind it. The code of this line counts. Between replies empty
- * lines mean nothing. Pure.
+ * Cuts what a next hop says into replies (reply.ts), whatever the chunks are in which it comes. Between replies empty lines
+ * mean nothing. Pure.
  */
 import { Buffer, isUtf8 } from 'node:buffer';
+import { makeReply, mayBeCoded, type Reply, readLine } from './reply.ts';
 
-/** In bytes. Replies of many lines are rare, and many hops may send long ones at the same time. */
+/** In bytes, with the text without a code. Replies of many lines are rare, and many hops may send long ones at the same time. */
 const LONGEST_REPLY = 32 * 1024;
-const HAS_MORE = /^\d{3}-/;
-/** As in Postfix, a line without a code is a part of the text. */
-const IS_LAST = /^\d{3}(?![-\d])/;
 const BEYOND_ASCII = /[\x80-\xff]/;
 
 export class ReplyReader {
@@ -17,8 +14,10 @@ export class ReplyReader {
   #bytes = '';
   #at = 0;
   #hasLine = false;
-  /** The lines of a reply whose last line is still to come. */
-  #begun: string | undefined;
+  /** The lines of a reply whose last line is still to come, and the text before it. */
+  #lines: string[] = [];
+  #length = 0;
+  #hasCode = false;
 
   add(chunk: Buffer): void {
     this.#bytes += chunk.toString('latin1');
@@ -26,20 +25,24 @@ export class ReplyReader {
     this.#hasLine ||= chunk.includes(0x0a);
   }
 
-  /** The next whole reply, its lines without CR. Undefined if there is none yet. */
-  next(): string | undefined {
+  /** The next whole reply. Undefined if there is none yet. */
+  next(): Reply | undefined {
     for (let line = this.#nextLine(); line !== undefined; line = this.#nextLine()) {
-      if (this.#begun === undefined) {
-        if (line.trim() === '') continue;
-        if (!HAS_MORE.test(line)) return decode(line);
-        this.#begun = line;
-      } else {
-        const begun = this.#begun;
-        this.#begun = IS_LAST.test(line) ? undefined : `${begun}\n${line}`;
-        if (this.#begun === undefined) return decode(joinLast(begun, line));
-      }
+      if (this.#lines.length === 0 && line.trim() === '') continue;
+      const coded = readLine(line);
+      if (coded?.isLast) return this.#end(line, coded.code);
+      this.#hasCode ||= coded !== undefined;
+      this.#lines.push(line);
+      this.#length += line.length + 1;
     }
     return undefined;
+  }
+
+  #end(last: string, code: number): Reply {
+    if (this.#lines.length === 0) return { code, text: decode(last), isDoubtful: false };
+    const reply = makeReply([...this.#lines, last], code);
+    this.#forget();
+    return { ...reply, text: decode(reply.text) };
   }
 
   #nextLine(): string | undefined {
@@ -55,17 +58,20 @@ export class ReplyReader {
     return this.#bytes.slice(start, end > start && this.#bytes[end - 1] === '\r' ? end - 1 : end);
   }
 
-  /** The beginning of a reply, or of a line, whose end has not come. */
+  /** Anything has come that no reply has ended. */
   get isInReply(): boolean {
-    return this.#begun !== undefined || this.#rest.trim() !== '';
+    return this.#lines.length > 0 || this.#rest.trim() !== '';
+  }
+
+  /** The beginning of a reply whose end has not come. Text without a code is none. */
+  get hasBegun(): boolean {
+    return this.#hasCode || mayBeCoded(this.#rest.trimEnd());
   }
 
   /** What has come of a reply whose end has not. */
   get begun(): string {
     const rest = this.#rest.trimEnd();
-    return decode(
-      this.#begun !== undefined && rest !== '' ? `${this.#begun}\n${rest}` : (this.#begun ?? rest),
-    );
+    return decode((rest === '' ? this.#lines : [...this.#lines, rest]).join('\n'));
   }
 
   /** What has come of the next line. */
@@ -74,23 +80,21 @@ export class ReplyReader {
   }
 
   get isTooLong(): boolean {
-    return (this.#begun?.length ?? 0) + this.#bytes.length > LONGEST_REPLY;
+    return this.#length + this.#bytes.length > LONGEST_REPLY;
   }
 
   clear(): void {
     this.#bytes = '';
     this.#at = 0;
     this.#hasLine = false;
-    this.#begun = undefined;
+    this.#forget();
   }
-}
 
-/**
- * All lines must have the same code (RFC 5321 section 4.2.1). Where they do not, the last line tells the outcome, as for
- * Postfix. It comes first then, because its code and its status are read from there.
- */
-function joinLast(begun: string, last: string): string {
-  return begun.startsWith(last.slice(0, 3)) ? `${begun}\n${last}` : `${last}\n${begun}`;
+  #forget(): void {
+    this.#lines = [];
+    this.#length = 0;
+    this.#hasCode = false;
+  }
 }
 
 /** Replies have no charset. Most are ASCII, many others UTF-8. */

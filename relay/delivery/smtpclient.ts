@@ -26,6 +26,7 @@ import { fallBack } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { type TrialTerms, tryOut } from './trial.ts';
 import { TrustAnchors } from './trustanchors.ts';
+import { UnpipelinedHops } from './unpipelinedhops.ts';
 
 /** For a message: its traced domain, and whether it requires TLS. */
 type Terms = Pick<ConnectTerms, 'address' | 'policy' | 'budget'> & {
@@ -57,6 +58,7 @@ export class SmtpClient {
   readonly #idle = new IdleConnections();
   readonly #places = new Places();
   readonly #anchors = new TrustAnchors();
+  readonly #unpipelined = new UnpipelinedHops();
   readonly #connecting = new Map<Connecting, NextHop>();
   readonly #sending = new Map<Session, NextHop>();
   #closed = false;
@@ -250,10 +252,12 @@ export class SmtpClient {
       return { kind: 'unreachable', failure: notOffered(hop), hadSession: false };
     }
     session.used += 1;
+    this.#unpipelined.prepare(hop, session.connection);
     this.#sending.set(session, hop);
     const sent = await sendOver(session.connection, hop, parcel, budget).finally(() =>
       this.#sending.delete(session),
     );
+    this.#unpipelined.learn(hop, session.connection);
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') return { kind: 'unreachable', failure: sent.failure, hadSession: true };
     if (sent.reusable && !session.broken) this.#keep(way, session);

@@ -1,11 +1,11 @@
-/** The private parts of nodemailer's SMTPConnection, with their types. Only hopreplies.ts and hopconnection.ts use them. */
+/** The private parts of nodemailer's SMTPConnection, with their types. Only hopreplies.ts, hopanswers.ts and hopconnection.ts use them. */
 import type { Transform } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 
 export type Answered = (error: null, reply: string) => void;
 
 interface Kept {
-  readonly _supportedExtensions: readonly string[];
+  readonly _supportedExtensions: string[];
   readonly upgrading?: boolean;
   readonly stage: string;
   readonly _responseActions: ((reply: string) => void)[];
@@ -24,8 +24,14 @@ interface Kept {
   _actionHELO(reply: string): void;
   _actionSTARTTLS(reply: string): void;
   _onClose(): void;
-  readonly _envelope: { readonly accepted: readonly string[] };
+  readonly _envelope?: {
+    readonly accepted: readonly string[];
+    readonly pipelined?: boolean;
+    readonly mailError?: Error;
+  };
   _sendCommand(line: string, shown?: string): void;
+  _actionMAIL(reply: string, callback: unknown): void;
+  _actionRCPT(reply: string, callback: unknown): void;
   _actionDATA(reply: string, callback: unknown): void;
   _createSendStream(callback: unknown): Transform;
   _actionSMTPStream(reply: string, callback: unknown): void;

@@ -42,7 +42,6 @@ interface SendError extends SmtpError {
 }
 
 interface SendInfo {
-  readonly response?: string | undefined;
   readonly rejectedErrors?: readonly Rejection[] | undefined;
 }
 
@@ -100,15 +99,16 @@ function isFinal(verdict: Verdict | undefined): boolean {
   return verdict?.kind === 'failed' && verdict.failure.permanent;
 }
 
-function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel, connection: HopConnection): Sent {
+function taken({ rejectedErrors }: SendInfo, parcel: Parcel, connection: HopConnection): Sent {
   const own = collectOwn(rejectedErrors, connection);
-  const result = answered(parcel, (address) => own.get(address) ?? judgeReply(250, response), true);
+  const { code, text = '' } = connection.finalReply ?? {};
+  const result = answered(parcel, (address) => own.get(address) ?? judgeReply(code, text), true);
   // LMTP: all recipients were refused while the message was on its way, so its end is missing.
-  return connection.isWriting ? { ...result, reusable: false, inOrder: false } : result;
+  return connection.isSending ? { ...result, reusable: false, inOrder: false } : result;
 }
 
 function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, connection: HopConnection): Sent {
-  const { offered, isWriting, wasCut } = connection;
+  const { offered, isSending, wasCut, shift } = connection;
   const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
   if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
@@ -121,7 +121,8 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
     const failure = makeFailure({ cause: 'policy', status: '5.1.3', text: error.message });
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
-  const own = collectOwn(error.rejectedErrors, connection);
+  // What RCPT refused may have been somebody else.
+  const own = collectOwn(shift ? [] : error.rejectedErrors, connection);
   if (isClosing && !offered) {
     const explain = wasCut === 'relay' ? abortFailure : sessionFailure;
     return endedEarly(explain(error, `${host}:${port}`), parcel, own);
@@ -131,7 +132,7 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
   // The envelope of a refused message is still open at the next hop, so the session is not used again.
   const mayTryAnother =
     !offered && result.verdicts.every((verdict) => verdict.kind === 'failed' && !verdict.failure.permanent);
-  return { ...result, inOrder: !isClosing && !isWriting, mayTryAnother };
+  return { ...result, inOrder: !isClosing && !isSending, mayTryAnother };
 }
 
 /**
@@ -171,7 +172,7 @@ function collectOwn(
   return new Map([
     ...errors.map((error) => [error.recipient ?? '', judgeError(error)] as const),
     ...[...finalReplies].map(
-      ([address, reply]) => [address, judgeReply(Number(reply.slice(0, 3)), reply, 'DATA')] as const,
+      ([address, { code, text }]) => [address, judgeReply(code, text, 'DATA')] as const,
     ),
   ]);
 }

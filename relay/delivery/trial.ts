@@ -10,6 +10,7 @@ import { connectFailure, isOurRefusal, loginFailure, type SmtpError } from './co
 import type { NextHop } from './courier.ts';
 import type { Trials } from './hopsecrets.ts';
 import type { TrialResult } from './preflight.ts';
+import type { Reply } from './reply.ts';
 
 const UNTOLD: TrialResult = { kind: 'untold' };
 
@@ -68,9 +69,8 @@ function askNoop(hop: NextHop, address: string, { connection, policy }: Session)
 }
 
 /** 500 to 504 say only that the hop does not know NOOP (RFC 5321 section 4.2.1). */
-function judgeReply(reply: string, hop: NextHop): TrialResult {
-  const code = Number.parseInt(reply, 10);
+function judgeReply({ code, text }: Reply, hop: NextHop): TrialResult {
   if (code >= 505)
-    return { kind: 'refused', failure: loginFailure({ name: '', message: '', response: reply }, hop) };
+    return { kind: 'refused', failure: loginFailure({ name: '', message: '', response: text }, hop) };
   return code < 400 || code >= 500 ? { kind: 'accepted' } : UNTOLD;
 }

@@ -1,0 +1,89 @@
+/**
+ * What a next hop answers to each command, where the library would take it otherwise. With PIPELINING (RFC 2920) MAIL, RCPT
+ * and DATA leave together, and their replies are told apart by their order alone. A reply that none of them can have shows
+ * that the order is another than we think: then nobody is refused, and the session ends.
+ */
+import { HopReplies } from './hopreplies.ts';
+import { plainName } from './hostname.ts';
+import { codedLines, type Reply } from './reply.ts';
+
+const isIntermediate = ({ code }: Reply) => code >= 300 && code < 400;
+
+export abstract class HopAnswers extends HopReplies {
+  /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
+  readonly names: string[] = [];
+  /** No HELO where EHLO is refused. */
+  needsEhlo = false;
+
+  /** True after the greeting of the hop. */
+  get isGreeted(): boolean {
+    return this.names.length > 0;
+  }
+
+  override _actionGreeting(reply: string): void {
+    this.#readName();
+    super._actionGreeting(reply);
+  }
+
+  override _actionEHLO(reply: string): void {
+    this.#readName();
+    const { code } = this.said;
+    const isUnknown = code >= 500 && !this.needsEhlo;
+    // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.
+    if (isUnknown || code < 300) super._actionEHLO(codedLines(reply));
+    else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
+  }
+
+  override _actionHELO(reply: string): void {
+    this.#readName();
+    super._actionHELO(reply);
+  }
+
+  /** At level Opportunistic the library would go on in plain text after a 421, over a connection that ends. */
+  override _actionSTARTTLS(reply: string): void {
+    const isGoodbye = this.said.code === 421 && this.options.opportunisticTLS === true;
+    if (isGoodbye) this._onError(new Error('STARTTLS is refused'), 'ECONNECTION', reply, 'STARTTLS');
+    else super._actionSTARTTLS(reply);
+  }
+
+  #readName(): void {
+    const { code, text } = this.said;
+    if (code < 300) this.names.push(plainName(/^.{3}[ -](\S+)/.exec(text)?.[1] ?? ''));
+  }
+
+  /** One command at a time, for a hop whose replies have shifted before. */
+  stopPipelining(): void {
+    const at = this._supportedExtensions.indexOf('PIPELINING');
+    if (at !== -1) this._supportedExtensions.splice(at, 1);
+  }
+
+  protected override get isInBatch(): boolean {
+    return Boolean(this._pendingSend) && !this.offered && this._envelope?.pipelined === true;
+  }
+
+  override _actionMAIL(reply: string, callback: unknown): void {
+    if (isIntermediate(this.said)) this.endShifted(`MAIL is answered as DATA: ${reply}`);
+    else super._actionMAIL(reply, callback);
+  }
+
+  override _actionRCPT(reply: string, callback: unknown): void {
+    if (isIntermediate(this.said)) this.endShifted(`RCPT is answered as DATA: ${reply}`);
+    else super._actionRCPT(reply, callback);
+  }
+
+  /**
+   * The library takes a 2xx for a go-ahead. LMTP: a hop that takes the message for nobody would never answer it. A hop that has
+   * refused the sender has no message to take.
+   */
+  override _actionDATA(reply: string, callback: unknown): void {
+    const mayGoOn = isIntermediate(this.said);
+    const isForNobody = this.options.lmtp === true && mayGoOn && this._envelope?.accepted.length === 0;
+    if (this.said.code < 300) this.endShifted(`DATA is answered without 354: ${reply}`);
+    else if (mayGoOn && this._envelope?.mailError)
+      this.endShifted(`MAIL is refused, and DATA is not: ${reply}`);
+    else {
+      if (isForNobody) this.close();
+      super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Replies that may belong to other commands than we think: one too many, or one too few. As soon as this shows, nobody is
+ * refused or delivered by them, and the session ends. The next attempt sends one command at a time.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Heard, takeAll } from '#test/kit/linehop.ts';
+import { letters, reasons, rig } from '#test/kit/linerig.ts';
+
+/** Says all replies to an envelope in one write, when DATA has come. One command at a time: each reply to its command. */
+function envelope(said: readonly string[]): Heard {
+  let replies: string[] = [];
+  return (line, socket) => {
+    if (line === '') replies = [...said];
+    if (/^(MAIL|RCPT)/.test(line)) return null;
+    if (line !== 'DATA') return takeAll(line);
+    socket.write(replies.map((reply) => `${reply}\r\n`).join(''));
+    return null;
+  };
+}
+
+for (const [name, said, reason] of [
+  [
+    'MAIL twice, the first refused',
+    ['250 ok', '250 ok', '550 5.1.1 r0', '250 ok', '354 go on'],
+    /DATA is answered without 354/,
+  ],
+  [
+    'MAIL twice, the last refused',
+    ['250 ok', '250 ok', '250 ok', '550 5.1.1 r1', '354 go on'],
+    /nobody asked for: 354/,
+  ],
+  [
+    'r0 twice, the last refused for now',
+    ['250 ok', '250 ok', '250 ok', '450 4.2.1 r1', '354 go on'],
+    /nobody asked for: 354/,
+  ],
+  [
+    'MAIL refused and taken',
+    ['550 5.7.1 no', '250 ok', '250 ok', '250 ok', '354 go on'],
+    /DATA is answered without 354/,
+  ],
+  [
+    'MAIL refused and taken, and r1 refused',
+    ['550 5.7.1 no', '250 ok', '250 ok', '550 5.1.1 r1', '354 go on'],
+    /nobody asked for: 354/,
+  ],
+  [
+    'MAIL refused, and DATA not',
+    ['550 5.7.1 no', '250 ok', '250 ok', '354 go on'],
+    /MAIL is refused, and DATA is not/,
+  ],
+  ['no reply to MAIL', ['550 5.1.1 r0', '250 r1', '354 go on'], /RCPT is answered as DATA/],
+  ['no reply to MAIL and r0', ['550 5.1.1 r1', '354 go on'], /RCPT is answered as DATA/],
+  ['no reply but the last', ['354 go on'], /MAIL is answered as DATA/],
+  ['354 twice', ['250 ok', '550 5.1.1 r0', '250 ok', '354 go on', '354 go on'], /nobody asked for: 354/],
+  [
+    'an early 250',
+    ['250 ok', '550 5.1.1 r0', '250 ok', '354 go on', '250 taken'],
+    /nobody asked for: 250|before the message ended/,
+  ],
+] as const)
+  for (const protocol of ['SMTP', 'LMTP'] as const)
+    test(`${protocol}: ${name}: nobody is refused, and nobody gets it`, async () => {
+      const { hop, send } = await rig(envelope(said), { protocol });
+      const result = await send(2);
+      assert.match(letters(result), /^(unreachable|ww)$/);
+      assert.match(reasons(result), reason);
+      assert.ok(!hop.lines.includes('.'));
+      // What had shifted once is not sent together again: nothing follows MAIL before its reply.
+      const before = hop.lines.length;
+      const next = send(2);
+      while (!hop.lines.slice(before).some((line) => line.startsWith('MAIL')))
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      assert.ok(!hop.lines.slice(before).some((line) => line.startsWith('RCPT')));
+      hop.close();
+      assert.equal(letters(await next), 'unreachable');
+    });
+
+test('a hop that answers each command twice refuses nobody, with and without PIPELINING', async () => {
+  const { hop, send } = await rig((line) => {
+    if (/^(MAIL|RCPT)/.test(line))
+      return line.includes('<r0@') ? '550 5.1.1 no\r\n550 5.1.1 no' : '250 ok\r\n250 ok';
+    return takeAll(line);
+  });
+  for (const _ of [1, 2]) assert.equal(letters(await send(2)), 'unreachable');
+  assert.ok(!hop.lines.includes('.'));
+});
+
+test('a 421 is no shift: it may always come', async () => {
+  const { send } = await rig(envelope(['250 ok', '550 5.1.1 r0', '421 4.3.2 bye']));
+  assert.equal(letters(await send(2)), 'Rw');
+});
