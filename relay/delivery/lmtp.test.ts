@@ -1,9 +1,13 @@
 /** LMTP next hops (RFC 2033): each accepted recipient has its own reply after the message. */
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { after, test } from 'node:test';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { holdTime } from '#test/kit/heldtime.ts';
 import { type Answer, Hop, type HopOptions, type Said } from '#test/kit/hop.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
+import { takeAll } from '#test/kit/linehop.ts';
+import { letters, rig } from '#test/kit/linerig.ts';
 import { freePort } from '#test/kit/ports.ts';
 import fc from '#test/kit/property.ts';
 import { HOSTNAME, hopTo, makeParcel } from '#test/kit/relayrig.ts';
@@ -191,3 +195,41 @@ test('a store with the name of the relay is no loop, and a server that speaks SM
   assert.equal(result.kind, 'unreachable');
   assert.deepEqual(smtp.lines('HELO'), []);
 });
+
+const realTimeout = setTimeout;
+
+for (const [recipients, minutes] of [
+  [1, 10],
+  [3, 12],
+  [30, 39],
+] as const)
+  test(`a store that answers one of ${recipients} recipients every eight minutes is cut after ${minutes} minutes`, async (context) => {
+    const pass = holdTime(context);
+    const ended = Promise.withResolvers<Socket>();
+    const { send } = await rig(
+      (line, socket) => {
+        if (line === '.') ended.resolve(socket);
+        return line === '.' ? null : takeAll(line);
+      },
+      { protocol: 'LMTP' },
+    );
+    let result: HopResult | undefined;
+    const delivery = send(recipients).then((sent) => {
+      result = sent;
+    });
+    const socket = await ended.promise;
+    // The network takes real time.
+    const turns = () => new Promise((resolve) => realTimeout(resolve, 10));
+    await turns();
+    for (let minute = 1; minute < minutes; minute += 1) {
+      pass(60_000);
+      if (minute % 8 === 0 && minute / 8 < recipients) socket.write('250 2.0.0 taken\r\n');
+      await turns();
+      assert.equal(result, undefined, `after ${minute} minutes`);
+    }
+    pass(60_000);
+    await delivery;
+    const answered = Math.min(recipients - 1, Math.floor((minutes - 1) / 8));
+    assert.ok(result);
+    assert.equal(letters(result), `${'D'.repeat(answered)}${'w'.repeat(recipients - answered)}`);
+  });

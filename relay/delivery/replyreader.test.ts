@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
+import type { Reply } from './reply.ts';
 import { ReplyReader } from './replyreader.ts';
 
 /** Reads while bytes come. Returns the replies and whether one has begun and not ended. */
@@ -37,6 +38,21 @@ for (const [what, text, replies, begun] of [
   ],
   ['a last line with a code alone', '250-a\r\n250\r\n', ['250-a\n250'], ''],
   ['what is no reply', 'SSH-2.0-x\r\n', [], 'SSH-2.0-x'],
+  ['text before a reply', 'a\r\nb\r\n250-c\r\n250 d\r\n', ['250-c\n250 d\na\nb (doubtful)'], ''],
+  ['digits that are no code', '2026-11-30 x\r\n451 no\r\n', ['451 no\n2026-11-30 x (doubtful)'], ''],
+  [
+    'digits that are no code in a reply',
+    '550-a\r\n203.0.113.5 b\r\n550 c\r\n',
+    ['550-a\n203.0.113.5 b\n550 c'],
+    '',
+  ],
+  ['text between different codes', '550-a\r\nb\r\n250 c\r\n', ['250 c\n550-a\nb (doubtful)'], ''],
+  [
+    'codes that nobody knows',
+    '199 a\r\n600 b\r\n260 c\r\n250 d\r\n',
+    ['250 d\n199 a\n600 b\n260 c (doubtful)'],
+    '',
+  ],
   ['no line end', '250 ok', [], '250 ok'],
   ['UTF-8', '250 für dich ✓\r\n', ['250 für dich ✓'], ''],
 ] as const)
@@ -88,8 +104,75 @@ test('every way of cutting the bytes gives the same replies', () => {
   );
 });
 
+const CODE = fc.tuple(fc.constantFrom(2, 3, 4, 5), fc.nat(5), fc.nat(9)).map((digits) => digits.join(''));
+const WORDS = fc.string({ unit: fc.constantFrom(...'ab 0259-.ö✓'), maxLength: 8 });
+/** Neither a code alone, nor one with a hyphen or a space behind it. */
+const TEXT = fc
+  .oneof(
+    WORDS,
+    fc
+      .tuple(CODE, fc.constantFrom('.', '/', '_', '\t', ':', '0', '5', '\u00a0'), WORDS)
+      .map((parts) => parts.join('')),
+    fc
+      .tuple(fc.constantFrom('199', '600', '260', '590', '25', '2', ' 250', '+250', '２５０'), WORDS)
+      .map(([one, two]) => `${one} ${two}`),
+  )
+  .filter((line) => !/^[2-5][0-5][0-9]([ -]|$)/.test(line));
+const REPLY = fc.record({
+  code: CODE,
+  before: fc.array(TEXT, { maxLength: 3 }),
+  /** Lines that go on, with their codes, and the text between them. */
+  more: fc.array(
+    fc.oneof(
+      fc.tuple(CODE, WORDS).map(([code, words]) => `${code}-${words}`),
+      TEXT,
+    ),
+    { maxLength: 4 },
+  ),
+  last: fc.oneof(
+    fc.constant(''),
+    WORDS.map((words) => ` ${words}`),
+  ),
+});
+
+test('text without a code changes no code, wherever it stands and however the bytes are cut', () => {
+  fc.assert(
+    fc.property(
+      fc.array(REPLY, { maxLength: 6 }),
+      fc.array(fc.nat(200), { maxLength: 12 }),
+      (replies, places) => {
+        const lines = replies.flatMap(({ code, before, more, last }) => [
+          ...before,
+          ...more,
+          `${code}${last}`,
+        ]);
+        const bytes = Buffer.from(lines.map((line) => `${line}\r\n`).join(''));
+        const cuts = [...new Set([0, ...places.filter((at) => at < bytes.length), bytes.length])].sort(
+          (one, other) => one - other,
+        );
+        const chunks = cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end));
+        const reader = new ReplyReader();
+        const read: Reply[] = [];
+        for (const chunk of chunks) {
+          reader.add(chunk);
+          for (let reply = reader.next(); reply !== undefined; reply = reader.next()) read.push(reply);
+        }
+        assert.deepEqual(
+          read.map(({ code }) => String(code)),
+          replies.map(({ code }) => code),
+        );
+        // Who looks at the text alone reads the same code.
+        for (const { code, text } of read) assert.equal(text.slice(0, 3), String(code));
+        assert.equal(reader.isInReply, false);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 for (const [what, piece] of [
   ['a line', 'x'],
+  ['text without a code', 'x\r\n'],
   ['a reply', '250-x\r\n'],
 ] as const)
   test(`${what} without end is too long at some time, and many whole replies are not`, () => {

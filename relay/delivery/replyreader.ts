@@ -33,7 +33,7 @@ export class ReplyReader {
       if (coded?.isLast) return this.#end(line, coded.code);
       this.#hasCode ||= coded !== undefined;
       this.#lines.push(line);
-      this.#length += line.length + 1;
+      this.#length += line.length + 2;
     }
     return undefined;
   }
