@@ -14,6 +14,7 @@ import type {
   Parcel,
   RemoteDestination,
   TlsReason,
+  Unreachable,
 } from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
@@ -47,7 +48,7 @@ export type HopResult =
       /** All recipients wait and the body was not sent yet, so another hop may take the message now. */
       readonly mayTryAnother: boolean;
     }
-  | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
+  | Unreachable;
 
 /** A next hop, and the TLS policy of connections to it. */
 export interface HopWay {
@@ -118,6 +119,7 @@ class Attempt {
   readonly #destination: string;
   readonly #tries = new Tries();
   #hadSession = false;
+  readonly #refused: string[] = [];
   #deferral: AttemptResult | undefined;
   #left = ADDRESSES_AT_ONCE;
   #unknownLeft = UNKNOWN_HOSTS_AT_ONCE;
@@ -146,7 +148,8 @@ class Attempt {
     const final = this.#tries.findFinal();
     if (final) return answerForAll(hops[0]?.host ?? '', this.#parcel, final);
     const failures = [...this.#tries.failures, ...(this.#budget.isOver ? [outOfTime()] : [])];
-    return { kind: 'unreachable', failure: joinFailures(failures), hadSession: this.#hadSession };
+    const had = { hadSession: this.#hadSession, refused: this.#refused };
+    return { kind: 'unreachable', failure: joinFailures(failures), ...had };
   }
 
   #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
@@ -212,6 +215,7 @@ class Attempt {
     const { failedHops } = this.#deps;
     if (result.kind === 'unreachable') {
       this.#hadSession ||= result.hadSession;
+      this.#refused.push(...(result.refused ?? []));
       return this.#fail(hop, result.failure, asked);
     }
     failedHops.answered(hop);

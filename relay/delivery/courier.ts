@@ -133,7 +133,15 @@ export type AttemptResult =
       readonly passedOver: readonly Failure[];
     }
   /** There was no session that meets the policy, or the session ended before the message was offered. */
-  | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
+  | Unreachable;
+
+export interface Unreachable {
+  readonly kind: 'unreachable';
+  readonly failure: Failure;
+  readonly hadSession: boolean;
+  /** Recipients that a hop refused for now, each by a reply of its own, before it ended the session. */
+  readonly refused?: readonly string[];
+}
 
 /** `unknown`: the name server gave no answer, so nobody knows. */
 export type FoundProvider = { kind: 'provider'; provider: Provider } | { kind: 'none' | 'unknown' };

@@ -123,5 +123,10 @@ for (const offers of ['PIPELINING', 'SIZE']) {
     const result = await send(12);
     assert.ok(result.kind === 'unreachable' && result.hadSession);
     assert.match(result.failure.text, /421 4\.7\.0/);
+    // The next attempt begins with the others.
+    assert.deepEqual(
+      result.refused,
+      Array.from({ length: 10 }, (_, index) => `r${index}@example.net`),
+    );
   });
 }

@@ -259,7 +259,7 @@ export class SmtpClient {
     );
     this.#unpipelined.learn(hop, session.connection);
     session.trace?.body(parcel.bytes);
-    if (sent.kind === 'unsent') return { kind: 'unreachable', failure: sent.failure, hadSession: true };
+    if (sent.kind === 'unsent') return { ...sent, kind: 'unreachable', hadSession: true };
     if (sent.reusable && !session.broken) this.#keep(way, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();

@@ -20,8 +20,8 @@ const BYTES_PER_MS = 10;
 const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
-  /** Its connection is closed. */
-  | { kind: 'unsent'; failure: Failure }
+  /** Its connection is closed. `refused`: recipients with a refusal of their own, none of them for good. */
+  | { kind: 'unsent'; failure: Failure; refused: string[] }
   | {
       kind: 'answered';
       verdicts: Verdict[];
@@ -99,6 +99,10 @@ function isFinal(verdict: Verdict | undefined): boolean {
   return verdict?.kind === 'failed' && verdict.failure.permanent;
 }
 
+function isGoodbye(verdict: Verdict | undefined): boolean {
+  return verdict?.kind === 'failed' && verdict.failure.reply?.code === 421;
+}
+
 function taken({ rejectedErrors }: SendInfo, parcel: Parcel, connection: HopConnection): Sent {
   const own = collectOwn(rejectedErrors, connection);
   const { code, text = '' } = connection.finalReply ?? {};
@@ -140,12 +144,12 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
  * hop may have counted its refusals, so its end then asks for no slower pace.
  */
 function endedEarly(failure: Failure, parcel: Parcel, own: ReadonlyMap<string, Verdict>): Sent {
-  if (!parcel.to.some((address) => isFinal(own.get(address)))) return { kind: 'unsent', failure };
+  const refused = parcel.to.filter((address) => own.has(address) && !isGoodbye(own.get(address)));
+  if (!refused.some((address) => isFinal(own.get(address)))) return { kind: 'unsent', failure, refused };
   const { slowDown: _, ...waits } = failure;
   const judge = (address: string): Verdict => {
     const verdict = own.get(address);
-    const isGoodbye = verdict?.kind === 'failed' && verdict.failure.reply?.code === 421;
-    return verdict && !isGoodbye ? verdict : { kind: 'failed', failure: waits };
+    return verdict && !isGoodbye(verdict) ? verdict : { kind: 'failed', failure: waits };
   };
   return { ...answered(parcel, judge, false), inOrder: false };
 }

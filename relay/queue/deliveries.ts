@@ -15,7 +15,7 @@ import type { Counters } from '../task/counts.ts';
 import type { MessageActions } from './actions.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import type { Offer } from './destinationqueues.ts';
-import { chooseBatch, packParcel } from './parcel.ts';
+import { beginLate, chooseBatch, packParcel } from './parcel.ts';
 import { chooseRetry } from './retry.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
 import { sortTooMany } from './settlement.ts';
@@ -164,6 +164,7 @@ export class Deliveries {
       backoff,
       pauseMs: (failures) => retryMs(failures, random(), backoff),
       due: hadSession ? now + messageRetryMs(ageMs, random(), backoff) : undefined,
+      round: beginLate(batch, outcome.refused ?? [], waiting.round),
       now,
     });
     const { name, rule, kind } = queue.destination;
@@ -269,6 +270,7 @@ function afterBatch(
     deferred: [...(round?.deferred ?? []), ...listAddresses(isDeferred)],
     alone: [...(round?.alone ?? []), ...listAddresses((index) => alone[index] === true)],
     ...(failure ? { failure } : {}),
+    ...(round?.late ? { late: round.late } : {}),
   };
   return next.deferred.length + next.alone.length > 0 ? next : undefined;
 }

@@ -20,7 +20,7 @@ import type { RestingQueue } from './restingqueue.ts';
 import type { SharedLimits } from './sharedlimits.ts';
 import type { Share, Standing } from './slots.ts';
 import type { SlowDowns } from './slowdowns.ts';
-import { type Waiting, WaitingMessages } from './waiting.ts';
+import { type Round, type Waiting, WaitingMessages } from './waiting.ts';
 
 /** Deliveries at a time to a destination without an answer so far. If it hangs, it blocks only a few slots. */
 const UNPROVEN = 5;
@@ -221,13 +221,14 @@ export class DestinationQueue {
    */
   unreachable(waiting: Waiting, unreached: Unreached): void {
     noteUnreached(this.#health, unreached, this.#active?.get(waiting.id) ?? -1);
-    this.putOff(waiting, Math.max(this.#health.pausedUntil, unreached.due ?? 0), unreached.failure);
+    const due = Math.max(this.#health.pausedUntil, unreached.due ?? 0);
+    this.putOff(waiting, due, unreached.failure, unreached.round);
   }
 
-  /** Sets the delivery's next attempt to `due`. */
-  putOff({ id, share }: Waiting, due: number, failure: Failure): void {
+  /** Sets the delivery's next attempt to `due`, and the round that it begins with. */
+  putOff({ id, share }: Waiting, due: number, failure: Failure, round?: Round): void {
     this.#health.failure = failure;
-    this.#lineFor(share).add({ id, share, due, failure }, due);
+    this.#lineFor(share).add({ id, share, due, failure, ...(round ? { round } : {}) }, due);
   }
 
   /** Makes the deliveries that `wanted` selects due now, and ends a pause. True if any of them waits here. */

@@ -6,6 +6,7 @@ import type { Failure, FailureCause } from '#crds/failure.ts';
 import type { Backoff } from '#crds/policyfile.ts';
 import type { LoginPause } from './pause.ts';
 import { failuresWithin } from './schedule.ts';
+import type { Round } from './waiting.ts';
 
 /** Mail that waits for one of these waits for a person: the next hop has not refused it, so it does not expire. */
 const WAITS_FOR_PERSON: ReadonlySet<FailureCause> = new Set(['login', 'local']);
@@ -40,6 +41,8 @@ export interface Unreached {
   readonly backoff: Backoff | null;
   /** The time of the message's own next attempt. */
   readonly due: number | undefined;
+  /** What the next attempt begins with. */
+  readonly round?: Round | undefined;
   readonly now: number;
 }
 

@@ -21,16 +21,30 @@ export type Packed = { kind: 'parcel'; parcel: Parcel } | { kind: 'failed'; fail
 
 /**
  * Chooses the next recipients: as many as may share a transaction, and after those, one by one, the recipients that go
- * alone.
+ * alone. The late ones come last.
  */
 export function chooseBatch(
   recipients: readonly Recipient[],
   round: Round | undefined,
 ): { batch: Recipient[]; more: boolean } {
   const open = round ? recipients.filter(({ address }) => !round.deferred.includes(address)) : recipients;
-  const together = round ? open.filter(({ address }) => !round.alone.includes(address)) : open;
-  const batch = together.length > 0 ? together.slice(0, RECIPIENTS_AT_ONCE) : open.slice(0, 1);
+  const early = round?.late ? open.filter(({ address }) => !round.late?.includes(address)) : open;
+  const first = early.length > 0 ? early : open;
+  const together = round ? first.filter(({ address }) => !round.alone.includes(address)) : first;
+  const batch = together.length > 0 ? together.slice(0, RECIPIENTS_AT_ONCE) : first.slice(0, 1);
   return { batch, more: batch.length < open.length };
+}
+
+/** The round that begins with the recipients that no attempt has reached. Where all have had their turn it begins anew. */
+export function beginLate(
+  batch: readonly Recipient[],
+  refused: readonly string[],
+  before: Round | undefined,
+): Round | undefined {
+  const known = before?.late ?? [];
+  const isNew = batch.every(({ address }) => known.includes(address));
+  const late = [...new Set([...(isNew ? [] : known), ...refused])];
+  return late.length > 0 ? { deferred: [], alone: [], late } : undefined;
 }
 
 export async function packParcel(

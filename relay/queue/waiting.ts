@@ -24,6 +24,11 @@ export interface Round {
   readonly failure?: Failure;
   /** Recipients that were refused because of the others. Each goes in a transaction of its own. */
   readonly alone: readonly string[];
+  /**
+   * Recipients that go after the others. A next hop refused them and then ended the session: it allows so many refusals in
+   * one, and the others would never have their turn.
+   */
+  readonly late?: readonly string[];
 }
 
 /** Up to this number a search needs no index and no table. */
