@@ -67,20 +67,20 @@ export abstract class HopAnswers extends HopReplies {
   }
 
   override _actionRCPT(reply: string, callback: unknown): void {
+    const isTaken = this.said.code < 300;
     if (isIntermediate(this.said)) this.endShifted(`RCPT is answered as DATA: ${reply}`);
+    else if (isTaken && this._envelope?.mailError)
+      this.endShifted(`MAIL is refused, and RCPT is not: ${reply}`);
     else super._actionRCPT(reply, callback);
   }
 
   /**
-   * The library takes a 2xx for a go-ahead. LMTP: a hop that takes the message for nobody would never answer it. A hop that has
-   * refused the sender has no message to take.
+   * The library takes a 2xx for a go-ahead. LMTP: a hop that takes the message for nobody would never answer it.
    */
   override _actionDATA(reply: string, callback: unknown): void {
     const mayGoOn = isIntermediate(this.said);
     const isForNobody = this.options.lmtp === true && mayGoOn && this._envelope?.accepted.length === 0;
     if (this.said.code < 300) this.endShifted(`DATA is answered without 354: ${reply}`);
-    else if (mayGoOn && this._envelope?.mailError)
-      this.endShifted(`MAIL is refused, and DATA is not: ${reply}`);
     else {
       if (isForNobody) this.close();
       super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
