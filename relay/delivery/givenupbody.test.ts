@@ -115,6 +115,25 @@ for (const [name, says, reason] of [
         assert.deepEqual(hop.taken, []);
       });
 
+for (const [kind, body] of [
+  ['whole', () => Buffer.from(TEXT + LINES)],
+  ['in pieces', linesInPieces],
+] as const)
+  test(`the hop ends its side, while a large body is on the way ${kind}: its end never leaves`, async () => {
+    const hop = await startEagerHop(
+      { says: '354 go\r\n', reason: /ended the connection before the message ended/ },
+      (socket) => {
+        socket.pause();
+        setTimeout(() => socket.end(), 100);
+        setTimeout(() => socket.resume(), 300);
+      },
+    );
+    const said = await sendTo(hop.port, { body });
+    await hop.closed;
+    assert.match(said, /ended the connection before the message ended/);
+    assert.deepEqual(hop.taken, []);
+  });
+
 const TWO = ['a@example.net', 'b@example.net'];
 
 const CASES: Readonly<Record<string, Case>> = {

@@ -98,6 +98,13 @@ export class HopConnection extends HopAnswers {
     super.close();
   }
 
+  /** A hop that has ended its side answers nothing more. The library would send it the rest. */
+  override _onEnd(): void {
+    if (this.isSending)
+      this.cut(this.withBegun('the next hop ended the connection before the message ended'));
+    else super._onEnd();
+  }
+
   override _onError(...[error, ...rest]: Parameters<HopAnswers['_onError']>): void {
     // The library adds the reply to it.
     if (!this.destroyed) this.#endedBy = error;

@@ -24,6 +24,7 @@ interface Kept {
   _actionHELO(reply: string): void;
   _actionSTARTTLS(reply: string): void;
   _onClose(): void;
+  _onEnd(): void;
   readonly _envelope?: {
     readonly accepted: readonly string[];
     readonly pipelined?: boolean;
