@@ -15,8 +15,7 @@ export abstract class HopAnswers extends HopReplies {
   /** No HELO where EHLO is refused. */
   needsEhlo = false;
 
-  /** True after the greeting of the hop. */
-  get isGreeted(): boolean {
+  override get isGreeted(): boolean {
     return this.names.length > 0;
   }
 

@@ -37,6 +37,8 @@ export abstract class HopReplies extends Library {
   protected abstract onAnswered(): void;
   /** The hop has said 354. */
   abstract offered: boolean;
+  /** True after the greeting of the hop. */
+  abstract get isGreeted(): boolean;
   /** LMTP: the hop owes more replies to one message. */
   protected abstract get isAwaitingRecipients(): boolean;
   /** Commands were sent together, and the 354 that shows which replies are whose is still to come. */
@@ -58,6 +60,7 @@ export abstract class HopReplies extends Library {
       if (this.destroyed) return;
     }
     if (this.#reader.isTooLong) this._onResponseTooLarge();
+    else if (!this.isGreeted && this.#reader.hasText) this.#endUngreeted(this.#takeBegun());
     else if (asked <= 0 && this.#isUnasked) this.#endUnasked(this.#takeBegun());
   }
 
@@ -79,6 +82,10 @@ export abstract class HopReplies extends Library {
   #take({ code, text, isDoubtful }: Reply, isAsked: boolean): void {
     this.lastServerResponse = text;
     this.#trace(text);
+    if (isDoubtful && !this.isGreeted) {
+      this.#endUngreeted(text);
+      return;
+    }
     if (isDoubtful && this.isInBatch) {
       this.endShifted(`text without a code came between the replies: ${text}`);
       return;
@@ -105,6 +112,11 @@ export abstract class HopReplies extends Library {
     const begun = this.#cleanedText(this.#reader.begun);
     this.#trace(begun);
     return begun;
+  }
+
+  /** A host that begins with text without a code speaks another protocol. Nobody waits five minutes for its greeting. */
+  #endUngreeted(said: string): void {
+    this._onError(new Error(`no greeting of SMTP: ${said}`), 'EPROTOCOL', '', 'CONN');
   }
 
   /** What is behind the answer to a message says nothing of it. */

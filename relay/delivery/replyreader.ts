@@ -68,6 +68,11 @@ export class ReplyReader {
     return this.#hasCode || mayBeCoded(this.#rest.trimEnd());
   }
 
+  /** A whole line without a code has come, and no reply. */
+  get hasText(): boolean {
+    return this.#lines.length > 0 && !this.#hasCode;
+  }
+
   /** What has come of a reply whose end has not. */
   get begun(): string {
     const rest = this.#rest.trimEnd();

@@ -108,10 +108,10 @@ for (const [said, expected] of [
       assert.ok(reasons(result).includes(said.split('\r\n')[0] ?? ''), reasons(result));
     });
 
-test('text before the greeting, in the reply to EHLO and behind the 354 changes nothing', async () => {
+test('text in the greeting, in the reply to EHLO and behind the 354 changes nothing', async () => {
   const { hop, send } = await rig(
     (line) => {
-      if (line === '') return 'welcome\r\n220-hop\r\nnot 550 at all\r\n220 hop';
+      if (line === '') return '220-hop\r\nnot 550 at all\r\n220 hop';
       if (/^EHLO/.test(line))
         return 'this machine has no STARTTLS\r\n250-hop\r\nand no REQUIRETLS\r\n250 SIZE 1000';
       return line === 'DATA' ? '354 go on\r\nend with a dot' : takeAll(line);

@@ -164,6 +164,7 @@ class HopSession {
   #expects: 'line' | 'message' | 'login' | 'nothing' = 'line';
   #from = '';
   #to: string[] = [];
+  #refusesSender = false;
 
   constructor(hop: Hop, options: HopOptions, context: SecureContext | undefined, number: number) {
     this.#hop = hop;
@@ -231,10 +232,10 @@ class HopSession {
       case 'AUTH':
         return this.#react('AUTH', line, '235 welcome');
       case 'MAIL':
-        [this.#from, this.#to] = [argument, []];
+        [this.#from, this.#to, this.#refusesSender] = [argument, [], false];
         return this.#react('MAIL', line, '250 sender fine');
       case 'RCPT':
-        return this.#react('RCPT', line, '250 recipient fine', {
+        return this.#react('RCPT', line, this.#refusesSender ? '503 MAIL first' : '250 recipient fine', {
           taken: () => this.#to.push(argument),
         });
       case 'DATA':
@@ -322,6 +323,7 @@ class HopSession {
     if (this.#socket?.destroyed) return;
     if (answer.startsWith('2')) taken();
     this.#reply(answer);
+    if (step === 'MAIL') this.#refusesSender = /^[45]/.test(answer);
     if (step === 'DATA' && answer.startsWith('354')) this.#expects = 'message';
     if (step === 'AUTH' || step === 'login') this.#expects = answer.startsWith('334') ? 'login' : 'line';
     if (step === 'STARTTLS' && answer.startsWith('220')) this.#secure(this.#socket as Socket);
