@@ -128,7 +128,11 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
     const basis = [pod.uid, serving, contentOf(world.objects.get(podName(pod)))];
     labelled.push(...(await attempt(writer, podName(pod), basis, label)));
   }
-  const refused = { labels: isHidden, serving: labelled.length > 0, marks: marked.length > 0 };
+  const refused = {
+    labels: isHidden,
+    serving: labelled.length > 0,
+    marks: marked.map(({ object }) => object),
+  };
   const scaling = holdScaling(world, planned, refused);
   const { wanted, obstacles: held } = plan(world, policy, scaling, refused, deps);
   const applied = await applyAll(

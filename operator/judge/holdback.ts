@@ -4,9 +4,9 @@
  * Labels of pods or claims by which the caches find them: scaling in, because a queue that is not seen could be lost, and
  * another size of the volumes, because a claim that is not seen would keep its own. The label by which pods are served: what
  * selects by it, and scaling in, because a pod that is told to leave must get no clients. The mark of a claim that is wanted
- * again: scaling out, because a pod that takes mail onto a marked claim could lose it. Pure.
+ * again: its place and those above it, because a pod that takes mail onto a marked claim could lose it. Pure.
  */
-import { parseOrdinal, parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { parseOrdinal, parseScale, printScale, SCALE_FILE_NAME, type Scale } from '#crds/scalefile.ts';
 import { SERVING_LABEL } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { STATEFUL_SET } from '../kube/kinds.ts';
@@ -23,26 +23,29 @@ export interface Refused {
   /** The labels of a pod or claim that the caches do not know. */
   readonly labels: boolean;
   readonly serving: boolean;
-  readonly marks: boolean;
+  /** The names of the claims that keep their marks. */
+  readonly marks: readonly string[];
 }
 
-/** The same plan without a pod or a claim less than there is, or without a pod more. */
+/** The same plan without a pod or a claim less than there is, or without a pod on a marked claim that is not there yet. */
 export function holdScaling(
   { relay, objects }: Observed,
   scaling: Scaling,
   { labels, serving, marks }: Refused,
 ): Scaling {
   const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
-  const places = set && (((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0);
+  const { replicas: places = 0 } = (set?.['spec'] ?? {}) as Partial<StatefulSetSpec>;
   const isLess = labels || serving;
-  const replicas = isLess ? Math.max(scaling.replicas, places ?? 0) : scaling.replicas;
-  const marked = scaling.unmarked.map(({ metadata }) => parseOrdinal(metadata.name));
+  const replicas = isLess ? Math.max(scaling.replicas, places) : scaling.replicas;
   return {
     ...scaling,
-    replicas: marks ? Math.min(replicas, places ?? Math.min(...marked)) : replicas,
+    replicas: Math.min(replicas, Math.max(places, firstMarked(marks))),
     removed: isLess ? [] : scaling.removed,
   };
 }
+
+/** Infinity if no mark was refused. */
+const firstMarked = (marks: readonly string[]) => Math.min(...marks.map(parseOrdinal));
 
 /** The same object with the claims that it has, and without an order to leave or to stay for pods that must not get it. */
 export function holdObject({ relay, objects }: Observed, wanted: Rendered, refused: Refused): Rendered {
@@ -51,18 +54,38 @@ export function holdObject({ relay, objects }: Observed, wanted: Rendered, refus
   if (wanted.kind === STATEFUL_SET.kind)
     return refused.labels && hasClaims(live) ? keepClaims(live, wanted) : wanted;
   if (!isPolicy(relay, wanted)) return wanted;
-  const order = (live['data'] as Record<string, string> | undefined)?.[SCALE_FILE_NAME] ?? '';
-  const more = (parseScale(order)?.replicas ?? relay.spec.replicas) - relay.spec.replicas;
-  const isHeld = (more > 0 && (refused.labels || refused.serving)) || (more < 0 && refused.marks);
-  return isHeld ? { ...wanted, data: { ...(wanted['data'] as object), [SCALE_FILE_NAME]: order } } : wanted;
+  const file = (live['data'] as Record<string, string> | undefined)?.[SCALE_FILE_NAME] ?? '';
+  const told = parseScale(file);
+  const more = (told?.replicas ?? relay.spec.replicas) - relay.spec.replicas;
+  if (more > 0 && (refused.labels || refused.serving)) return withScale(wanted, file);
+  return told && more < 0 && refused.marks.length > 0
+    ? withScale(wanted, upTo(wanted, told, refused))
+    : wanted;
 }
+
+/**
+ * More pods are told to stay, but none on a marked claim. The order keeps its name: the word of a pod on it must prove
+ * nothing when that pod is told to stay by the next one.
+ */
+function upTo(wanted: Rendered, told: Scale, { marks }: Refused): string {
+  const { replicas, siblings } = parseScale(readScale(wanted)) ?? told;
+  const count = Math.min(replicas, Math.max(told.replicas, firstMarked(marks)));
+  return printScale(count, siblings.slice(0, count), told.order);
+}
+
+const readScale = ({ data }: Rendered) => (data as Record<string, string>)[SCALE_FILE_NAME] ?? '';
+
+const withScale = (wanted: Rendered, file: string): Rendered => ({
+  ...wanted,
+  data: { ...(wanted['data'] as object), [SCALE_FILE_NAME]: file },
+});
 
 /** True for an object that stays as it is: it would select pods by a label that they lack, or tell marked ones to stay. */
 export function isLeft({ relay, objects }: Observed, wanted: Rendered, { serving, marks }: Refused): boolean {
   const isThere = objects.has(`${wanted.kind}/${wanted.metadata.name}`);
   const { selector = {} } = (wanted['spec'] ?? {}) as { selector?: object };
   const selects = wanted.kind !== STATEFUL_SET.kind && JSON.stringify(selector).includes(SERVING_LABEL);
-  return (serving && isThere && selects) || (marks && !isThere && isPolicy(relay, wanted));
+  return (serving && isThere && selects) || (marks.length > 0 && !isThere && isPolicy(relay, wanted));
 }
 
 const isPolicy = ({ metadata }: World['relay'], wanted: Rendered) =>

@@ -4,7 +4,7 @@
  * StatefulSet of the name left, has no controller or one of that name: then its account, a revision of the name and the claim
  * of its number show it. Which revision it is proves no more, because whoever may give a pod the account can read it. All else
  * is the pod of a stranger: it is not counted, not asked, not written to, and no relay grows for it, unless an emptied claim
- * may have its mail (scaling.ts). Pure.
+ * may have its mail (place.ts). Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
@@ -12,8 +12,8 @@ import { findController, hasController, isOwnedBy } from '../compare.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { POD, STATEFUL_SET } from '../kube/kinds.ts';
 import { objectNames } from '../render/metadata.ts';
+import { isCutThrough } from './place.ts';
 import { REVISION_LABEL } from './refusals.ts';
-import { isCutThrough } from './scaling.ts';
 
 type Objects = ReadonlyMap<string, KubeObject>;
 

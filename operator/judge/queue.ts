@@ -73,7 +73,7 @@ export const queueFull: Check = (world) => {
 };
 
 export const mailHeld: Check = (world) => {
-  const held = reported(world).reduce((sum, { report }) => sum + (report?.queue.held ?? 0), 0);
+  const held = listQueues(world).reduce((sum, queue) => sum + queue.held, 0);
   const text =
     'Mail waits for a person: "mailrelay queue list --held" in the pods has the reason, "mailrelay queue release" lets it go';
   return held > 0 ? is('False', 'MailHeld', text) : undefined;
@@ -107,7 +107,7 @@ export const mailWaiting: Check = (world) => {
 };
 
 export const queueMoving: Check = (world) => {
-  const queues = reported(world).flatMap(({ report }) => report?.queue ?? []);
+  const queues = listQueues(world);
   if (queues.every(({ depth }) => depth === 0)) return is('True', 'QueueMoving', 'No mail waits');
   const stuck = new Set(
     queues.flatMap(({ waits = [] }) => waits.filter(isStuck).map((one) => one.destination)),
@@ -123,6 +123,11 @@ export const queueMoving: Check = (world) => {
     stuck.size === 0 ? 'Mail goes out' : `Mail goes out, but not to ${those}: ${cure}`,
   );
 };
+
+/** Also of pods that leave. */
+function listQueues({ pods, leaving }: Judged): Queue[] {
+  return [...pods, ...leaving].flatMap(({ report }) => report?.queue ?? []);
+}
 
 /** Older relays do not tell the cause. */
 function cure(cause: FailureCause | undefined): string {

@@ -3,14 +3,22 @@
  * StatefulSet keeps its place until exactly this pod reports an empty disk under the current order. Then its claim gets
  * a mark: the uid of the pod. Only a claim with the mark of the last pod that used it is removed. A claim without a
  * mark may have mail, so its pod is brought back and leaves again. The mark is removed before a pod is wanted again.
- * Pure; claims.ts writes the plan.
+ * place.ts says which places may have mail. Pure; claims.ts writes the plan.
  */
-import { isNumbered, parseOrdinal, scaleOrder } from '#crds/scalefile.ts';
-import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
-import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is } from './finding.ts';
+import {
+  isGoing,
+  isRunning,
+  isUnbound,
+  listPlaces,
+  mayHaveMail,
+  NEVER_BOUND,
+  type Place,
+  readMark,
+  saysEmptied,
+} from './place.ts';
 import { counted, listed, verb } from './words.ts';
 
 export interface Scaling {
@@ -24,29 +32,34 @@ export interface Scaling {
   readonly removed: readonly KubeObject[];
 }
 
-/** The mark of a claim that has never had a volume. It no longer counts when the claim has a volume. */
-const NEVER_BOUND = 'never-bound';
-
 export function planScaling(world: World): Scaling {
-  const { spec } = world.relay;
-  const claims = listClaims(world);
-  const beyond = claims.filter(({ metadata }) => parseOrdinal(metadata.name) >= spec.replicas);
-  const withMail = [
-    ...beyond.filter((claim) => !isEmptied(claim, world)).map(({ metadata }) => metadata.name),
-    ...world.leaving.filter((pod) => mayHaveMail(pod, world)).map(({ name }) => name),
-  ];
-  const replicas = Math.max(spec.replicas, ...withMail.map((name) => parseOrdinal(name) + 1));
+  const { relay } = world;
+  const { replicas: wanted } = relay.spec;
+  const places = listPlaces(world);
+  const beyond = places.filter(({ ordinal }) => ordinal >= wanted);
+  const withMail = beyond.filter((place) => mayHaveMail(place, relay));
+  const replicas = Math.max(wanted, ...withMail.map(({ ordinal }) => ordinal + 1));
   return {
     replicas,
-    unmarked: claims.filter(
-      (claim) => parseOrdinal(claim.metadata.name) < spec.replicas && readMark(claim) !== undefined,
+    unmarked: places.flatMap((place) =>
+      place.claim && place.ordinal < wanted && isMarkStale(place.claim, place) ? [place.claim] : [],
     ),
-    marked: beyond.flatMap((claim) => {
-      const proof = proveEmpty(world, claim);
-      return proof !== undefined && proof !== readMark(claim) ? [{ claim, proof }] : [];
+    marked: beyond.flatMap(({ pod, claim }) => {
+      const proof = claim && proveEmpty(relay, claim, pod);
+      return claim && proof !== undefined && proof !== readMark(claim) ? [{ claim, proof }] : [];
     }),
-    removed: beyond.filter((claim) => isRemovable(claim, world, replicas)),
+    removed: beyond.flatMap((place) =>
+      place.claim && isRemovable(place.claim, place, world, replicas) ? [place.claim] : [],
+    ),
   };
+}
+
+/**
+ * True for the mark of a claim whose pod is wanted again. On a claim that is going, and that no pod writes to, the mark stays:
+ * it says that nothing is lost.
+ */
+function isMarkStale(claim: KubeObject, { pod }: Place): boolean {
+  return readMark(claim) !== undefined && (!isGoing(claim) || isRunning(pod));
 }
 
 /** Pods leave without an obstacle. */
@@ -82,91 +95,25 @@ function whyItWaits({ report, ip, stranger, trouble }: PodView): string | undefi
   return report.evacuation?.message ?? undefined;
 }
 
-function isRemovable(claim: KubeObject, world: World, replicas: number): boolean {
-  const ordinal = parseOrdinal(claim.metadata.name);
-  const pod = findPod(world, claim);
-  const set = world.objects.get(`StatefulSet/${world.relay.metadata.name}`);
+function isRemovable(claim: KubeObject, place: Place, { relay, objects }: World, replicas: number): boolean {
+  const { ordinal, pod } = place;
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
   const { replicas: places = 0 } = (set?.['spec'] ?? {}) as { replicas?: number };
   return (
     ordinal >= replicas &&
     ordinal >= places &&
-    isEmptied(claim, world) &&
+    !mayHaveMail(place, relay) &&
     (pod === undefined || pod.deleting) &&
-    claim.metadata.deletionTimestamp === undefined
+    !isGoing(claim)
   );
-}
-
-/**
- * True if the claim has a valid mark, or is being deleted: then it was found empty before, or a person deleted it. A pod that
- * is not of the relay may use the claim all the same, and then no mark counts.
- */
-export function isEmptied(claim: KubeObject, world: World): boolean {
-  const [mark, pod, ordinal] = [readMark(claim), findPod(world, claim), parseOrdinal(claim.metadata.name)];
-  if (claim.metadata.deletionTimestamp !== undefined) return true;
-  if (world.strangers?.some(({ metadata }) => parseOrdinal(metadata.name) === ordinal)) return false;
-  if (mark === NEVER_BOUND) return isUnbound(claim);
-  return mark !== undefined && (!pod || pod.uid === mark);
 }
 
 /**
  * The proof that a claim has no mail: the report of its pod, or the fact that the pod waits for the first volume of the
  * claim.
  */
-function proveEmpty(world: World, claim: KubeObject): string | undefined {
-  const pod = findPod(world, claim);
+function proveEmpty(relay: World['relay'], claim: KubeObject, pod: PodView | undefined): string | undefined {
   if (!pod) return undefined;
-  if (saysEmptied(pod, world)) return pod.uid;
+  if (saysEmptied(pod, relay)) return pod.uid;
   return isUnbound(claim) && pod.ip === undefined ? NEVER_BOUND : undefined;
-}
-
-/** True if the pod reports an empty disk under the current order. A report without identity or order proves nothing. */
-function saysEmptied({ report, uid }: PodView, { relay }: World): boolean {
-  const { identity, evacuation } = report ?? {};
-  return (
-    identity?.uid === uid &&
-    evacuation?.state === 'Emptied' &&
-    evacuation.order === scaleOrder(relay.metadata)
-  );
-}
-
-/** True if the claim was never used: it has no volume, and names no source of its contents, such as a snapshot. */
-export function isUnbound(claim: KubeObject): boolean {
-  const { phase } = (claim['status'] ?? {}) as { phase?: string };
-  const { volumeName, selector, dataSource, dataSourceRef } = (claim['spec'] ?? {}) as Record<
-    string,
-    unknown
-  >;
-  return phase === 'Pending' && !(volumeName || selector || dataSource || dataSourceRef);
-}
-
-/** True if the pod may have mail without a claim, in the pod itself. In mode CutThrough there is none. */
-function mayHaveMail(pod: PodView, world: World): boolean {
-  if (isCutThrough(world.relay) || pod.deleting) return false;
-  return findClaim(world, pod) === undefined && !saysEmptied(pod, world);
-}
-
-/** The claims by their names, because a copy that somebody made has our labels too; by ordinal. Without a queue there are none. */
-export function listClaims({ objects, relay }: World): KubeObject[] {
-  if (isCutThrough(relay)) return [];
-  const prefix = objectNames.claim(relay.metadata.name);
-  return [...objects.values()]
-    .filter(({ kind, metadata }) => kind === 'PersistentVolumeClaim' && isNumbered(metadata.name, prefix))
-    .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name));
-}
-
-/** In mode CutThrough, claims of the name are left from an earlier relay. No pod can empty them, so they stay. */
-export function isCutThrough({ spec }: World['relay']): boolean {
-  return spec.queue?.mode === 'CutThrough';
-}
-
-function findClaim(world: World, pod: PodView): KubeObject | undefined {
-  return listClaims(world).find(({ metadata }) => parseOrdinal(metadata.name) === parseOrdinal(pod.name));
-}
-
-function findPod({ pods, leaving }: World, { metadata }: KubeObject): PodView | undefined {
-  return [...pods, ...leaving].find(({ name }) => parseOrdinal(name) === parseOrdinal(metadata.name));
-}
-
-function readMark({ metadata }: KubeObject): string | undefined {
-  return metadata.annotations?.[ANNOTATIONS.emptied];
 }

@@ -6,7 +6,7 @@
  * request; that alone is no reason to refuse. Each change notes at the claim what was granted before it, because the
  * request does not say that any more. Pure.
  */
-import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
+import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CLAIM, STATEFUL_SET } from '../kube/kinds.ts';
@@ -15,6 +15,7 @@ import { objectNames } from '../render/metadata.ts';
 import { isAtLeast } from '../render/quantity.ts';
 import type { World } from '../world.ts';
 import { type Check, is } from './finding.ts';
+import { isRunning, listPlaces, losesMail } from './place.ts';
 
 export interface StatefulSetSpec {
   readonly replicas: number;
@@ -91,21 +92,26 @@ export const storageRequestStands: Check = (world) => {
 };
 
 /**
- * Somebody deleted the claim of a wanted pod. It stays until the pod ends. A claim that was found empty before goes by
- * ourselves.
+ * Somebody deleted the claim of a pod that is wanted, or that leaves and may still have mail. It stays until the pod ends. A
+ * claim that was found empty before goes by ourselves.
  */
 export const claimDeleted: Check = (world) => {
-  const found = listClaims(world).find(
-    ({ metadata }) =>
-      metadata.deletionTimestamp !== undefined &&
-      !isBeyond(metadata.name, world.relay.spec.replicas) &&
-      metadata.annotations?.[ANNOTATIONS.emptied] === undefined,
+  const {
+    metadata: { name },
+    spec: { replicas },
+  } = world.relay;
+  const found = listPlaces(world).find(
+    (place) => losesMail(place) && (place.ordinal < replicas || isRunning(place.pod)),
   );
-  if (!found) return undefined;
-  const { volumeName = 'of the claim' } = (found['spec'] ?? {}) as { volumeName?: string };
-  const pod = `${world.relay.metadata.name}-${parseOrdinal(found.metadata.name)}`;
-  const text = `${CLAIM.kind}/${found.metadata.name} is being deleted, and with the next end of pod ${pod} its mail is lost`;
-  const cure = `set persistentVolumeReclaimPolicy: Retain on the volume ${volumeName}, let the queue of the pod run empty, and delete the pod, so that it gets a new claim`;
+  if (!found?.claim) return undefined;
+  const { volumeName = 'of the claim' } = (found.claim['spec'] ?? {}) as { volumeName?: string };
+  const pod = `${name}-${found.ordinal}`;
+  const text = `${CLAIM.kind}/${found.claim.metadata.name} is being deleted, and with the next end of pod ${pod} its mail is lost`;
+  const keep = `set persistentVolumeReclaimPolicy: Retain on the volume ${volumeName}`;
+  const cure =
+    found.ordinal < replicas
+      ? `${keep}, let the queue of the pod run empty, and delete the pod, so that it gets a new claim`
+      : `${keep}; the pod leaves when its queue is empty`;
   return is('False', 'ClaimDeleted', `${text}: ${cure}`);
 };
 

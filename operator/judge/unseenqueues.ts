@@ -2,16 +2,14 @@
  * The queues that nobody has told of: the pod is gone, does not run or does not answer, and its disk may have mail.
  * What the other pods report says nothing about it. A place that no pod has used yet has no queue. Pure.
  */
-import { parseOrdinal } from '#crds/scalefile.ts';
-import type { KubeObject } from '../kube/client.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
+import { isUnbound, listPlaces, mayHaveMail, type Place } from './place.ts';
 import { isReplacing, policyUnseen, unreachableText } from './pods.ts';
-import { isCutThrough, isEmptied, isUnbound, listClaims } from './scaling.ts';
 import { listed, verb } from './words.ts';
 
-/** The place of a pod, with or without the pod. */
-interface Place {
+interface Unseen {
+  /** Of the pod, whether it is there or not. */
   readonly name: string;
   readonly pod: PodView | undefined;
   readonly leaves: boolean;
@@ -28,35 +26,30 @@ export const queueUnseen: Check = (world) => {
   return policyUnseen(world) ?? is('Unknown', 'PodsNotReady', 'No pod has told what is in its queue yet');
 };
 
-function listUnseen(world: World): Place[] {
-  // Without a queue on a disk a pod that is away keeps no mail.
-  if (isCutThrough(world.relay)) return [];
+function listUnseen(world: World): Unseen[] {
   const { metadata, spec } = world.relay;
-  const claims = new Map(listClaims(world).map((claim) => [parseOrdinal(claim.metadata.name), claim]));
-  const pods = new Map([...world.pods, ...world.leaving].map((pod) => [parseOrdinal(pod.name), pod]));
-  const places = new Set([...claims.keys(), ...pods.keys()]);
-  return [...places]
-    .filter((ordinal) => mayHaveMail(world, pods.get(ordinal), claims.get(ordinal)))
-    .toSorted((a, b) => a - b)
-    .map((ordinal) => ({
+  return listPlaces(world)
+    .filter((place) => isUnseen(place, world.relay))
+    .map(({ ordinal, pod }) => ({
       name: `${metadata.name}-${ordinal}`,
-      pod: pods.get(ordinal),
+      pod,
       leaves: ordinal >= spec.replicas,
     }));
 }
 
 /** True if the pod has not reported, and its claim or the pod itself may have mail. */
-function mayHaveMail(world: World, pod: PodView | undefined, claim: KubeObject | undefined): boolean {
+function isUnseen(place: Place, relay: World['relay']): boolean {
+  const { pod, claim } = place;
   if (pod?.report) return false;
   // A pod without an address has not run.
-  return claim ? !isUnbound(claim) && !isEmptied(claim, world) : pod?.ip !== undefined;
+  return claim ? !isUnbound(claim) && mayHaveMail(place, relay) : pod?.ip !== undefined;
 }
 
 /**
  * True while the StatefulSet replaces its pods, if the queues were well before and nothing keeps a pod that is away. A
  * queue that was not well does not become so because its pod is replaced.
  */
-function isNormalRollout(world: World, unseen: readonly Place[]): boolean {
+function isNormalRollout(world: World, unseen: readonly Unseen[]): boolean {
   const before = world.relay.status?.conditions?.find(({ type }) => type === 'QueueHealthy');
   return (
     isReplacing(world) &&
@@ -65,7 +58,7 @@ function isNormalRollout(world: World, unseen: readonly Place[]): boolean {
   );
 }
 
-function describe(unseen: readonly Place[]): string {
+function describe(unseen: readonly Unseen[]): string {
   const count = unseen.length;
   const [troubled] = unseen.flatMap(({ name, pod }) =>
     pod?.trouble ? [`: pod ${name}: ${pod.trouble.message}`] : [],

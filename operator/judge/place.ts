@@ -1,0 +1,107 @@
+/**
+ * The places of a relay, and which of them may have mail. A place is what has one number: a pod, a claim, or both. One rule
+ * says when a place may be given up. A pod that runs keeps its place until it has said that it is empty, whatever becomes of
+ * its claim: with its end its mail would go. Its word counts for good once it is on the claim, as a mark. A claim without a pod
+ * that runs is mail too, unless it has a mark, or is being deleted: then it was found empty, or a person gave it up. Pure.
+ */
+import { isNumbered, parseOrdinal, scaleOrder } from '#crds/scalefile.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { CLAIM } from '../kube/kinds.ts';
+import { objectNames } from '../render/metadata.ts';
+import type { PodView, World } from '../world.ts';
+
+export interface Place {
+  readonly ordinal: number;
+  readonly pod: PodView | undefined;
+  readonly claim: KubeObject | undefined;
+  /** A pod that is not of the relay has the name, and may use the claim. Then no mark counts. */
+  readonly isTaken: boolean;
+}
+
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers'>;
+
+/** The mark of a claim that has never had a volume. It no longer counts when the claim has a volume. */
+export const NEVER_BOUND = 'never-bound';
+
+/** By ordinal. In mode CutThrough there are none: no pod has a queue. */
+export function listPlaces(world: Observed): Place[] {
+  if (isCutThrough(world.relay)) return [];
+  const claims = new Map(listClaims(world).map((claim) => [parseOrdinal(claim.metadata.name), claim]));
+  const pods = new Map([...world.pods, ...world.leaving].map((pod) => [parseOrdinal(pod.name), pod]));
+  const taken = new Set(world.strangers?.map(({ metadata }) => parseOrdinal(metadata.name)));
+  return [...new Set([...claims.keys(), ...pods.keys()])]
+    .toSorted((a, b) => a - b)
+    .map((ordinal) => ({
+      ordinal,
+      pod: pods.get(ordinal),
+      claim: claims.get(ordinal),
+      isTaken: taken.has(ordinal),
+    }));
+}
+
+/** True if the place must not be given up. */
+export function mayHaveMail({ pod, claim, isTaken }: Place, relay: World['relay']): boolean {
+  // The caches may lack the claim. A pod that is ending needs no place for what it has in itself.
+  if (!claim) return pod !== undefined && !pod.deleting && !saysEmptied(pod, relay);
+  if (isTaken) return true;
+  if (isGoing(claim) && !isRunning(pod)) return false;
+  const mark = readMark(claim);
+  if (mark === NEVER_BOUND) return !isUnbound(claim);
+  return mark === undefined || (pod !== undefined && (pod.uid !== mark || tellsOfMail(pod)));
+}
+
+const tellsOfMail = ({ report }: PodView) => (report?.queue.depth ?? 0) > 0;
+
+/** True if the end of the pod, whenever it comes, takes mail with it: nobody has found its claim empty, and that is going. */
+export function losesMail({ pod, claim }: Place): boolean {
+  if (!claim || !isGoing(claim)) return false;
+  const mark = readMark(claim);
+  return mark === undefined || (isRunning(pod) && pod.uid !== mark);
+}
+
+/** True if the pod may take mail: it has an address, and is not ending. */
+export function isRunning(pod: PodView | undefined): pod is PodView {
+  return pod !== undefined && pod.ip !== undefined && !pod.deleting;
+}
+
+export function isGoing({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+export function readMark({ metadata }: KubeObject): string | undefined {
+  return metadata.annotations?.[ANNOTATIONS.emptied];
+}
+
+/** True if the pod reports an empty disk under the current order. A report without identity or order proves nothing. */
+export function saysEmptied({ report, uid }: PodView, relay: World['relay']): boolean {
+  const { identity, evacuation } = report ?? {};
+  return (
+    identity?.uid === uid &&
+    evacuation?.state === 'Emptied' &&
+    evacuation.order === scaleOrder(relay.metadata)
+  );
+}
+
+/** True if the claim was never used: it has no volume, and names no source of its contents, such as a snapshot. */
+export function isUnbound(claim: KubeObject): boolean {
+  const { phase } = (claim['status'] ?? {}) as { phase?: string };
+  const { volumeName, selector, dataSource, dataSourceRef } = (claim['spec'] ?? {}) as Record<
+    string,
+    unknown
+  >;
+  return phase === 'Pending' && !(volumeName || selector || dataSource || dataSourceRef);
+}
+
+/** The claims by their names, because a copy that somebody made has our labels too. */
+function listClaims({ objects, relay }: Observed): KubeObject[] {
+  const prefix = objectNames.claim(relay.metadata.name);
+  return [...objects.values()].filter(
+    ({ kind, metadata }) => kind === CLAIM.kind && isNumbered(metadata.name, prefix),
+  );
+}
+
+/** In mode CutThrough, claims of the name are left from an earlier relay. No pod can empty them, so they stay. */
+export function isCutThrough({ spec }: World['relay']): boolean {
+  return spec.queue?.mode === 'CutThrough';
+}
