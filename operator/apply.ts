@@ -10,10 +10,10 @@ import type { Answers } from './answers.ts';
 import { attempt, caught, contentOf, paced, read, readFor, type Writer } from './attempt.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
-import { isPartial } from './kept.ts';
-import type { KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
+import { isPartial } from './kube/partial.ts';
 import type { Rendered } from './render/index.ts';
 import type { Obstacle, World } from './world.ts';
 
@@ -174,7 +174,8 @@ async function prune(
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
   const names = new Set(wanted.map(nameOf));
-  for (const [name, object] of [...world.objects].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  const all: [string, KeptObject][] = [...world.objects, ...(world.partial ?? [])];
+  for (const [name, object] of all.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const kind = OWNED.find((known) => known.kind === object.kind);
     if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
     if (!isOwnedBy(object, world.relay)) continue;
@@ -204,7 +205,7 @@ async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean
 export async function remove(
   writer: Writer,
   kind: Kind,
-  { metadata }: KubeObject,
+  { metadata }: KeptObject,
   propagationPolicy: string,
   onWrite: OnWrite,
 ): Promise<void> {

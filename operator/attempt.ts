@@ -3,10 +3,10 @@
  * and holds up no other. Throws what concerns more than one object, such as an API server that does not answer.
  */
 import { pickContent } from './answers.ts';
-import { isPartial } from './kept.ts';
-import type { Client, KubeObject } from './kube/client.ts';
+import type { Client, KeptObject, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { POD } from './kube/kinds.ts';
+import { isPartial } from './kube/partial.ts';
 import type { Paces } from './paces.ts';
 import type { Obstacle } from './world.ts';
 
@@ -63,9 +63,10 @@ export function readFor(
 }
 
 /** All of a live object that decides whether a write to it succeeds. Of some objects the caches have not all content. */
-export function contentOf(live: KubeObject | undefined): unknown {
+export function contentOf(live: KeptObject | undefined): unknown {
   if (!live) return 'absent';
-  return isPartial(live) || live.kind === POD.kind ? live.metadata.resourceVersion : pickContent(live);
+  const isWhole = !isPartial(live) && live.kind !== POD.kind;
+  return isWhole ? pickContent(live as KubeObject) : live.metadata.resourceVersion;
 }
 
 /** The obstacle that a failed write means for the relay. Throws an error that does not concern this object alone. */

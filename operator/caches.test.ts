@@ -119,7 +119,7 @@ test('of a large Certificate that a roll-over left the Secret is kept, and of on
   const { caches } = startCaches(t, new Map(), [left('plain'), left('nobody')]);
   const specOf = (relay: string) => {
     const [kept] = [...caches.objectsOf(`mail/${relay}`).values()];
-    return kept && { spec: kept['spec'] };
+    return kept && { spec: (kept as KubeObject)['spec'] };
   };
   await until('the Certificates', () => specOf('plain') && specOf('nobody'));
   assert.deepEqual(specOf('plain'), {

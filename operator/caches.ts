@@ -7,14 +7,13 @@ import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import {
   findMaker,
-  isPartial,
   type KnownRelay,
   listRelayKeys,
   needsContent,
   reduceToKept,
   withKnownSpec,
 } from './kept.ts';
-import type { Client, KubeObject } from './kube/client.ts';
+import type { Client, KeptObject, KubeObject } from './kube/client.ts';
 import {
   apiPath,
   CERTIFICATE_REQUEST,
@@ -28,6 +27,7 @@ import {
   POD,
 } from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
+import { isPartial } from './kube/partial.ts';
 import { readNamespace } from './kube/waitingkeys.ts';
 import { OwnStatuses } from './ownstatus.ts';
 import { findServedSecret } from './records/servedsecret.ts';
@@ -68,7 +68,7 @@ export class Caches {
   readonly #relays = new Map<string, MailRelay>();
   readonly #ownStatuses = new OwnStatuses();
   /** By relay key, then by `Kind/name`. */
-  readonly #objects = new Map<string, Map<string, KubeObject>>();
+  readonly #objects = new Map<string, Map<string, KeptObject>>();
 
   constructor(options: CacheOptions) {
     this.#options = options;
@@ -195,7 +195,7 @@ export class Caches {
     return [...this.#relays.keys()].filter((key) => this.isComplete(key));
   }
 
-  objectsOf(key: string): ReadonlyMap<string, KubeObject> {
+  objectsOf(key: string): ReadonlyMap<string, KeptObject> {
     return this.#objects.get(key) ?? new Map();
   }
 
@@ -272,7 +272,7 @@ export class Caches {
     const name = `${kind.kind}/${((after ?? before) as KubeObject).metadata.name}`;
     for (const key of were) if (!are.has(key)) this.#drop(key, name);
     for (const key of are) {
-      const objects = this.#objects.get(key) ?? new Map<string, KubeObject>();
+      const objects = this.#objects.get(key) ?? new Map<string, KeptObject>();
       this.#objects.set(key, objects.set(name, after as KubeObject));
     }
     for (const key of new Set([...were, ...are])) this.#options.onNews(key);

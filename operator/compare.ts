@@ -7,7 +7,7 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { GROUP, KIND, selectorLabels } from '#crds/wellknown.ts';
-import type { KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 
 export const APPLIED_ANNOTATION = `${GROUP}/applied`;
@@ -82,7 +82,7 @@ function coversField(field: string, live: unknown, wanted: unknown): boolean {
  * True if the object belongs to this MailRelay: by its controller, or, if it has none, by our labels and annotations,
  * as after `kubectl delete --cascade=orphan` and a new MailRelay of the same name.
  */
-export function isOwnedBy(object: KubeObject, { metadata }: MailRelay): boolean {
+export function isOwnedBy(object: KeptObject, { metadata }: MailRelay): boolean {
   const owner = findController(object);
   if (owner) return owner.uid === metadata.uid;
   return (
@@ -91,16 +91,16 @@ export function isOwnedBy(object: KubeObject, { metadata }: MailRelay): boolean 
 }
 
 /** The reference to the one owner that controls the object. */
-export function findController({ metadata }: Pick<KubeObject, 'metadata'>) {
+export function findController({ metadata }: KeptObject) {
   return metadata.ownerReferences?.find(({ controller }) => controller === true);
 }
 
-export function hasController(object: KubeObject): boolean {
+export function hasController(object: KeptObject): boolean {
   return findController(object) !== undefined;
 }
 
 /** True if the object is being deleted, or will be because its owner, an earlier MailRelay of the name, is gone. */
-export function isGoing(object: KubeObject, relay: MailRelay): boolean {
+export function isGoing(object: KeptObject, relay: MailRelay): boolean {
   const owner = findController(object);
   const { name, uid } = relay.metadata;
   const isOfEarlier = owner?.kind === KIND && owner.name === name && owner.uid !== uid;
@@ -108,6 +108,6 @@ export function isGoing(object: KubeObject, relay: MailRelay): boolean {
 }
 
 /** True if the object has the labels of this relay. Claims outlive their owner, and labels are all that they carry. */
-export function isLabelledFor({ metadata }: KubeObject, relayName: string): boolean {
+export function isLabelledFor({ metadata }: KeptObject, relayName: string): boolean {
   return covers(metadata.labels, selectorLabels(relayName));
 }

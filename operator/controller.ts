@@ -9,14 +9,16 @@ import { Answers } from './answers.ts';
 import { read } from './attempt.ts';
 import { Caches } from './caches.ts';
 import { ForbiddenWrites } from './forbidden.ts';
-import { gatherWorld } from './gather.ts';
+import { gatherWorld, type Sources } from './gather.ts';
 import { decideClaim, type Installation, takenEvent } from './installation.ts';
 import { findCure } from './judge/kubecures.ts';
 import { separatePods } from './judge/ownpods.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { type RelayEvent, writeEvent } from './kube/events.ts';
+import { separatePartial } from './kube/partial.ts';
 import { WorkQueue } from './kube/workqueue.ts';
+import { readLacking } from './lacking.ts';
 import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { AllPaces } from './paces.ts';
@@ -157,7 +159,7 @@ export class Controller {
       if (isOurs) await this.#readPartial(key);
       this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
       const writer = this.#writer(key);
-      const world = isOurs ? this.#gather(key) : undefined;
+      const world = isOurs ? await this.#gather(key, writer) : undefined;
       this.#lookups.follow(key, world && !isPaused(world.relay) ? listAwaited(world) : []);
       if (world) {
         await this.#reconcile(key, world, writer, begun - queuedMs);
@@ -199,14 +201,21 @@ export class Controller {
     }
   }
 
-  #gather(key: string): World | undefined {
-    return gatherWorld(key, {
-      caches: this.#caches,
+  async #gather(key: string, reader: ReconcileWriter): Promise<World | undefined> {
+    const caches = this.#caches;
+    const relay = caches.relay(key);
+    if (!relay) return undefined;
+    const lacking = isPaused(relay)
+      ? undefined
+      : await readLacking(reader, relay, caches.objectsOf(key), (kind) => caches.knows(kind));
+    const sources: Sources = {
+      caches,
       reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
-      asked: (relay) => this.#poller.hasAsked(relay),
-      dnsOf: (relay) => this.#lookups.answersFor(relay),
+      asked: (one) => this.#poller.hasAsked(one),
+      dnsOf: (one) => this.#lookups.answersFor(one),
       now: Date.now,
-    });
+    };
+    return gatherWorld(key, sources, lacking);
   }
 
   async #reconcile(key: string, world: World, writer: ReconcileWriter, heardAt: number): Promise<void> {
@@ -267,7 +276,8 @@ export class Controller {
   /** The pods to poll: those of the relay that run. */
   #listTargets(key: string): Map<string, PollTarget> {
     const relay = this.#caches.relay(key);
-    const own = relay ? separatePods(relay, this.#caches.objectsOf(key)).own : [];
+    const { known } = separatePartial(this.#caches.objectsOf(key));
+    const own = relay ? separatePods(relay, known).own : [];
     return new Map(
       own.flatMap(({ metadata, status }) => {
         const { podIP: ip, phase } = (status ?? {}) as { podIP?: string; phase?: string };

@@ -1,4 +1,4 @@
-/** Builds a World from the caches and the reports of the pods. Reads nothing from the API server. */
+/** Builds a World from the caches, what they lack, and the reports of the pods. Reads nothing from the API server. */
 import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -15,12 +15,13 @@ import { REVISION_LABEL } from './judge/refusals.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { withServedResolver } from './judge/sidecar.ts';
 import { findNotReadySince, findTrouble, type PodState } from './judge/trouble.ts';
-import type { KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import { OPTIONAL, STATEFUL_SET } from './kube/kinds.ts';
+import { separatePartial } from './kube/partial.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
 import { POD_UID } from './render/statefulset.ts';
-import type { FilledSecret, PodView, World } from './world.ts';
+import type { FilledSecret, Lacking, PodView, World } from './world.ts';
 
 export interface Sources {
   readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows' | 'listUnlisted'>;
@@ -39,17 +40,21 @@ interface Asking extends Pick<Sources, 'reportOf'> {
 export function gatherWorld(
   key: string,
   { caches, reportOf, asked, dnsOf, now }: Sources,
+  lacking: Lacking = NOTHING_LACKING,
 ): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   // After this line nothing sees a pod of a stranger, but what tells of it.
-  const { objects, own, strangers } = separatePods(relay, caches.objectsOf(key));
+  const { known, partial } = withFound(caches.objectsOf(key), lacking);
+  const { objects, own, strangers } = separatePods(relay, known);
   const asking = { reportOf, now: now() };
   const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
   const pods = own.map((pod) => viewPod(relay.metadata.name, pod, mustNameItself(pod, set), asking));
   const seen = {
     relay,
     objects,
+    partial,
+    lacking,
     strangers,
     pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
     leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
@@ -73,6 +78,14 @@ export function gatherWorld(
       .map(({ kind }) => kind),
     unlisted,
   };
+}
+
+const NOTHING_LACKING: Lacking = { found: [], unread: [] };
+
+function withFound(cached: ReadonlyMap<string, KeptObject>, { found }: Lacking) {
+  if (found.length === 0) return separatePartial(cached);
+  const named = found.map((object) => [`${object.kind}/${object.metadata.name}`, object] as const);
+  return separatePartial(new Map([...cached, ...named]));
 }
 
 /** By spec. The caches keep a spec that stays the same, and the hash of its policy is kept with the policy. */

@@ -7,9 +7,9 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { isOwnedBy } from './compare.ts';
+import type { KeptObject } from './kube/client.ts';
 import type { RelayEvent } from './kube/events.ts';
 import type { Rendered } from './render/index.ts';
-import type { World } from './world.ts';
 
 export interface Installation {
   /** Namespace and release. */
@@ -30,7 +30,7 @@ export type Claim =
 
 export function decideClaim(
   relay: MailRelay,
-  objects: World['objects'],
+  objects: ReadonlyMap<string, KeptObject>,
   { name, className, isDefault }: Installation,
 ): Claim {
   const { spec, status, metadata } = relay;
@@ -47,7 +47,7 @@ export function decideClaim(
  * The stamp of the MailRelay. A stamp of an earlier class does not count. A MailRelay that a backup restored has no
  * status; then the stamps on its objects count.
  */
-function findStamp(relay: MailRelay, objects: World['objects']): string | undefined {
+function findStamp(relay: MailRelay, objects: ReadonlyMap<string, KeptObject>): string | undefined {
   const { spec, status } = relay;
   if (status?.installation !== undefined)
     return status.className === spec.className ? status.installation : undefined;

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listSniCertificates } from '#crds/effective.ts';
 import { relayObject } from '#test/fixtures/world.ts';
-import { findMaker, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
+import { findMaker, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
+import { isPartial } from './kube/partial.ts';
 import { objectNames } from './render/metadata.ts';
 
 const LARGE = {

@@ -12,7 +12,7 @@ import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION, findController } from './compare.ts';
 import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
-import type { KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import { CERTIFICATE, CERTIFICATE_REQUEST, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 
@@ -29,7 +29,7 @@ const VALUE_LENGTH = 512;
  * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner.
  * The name of a pod proves nothing: one that its StatefulSet released is looked for by labels.ts.
  */
-export function listRelayKeys(object: KubeObject | undefined): Set<string> {
+export function listRelayKeys(object: KeptObject | undefined): Set<string> {
   if (!object) return new Set();
   const { namespace, labels } = object.metadata;
   const names = [labels?.[INSTANCE], findOwner(object)].filter((name) => name !== undefined);
@@ -111,7 +111,7 @@ interface PodSpec {
  * By its metadata: false if reduceToKept reads nothing of the content of the object. Of a Certificate it may keep the
  * Secret.
  */
-export function needsContent(object: KubeObject, findRelay: FindRelay): boolean {
+export function needsContent(object: KeptObject, findRelay: FindRelay): boolean {
   const { kind, metadata } = object;
   if ([MAIL_RELAY, POD, CERTIFICATE_REQUEST].some((one) => one.kind === kind)) return true;
   const owner = kind === CERTIFICATE.kind ? findOwner(object) : undefined;
@@ -120,7 +120,7 @@ export function needsContent(object: KubeObject, findRelay: FindRelay): boolean 
 }
 
 /** True if a MailRelay is there that can have created the object. */
-function isContentKept(object: KubeObject, findRelay: FindRelay): boolean {
+function isContentKept(object: KeptObject, findRelay: FindRelay): boolean {
   const maker = findMaker(object, findRelay);
   return maker !== undefined && findRelay(`${object.metadata.namespace}/${maker}`) !== undefined;
 }
@@ -138,11 +138,6 @@ export function withKnownSpec(object: KubeObject, before: KubeObject | undefined
   return isSame ? { ...object, spec: before?.['spec'] } : object;
 }
 
-/** True if the content of the object is not kept. */
-export function isPartial(object: KubeObject): boolean {
-  return object['isPartial'] === true;
-}
-
 function pick(values: Readonly<Record<string, string>> = {}, read: ReadonlySet<string>) {
   const picked = [...read].flatMap((name) => {
     const value = values[name];
@@ -152,14 +147,14 @@ function pick(values: Readonly<Record<string, string>> = {}, read: ReadonlySet<s
 }
 
 /** Name of the MailRelay that owns the object. A pod is owned by the StatefulSet, which has the same name. */
-function findOwner({ kind, metadata }: KubeObject): string | undefined {
+function findOwner({ kind, metadata }: KeptObject): string | undefined {
   const controller = findController({ metadata });
   const expected = kind === POD.kind ? STATEFUL_SET : MAIL_RELAY;
   return controller?.kind === expected.kind ? controller.name : undefined;
 }
 
 /** Name of the MailRelay that can have created the object. An object with any other name is not of a relay. */
-export function findMaker(object: KubeObject, findRelay: FindRelay): string | undefined {
+export function findMaker(object: KeptObject, findRelay: FindRelay): string | undefined {
   const { name, namespace, annotations, labels, ownerReferences = [] } = object.metadata;
   const label = labels?.[INSTANCE];
   if (object.kind === CLAIM.kind)

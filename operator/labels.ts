@@ -1,7 +1,7 @@
 /**
  * Gives pods and claims of a relay their labels back. Without that of the manager the caches do not have them. A pod without
  * one of the selector is released by the StatefulSet, which then wants another pod of the same name, and cannot make it;
- * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its pod. A pod of somebody
+ * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its place. A pod of somebody
  * else in such a place is told. While the caches have all pods of the StatefulSet with their labels, none is looked for. Else
  * two lists ask for pods of the account of the relay without a label, and one asks for the first place that is still empty.
  * What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
@@ -12,11 +12,10 @@ import { FIELD_MANAGER } from '#crds/wellknown.ts';
 import { type OnWrite, patchIfThere } from './apply.ts';
 import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
 import { covers, hasController, isOwnedBy } from './compare.ts';
-import type { SetStatus } from './judge/allseen.ts';
+import { isRead, type SetStatus } from './judge/allseen.ts';
 import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
-import type { StatefulSetSpec } from './judge/storage.ts';
-import { isPartial } from './kept.ts';
-import type { KubeObject } from './kube/client.ts';
+import { changesSize, type StatefulSetSpec } from './judge/storage.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { managedLabels, objectNames } from './render/metadata.ts';
@@ -37,7 +36,9 @@ type Restore = (kind: Kind, live: KubeObject) => Promise<Obstacle[]>;
 
 export async function restoreLabels(world: World, writer: Writer, onWrite: OnWrite): Promise<Restored> {
   const set = world.objects.get(`${STATEFUL_SET.kind}/${nameOf(world)}`);
-  if (!set || isPartial(set) || !isOwnedBy(set, world.relay)) return { obstacles: [], isHidden: false };
+  // What the StatefulSet counts, and what it has places for, is not known.
+  if (!set) return { obstacles: [], isHidden: !isRead(world, `${STATEFUL_SET.kind}/${nameOf(world)}`) };
+  if (!isOwnedBy(set, world.relay)) return { obstacles: [], isHidden: false };
   let isHidden = false;
   const labels = managedLabels(nameOf(world));
   const restore: Restore = (kind, live) => {
@@ -52,8 +53,10 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
     });
   };
   const { taken, obstacles: ofPods } = await restorePods(world, writer, set, restore);
-  const obstacles = [...ofPods, ...(await restoreClaims(world, writer, set, restore))];
-  return { obstacles: [...taken, ...obstacles], isHidden: isHidden || obstacles.length > 0 };
+  const claims = await restoreClaims(world, writer, set, restore);
+  const obstacles = [...ofPods, ...claims.obstacles];
+  const isUnseen = isHidden || claims.isHidden || obstacles.length > 0;
+  return { obstacles: [...taken, ...obstacles], isHidden: isUnseen };
 }
 
 async function restorePods(world: World, writer: Writer, set: KubeObject, restore: Restore) {
@@ -128,33 +131,44 @@ function isInTheWay(pod: KubeObject, world: World): boolean {
   return hasController(pod) || !isLabelled(pod, world);
 }
 
-async function restoreClaims(
-  world: World,
-  writer: Writer,
-  set: KubeObject,
-  restore: Restore,
-): Promise<Obstacle[]> {
+async function restoreClaims(world: World, writer: Writer, set: KubeObject, restore: Restore) {
   const obstacles: Obstacle[] = [];
+  let isHidden = false;
   for (const name of listHiddenClaims(world, set)) {
     const object = `${LABELS}${CLAIM.kind}/${name}`;
     const path = apiPath(CLAIM, world.relay.metadata.namespace, name);
     const look = async () => {
       const claim = await readFor(writer, object, undefined, path);
-      if (claim && !isLabelled(claim, world)) obstacles.push(...(await restore(CLAIM, claim)));
+      if (!claim || claim.metadata.deletionTimestamp !== undefined) return;
+      isHidden = true;
+      if (!isLabelled(claim, world)) obstacles.push(...(await restore(CLAIM, claim)));
     };
     obstacles.push(...(await caught(object, look)));
   }
-  return obstacles;
+  return { obstacles, isHidden };
 }
 
-/** Claims of the pods that the caches lack, or know without a label; by ordinal. */
-function listHiddenClaims({ relay, objects }: World, set: KubeObject): string[] {
+/**
+ * The claims that the caches lack, or know without a label; by ordinal. Those of pods, and those of places that may be given
+ * up, or whose volumes change: such a pod may be away for a moment. And those whose content is still to come.
+ */
+function listHiddenClaims({ relay, objects, partial = new Map() }: World, set: KubeObject): string[] {
   const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as Partial<StatefulSetSpec>;
   if (volumeClaimTemplates.length === 0) return [];
-  return [...objects.values()]
-    .flatMap(({ kind, metadata }) => (kind === POD.kind ? [parseOrdinal(metadata.name)] : []))
+  const { replicas: counted = 0 } = (set['status'] ?? {}) as SetStatus;
+  const first = changesSize(set, relay) ? 0 : relay.spec.replicas;
+  const places = Array.from({ length: Math.max(countPlaces(set), counted) }, (_, n) => n).slice(first);
+  const ofPods = [...objects.values()].flatMap(({ kind, metadata }) =>
+    kind === POD.kind ? [parseOrdinal(metadata.name)] : [],
+  );
+  const prefix = objectNames.claim(relay.metadata.name);
+  const coming = [...partial.values()].filter(
+    (one) => one.kind === CLAIM.kind && isNumbered(one.metadata.name, prefix) && isLabelled(one, { relay }),
+  );
+  const ofComing = coming.map(({ metadata }) => parseOrdinal(metadata.name));
+  return [...new Set([...ofPods, ...places, ...ofComing])]
     .toSorted((a, b) => a - b)
-    .map((ordinal) => `${objectNames.claim(relay.metadata.name)}-${ordinal}`)
+    .map((ordinal) => `${prefix}-${ordinal}`)
     .filter((name) => {
       const claim = objects.get(`${CLAIM.kind}/${name}`);
       return !claim || !isLabelled(claim, { relay });
@@ -162,7 +176,7 @@ function listHiddenClaims({ relay, objects }: World, set: KubeObject): string[] 
 }
 
 /** An object that goes needs no labels. */
-function isLabelled({ metadata }: KubeObject, world: Pick<World, 'relay'>): boolean {
+function isLabelled({ metadata }: KeptObject, world: Pick<World, 'relay'>): boolean {
   return metadata.deletionTimestamp !== undefined || covers(metadata.labels, managedLabels(nameOf(world)));
 }
 

@@ -8,6 +8,7 @@ import { liveObjects, podReport, podView, relayObject, settledWorld } from '#tes
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
+import { managedLabels } from './render/metadata.ts';
 import { renderStatus } from './report/status.ts';
 import type { PodView, World } from './world.ts';
 
@@ -405,7 +406,7 @@ describe('reconcile', () => {
     for (const [ordinal, storage] of ['1Gi', '1536Mi', '3Gi'].entries()) {
       const name = `spool-relay-${ordinal}`;
       const spec = { resources: { requests: { storage } } };
-      const metadata = { name, namespace: 'mail', uid: name };
+      const metadata = { name, namespace: 'mail', uid: name, labels: managedLabels('relay') };
       objects.set(`PersistentVolumeClaim/${name}`, { kind: 'PersistentVolumeClaim', metadata, spec });
     }
     const relay = relayObject({ queue: { storage: { size: '2Gi' } } });

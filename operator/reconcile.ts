@@ -96,15 +96,21 @@ function findFailure(obstacles: readonly Obstacle[]): KubeError | undefined {
 }
 
 /** The pause while a quota, a foreign object or a missing CRD is in the way: no watch of ours reports when it goes. */
-function blockedFor(
-  { relay, absentKinds, objects }: World,
-  obstacles: readonly Obstacle[],
-): number | undefined {
-  // Somebody removed the labels of the object before it was deleted, so its watch does not report the end.
-  if (obstacles.some(({ kind, object }) => kind === 'going' && !objects.has(object))) return UNWATCHED_MS;
+function blockedFor(world: World, obstacles: readonly Obstacle[]): number | undefined {
+  const { relay, absentKinds } = world;
+  if (obstacles.some(({ kind, object }) => kind === 'going' && !isWatched(world, object)))
+    return UNWATCHED_MS;
   if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
   const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
   return obstacles.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
+}
+
+/** False if somebody removed the labels of the object before it was deleted. Then its watch does not report the end. */
+function isWatched({ objects, partial, lacking }: World, object: string): boolean {
+  if (partial?.has(object)) return true;
+  return (
+    objects.has(object) && !lacking?.found.some(({ kind, metadata }) => `${kind}/${metadata.name}` === object)
+  );
 }
 
 /** True if a person has stopped the reconciling of this relay. Its pods go on. */
@@ -143,7 +149,8 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
     onWrite,
   );
   const settled = await settleClaims(writer, scaling, onWrite);
-  return [...unlabelled, ...marked, ...labelled, ...held, ...applied, ...settled];
+  const unread = world.lacking?.unread ?? [];
+  return [...unread, ...unlabelled, ...marked, ...labelled, ...held, ...applied, ...settled];
 }
 
 /** The wanted objects, and why some of them are not as the spec says. */

@@ -74,10 +74,13 @@ describe('replacing the pods of many relays', () => {
   test('a StatefulSet that somebody else made in the place of ours is no rollout', () => {
     const world = makeWorld('a');
     const objects = new Map(world.objects);
-    const { metadata } = objects.get('StatefulSet/a') as KubeObject;
-    objects.set('StatefulSet/a', { kind: 'StatefulSet', metadata, isPartial: true });
+    const { metadata, ...rest } = objects.get('StatefulSet/a') as KubeObject;
+    const { ownerReferences: _, labels: __, ...foreign } = metadata;
     const rollouts = new Rollouts(1);
-    rollouts.learn('mail/a', objects, world.now);
+    const partial = { kind: 'StatefulSet', metadata: foreign, isPartial: true };
+    rollouts.learn('mail/a', new Map([['StatefulSet/a', partial]]), world.now);
+    // It is read by name, so it is known.
+    objects.set('StatefulSet/a', { ...rest, metadata: foreign, status: { currentRevision: 'rolls' } });
     assert.equal(waits(rollouts, { ...world, objects }), false);
     assert.equal(waits(rollouts, makeWorld('b')), false);
   });

@@ -12,11 +12,11 @@ import { hashContent } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
 import type { FieldsWith } from '#crds/restart.ts';
 import { GROUP } from '#crds/wellknown.ts';
-import { covers } from './compare.ts';
+import { covers, isOwnedBy } from './compare.ts';
 import { isRolling } from './judge/pods.ts';
 import { hasSidecar } from './judge/sidecar.ts';
-import { isPartial } from './kept.ts';
-import type { KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
+import { isKnown } from './kube/partial.ts';
 import { readNamespace } from './kube/waitingkeys.ts';
 import type { Rendered } from './render/index.ts';
 import type { World } from './world.ts';
@@ -67,16 +67,16 @@ export class Rollouts {
   }
 
   /** Gives a turn to a relay that is rolling at the start of the operator. */
-  learn(key: string, objects: World['objects'], now: number): void {
+  learn(key: string, objects: ReadonlyMap<string, KeptObject>, now: number): void {
     const set = objects.get(`StatefulSet/${key.slice(key.indexOf('/') + 1)}`);
-    if (set && !isPartial(set) && isRolling(set) && !this.#turns.has(key)) this.#turns.set(key, now);
+    if (set && isKnown(set) && isRolling(set) && !this.#turns.has(key)) this.#turns.set(key, now);
   }
 
   /** The StatefulSet to apply now: `wanted`, or with the old template while the relay waits. */
   inTurn(world: World, wanted: Rendered): { set: Rendered; waits: boolean } {
     const live = world.objects.get(`StatefulSet/${wanted.metadata.name}`);
     const wishes = hashWishes(world);
-    if (!live || isPartial(live))
+    if (!live || !isOwnedBy(live, world.relay))
       return { set: marked(wanted, readSpec(wanted).template, wishes), waits: false };
     const { template } = readSpec(wanted);
     const kept = keptTemplate(live, template, wishes);

@@ -6,7 +6,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { PodTrouble } from './judge/trouble.ts';
-import type { KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import type { KubeError } from './kube/errors.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
 
@@ -48,6 +48,14 @@ export interface FilledSecret {
   readonly since: string | undefined;
 }
 
+/** What the caches lack of the objects by which steps are judged that cannot be taken back (see lacking.ts). */
+export interface Lacking {
+  /** They are there all the same. */
+  readonly found: readonly KubeObject[];
+  /** Of objects that could not be read. Nobody knows what they are. */
+  readonly unread: readonly Obstacle[];
+}
+
 export interface World {
   readonly relay: MailRelay;
   /** Faults of the spec by the rules of this version. With a fault there is no policy. */
@@ -55,6 +63,9 @@ export interface World {
   readonly policy: Policy | undefined;
   /** Managed objects with the instance label of this relay, by `Kind/name`; of pods only its own (judge/ownpods.ts). */
   readonly objects: ReadonlyMap<string, KubeObject>;
+  /** Those whose content is not known. Nothing is judged by them. */
+  readonly partial?: ReadonlyMap<string, KeptObject>;
+  readonly lacking?: Lacking;
   /** Pods of others that have a name of this relay. */
   readonly strangers?: readonly KubeObject[];
   /** Pods whose ordinal is below the replicas of the spec, by ordinal. */

@@ -13,10 +13,11 @@ import { STATEFUL_SET } from '../kube/kinds.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { Rendered } from '../render/rendered.ts';
 import type { World } from '../world.ts';
+import { isRead } from './allseen.ts';
 import type { Scaling } from './scaling.ts';
 import { keepClaims, type StatefulSetSpec } from './storage.ts';
 
-type Observed = Pick<World, 'relay' | 'objects'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'lacking'>;
 
 /** True for what could not be written. */
 export interface Refused {
@@ -80,8 +81,13 @@ const withScale = (wanted: Rendered, file: string): Rendered => ({
   data: { ...(wanted['data'] as object), [SCALE_FILE_NAME]: file },
 });
 
-/** True for an object that stays as it is: it would select pods by a label that they lack, or tell marked ones to stay. */
-export function isLeft({ relay, objects }: Observed, wanted: Rendered, { serving, marks }: Refused): boolean {
+/**
+ * True for an object that stays as it is: it could not be read, or would select pods by a label that they lack, or would tell
+ * marked ones to stay.
+ */
+export function isLeft(world: Observed, wanted: Rendered, { serving, marks }: Refused): boolean {
+  const { relay, objects } = world;
+  if (!isRead(world, `${wanted.kind}/${wanted.metadata.name}`)) return true;
   const isThere = objects.has(`${wanted.kind}/${wanted.metadata.name}`);
   const { selector = {} } = (wanted['spec'] ?? {}) as { selector?: object };
   const selects = wanted.kind !== STATEFUL_SET.kind && JSON.stringify(selector).includes(SERVING_LABEL);

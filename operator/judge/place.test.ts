@@ -175,7 +175,7 @@ describe('a mark that cannot be removed', () => {
     const { objects } = world({ claim: claim(4, 'u') });
     const wanted = liveObjects(five).get('ConfigMap/relay-policy');
     assert.ok(wanted);
-    const read = (of: Pick<KubeObject, 'data'> | undefined) =>
+    const read = (of: { readonly [field: string]: unknown } | undefined) =>
       JSON.parse((of?.['data'] as Record<string, string> | undefined)?.['scale.v1.json'] ?? '{}');
     const scaleOf = (marks: readonly string[]) =>
       read(holdObject({ relay: five, objects }, wanted as never, { ...NONE, marks }));

@@ -7,15 +7,16 @@
  */
 import { hostSecretOfUser, listCertificateSecrets, nameField } from '#crds/certificatesecrets.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import type { KubeObject } from '../kube/client.ts';
+import type { KeptObject } from '../kube/client.ts';
 import { CERTIFICATE } from '../kube/kinds.ts';
+import { isKnown } from '../kube/partial.ts';
 import type { Rendered } from '../render/index.ts';
 import type { FilledSecret, Obstacle, World } from '../world.ts';
 
 /** Secrets that cert-manager fills for this relay; with `among` only those of these names. */
 export function filledBy(
   relay: MailRelay,
-  objects: ReadonlyMap<string, KubeObject>,
+  objects: ReadonlyMap<string, KeptObject>,
   among?: ReadonlySet<string>,
 ): FilledSecret[] {
   return listFilledSecrets(relay)
@@ -25,12 +26,14 @@ export function filledBy(
 
 function describeClaim(
   relay: MailRelay,
-  objects: ReadonlyMap<string, KubeObject>,
+  objects: ReadonlyMap<string, KeptObject>,
   secret: string,
 ): FilledSecret {
   const certificate = [...objects.values()].find(
-    ({ kind, spec }) =>
-      kind === CERTIFICATE.kind && (spec as { secretName?: string } | undefined)?.secretName === secret,
+    (one) =>
+      one.kind === CERTIFICATE.kind &&
+      isKnown(one) &&
+      (one['spec'] as { secretName?: string } | undefined)?.secretName === secret,
   );
   return { secret, relay, since: certificate?.metadata.creationTimestamp };
 }

@@ -13,7 +13,7 @@ import { type Check, is } from './finding.ts';
 import type { PodState } from './trouble.ts';
 import { listed, verb } from './words.ts';
 
-type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers' | 'lacking'>;
 
 interface Named {
   readonly name: string;

@@ -13,6 +13,7 @@ import { CLAIM, STATEFUL_SET } from '../kube/kinds.ts';
 import type { Rendered } from '../render/index.ts';
 import { objectNames } from '../render/metadata.ts';
 import { isAtLeast } from '../render/quantity.ts';
+import { storageRequest } from '../render/statefulset.ts';
 import type { World } from '../world.ts';
 import { type Check, is } from './finding.ts';
 import { isRunning, listPlaces, losesMail } from './place.ts';
@@ -40,6 +41,11 @@ export type StoragePlan =
   | { kind: 'changes'; claims: readonly ClaimChange[]; size: string }
   /** A volume would have to shrink, so the StatefulSet keeps its size. */
   | { kind: 'shrinks'; object: string; size: string; granted: string };
+
+/** True if the spec has another size than the StatefulSet, so that each claim counts. */
+export function changesSize(set: KubeObject, { spec }: World['relay']): boolean {
+  return readRequest(set) !== storageRequest(spec);
+}
 
 /** Undefined if the size has not changed. */
 export function planStorage(world: World, live: KubeObject, wanted: Rendered): StoragePlan | undefined {

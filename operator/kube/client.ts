@@ -26,7 +26,8 @@ interface Access {
   readonly dispatcher: Dispatcher | undefined;
 }
 
-export interface KubeObject {
+/** An object of which the metadata is known, and of its content perhaps nothing (see partial.ts). */
+export interface KeptObject {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly metadata: {
@@ -46,6 +47,9 @@ export interface KubeObject {
     readonly deletionTimestamp?: string;
     readonly creationTimestamp?: string;
   };
+}
+
+export interface KubeObject extends KeptObject {
   readonly [field: string]: unknown;
 }
 

@@ -18,6 +18,7 @@ const kind = (name: string, apiVersion: string, plural: string): Kind => ({ kind
 export const MAIL_RELAY = kind('MailRelay', `${GROUP}/${VERSION}`, PLURAL);
 export const POD = kind('Pod', 'v1', 'pods');
 export const CLAIM = kind('PersistentVolumeClaim', 'v1', 'persistentvolumeclaims');
+export const CONFIG_MAP = kind('ConfigMap', 'v1', 'configmaps');
 export const STATEFUL_SET = kind('StatefulSet', 'apps/v1', 'statefulsets');
 export const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificates');
 /** cert-manager creates it with the labels of the Certificate. It says why no certificate is issued. */
@@ -44,7 +45,7 @@ export const OPTIONAL: ReadonlyMap<Kind, number> = new Map([
  */
 export const OWNED: readonly Kind[] = [
   kind('ServiceAccount', 'v1', 'serviceaccounts'),
-  kind('ConfigMap', 'v1', 'configmaps'),
+  CONFIG_MAP,
   CERTIFICATE,
   kind('NetworkPolicy', 'networking.k8s.io/v1', 'networkpolicies'),
   kind('PodDisruptionBudget', 'policy/v1', 'poddisruptionbudgets'),

@@ -4,7 +4,7 @@ import type { World } from '../world.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
-type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers' | 'lacking'>;
 
 /** Complete only when every pod that is wanted, and every pod that leaves, has told which key it serves. */
 export function servedKeys(world: Observed): { digests: string[]; isComplete: boolean } {

@@ -18,7 +18,7 @@ import type { World } from '../world.ts';
 import { servedKeys, toldNextKeys } from './keys.ts';
 import { listPublished, listValues } from './published.ts';
 
-type Observed = Pick<World, 'relay' | 'policy' | 'pods' | 'leaving' | 'strangers' | 'objects'>;
+type Observed = Pick<World, 'relay' | 'policy' | 'pods' | 'leaving' | 'strangers' | 'lacking' | 'objects'>;
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** More keys than this are served by no relay, whatever its pods report. */

@@ -22,7 +22,10 @@ import { proveInDns } from './proof.ts';
 import { findEndpoint, liveTtlSeconds } from './published.ts';
 import { findServedSecret } from './servedsecret.ts';
 
-type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers' | 'dns' | 'now'>;
+type Observed = Pick<
+  World,
+  'relay' | 'objects' | 'pods' | 'leaving' | 'strangers' | 'lacking' | 'dns' | 'now'
+>;
 
 /** The pause between two look-ups of records that are not in DNS yet. */
 const LOOK_AGAIN_MS = 30_000;

@@ -22,11 +22,13 @@ export function joinAuthorities({
   leaving = [],
   objects,
   strangers = [],
-}: Pick<World, 'relay' | 'pods' | 'objects' | 'strangers'> & Partial<Pick<World, 'leaving'>>): string {
+  lacking,
+}: Pick<World, 'relay' | 'pods' | 'objects' | 'strangers' | 'lacking'> &
+  Partial<Pick<World, 'leaving'>>): string {
   const reports = [...pods, ...leaving].map(({ report }) => report);
   const told = reports.map((report) => report?.internalAuthority ?? undefined);
   const next = reports.map((report) => report?.nextInternalCertificate?.authority);
-  const areSeen = areAllSeen({ relay, pods, leaving, objects, strangers });
+  const areSeen = areAllSeen({ relay, pods, leaving, objects, strangers, ...(lacking ? { lacking } : {}) });
   const isComplete = told.length > 0 && areSeen && !told.includes(undefined);
   const stands = isComplete ? undefined : publishedIn(relay, objects);
   const certificates = [...told, ...next, stands].flatMap(listCertificates);

@@ -195,8 +195,13 @@ function isCutThrough({ spec }: MailRelay): boolean {
   return spec.queue?.mode === 'CutThrough';
 }
 
+/** The size that each claim asks for, in a mode with claims. */
+export function storageRequest({ queue }: MailRelay['spec']): string {
+  return canonicalQuantity(queue?.storage?.size ?? DEFAULT_STORAGE_SIZE);
+}
+
 function claimTemplate(relay: MailRelay) {
-  const { size = DEFAULT_STORAGE_SIZE, className } = relay.spec.queue?.storage ?? {};
+  const { className } = relay.spec.queue?.storage ?? {};
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -204,7 +209,7 @@ function claimTemplate(relay: MailRelay) {
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(className ? { storageClassName: className } : {}),
-      resources: { requests: { storage: canonicalQuantity(size) } },
+      resources: { requests: { storage: storageRequest(relay.spec) } },
     },
   };
 }

@@ -1,0 +1,52 @@
+/**
+ * Reads by name what a step is judged by that cannot be taken back, where the caches lack it: its label is away, or only its
+ * metadata are kept. Its absence would look as if it had never been there: an authority that a pod serves would be withdrawn,
+ * the note of a key be written anew. An object that could not be read is left as it is in this look, and no such step is taken
+ * (judge/allseen.ts). While the caches have all, nothing is read. Claims are looked for by labels.ts.
+ */
+import { effectiveDns } from '#crds/effectivedns.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { caught, readFor, type Writer } from './attempt.ts';
+import { isOwnedBy } from './compare.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
+import { apiPath, CONFIG_MAP, DNS_ENDPOINT, type Kind, STATEFUL_SET } from './kube/kinds.ts';
+import { isKnown } from './kube/partial.ts';
+import { objectNames } from './render/metadata.ts';
+import type { Lacking, Obstacle } from './world.ts';
+
+/** `exists` is false for a kind that the cluster does not know. */
+export async function readLacking(
+  reader: Writer,
+  relay: MailRelay,
+  objects: ReadonlyMap<string, KeptObject>,
+  exists: (kind: Kind) => boolean,
+): Promise<Lacking> {
+  const found: KubeObject[] = [];
+  const unread: Obstacle[] = [];
+  for (const [kind, name] of listJudged(relay)) {
+    const object = `${kind.kind}/${name}`;
+    const cached = objects.get(object);
+    if ((cached && isKnown(cached)) || !exists(kind)) continue;
+    const path = apiPath(kind, relay.metadata.namespace, name);
+    const look = async () => {
+      const live = await readFor(reader, `the reading of ${object}`, undefined, path);
+      if (live && counts(kind, live, relay)) found.push({ ...live, kind: kind.kind });
+    };
+    unread.push(...(await caught(object, look)));
+  }
+  return { found, unread };
+}
+
+/** Another StatefulSet of the name counts too: while it is there, no pod is of the relay. */
+function counts(kind: Kind, live: KubeObject, relay: MailRelay): boolean {
+  return kind === STATEFUL_SET || isOwnedBy(live, relay);
+}
+
+function listJudged({ metadata: { name }, spec }: MailRelay): (readonly [Kind, string])[] {
+  return [
+    [STATEFUL_SET, name],
+    [CONFIG_MAP, objectNames.policy(name)],
+    ...(spec.tls?.internal ? [[CONFIG_MAP, objectNames.authority(name)] as const] : []),
+    ...(effectiveDns(spec).endpointTypes.length > 0 ? [[DNS_ENDPOINT, name] as const] : []),
+  ];
+}
