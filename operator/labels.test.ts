@@ -117,6 +117,67 @@ test('a pod of somebody else, and one that goes, stay as they are', async () => 
   }
 });
 
+/** Two pods are wanted; the third one, with its claim, leaves. */
+async function scalesIn(
+  third: readonly KubeObject[],
+  answer: (request: Request) => unknown = () => undefined,
+) {
+  const server = [pod(0), pod(1), claim(0), claim(1), ...third];
+  const state = world(server);
+  const objects = new Map(state.objects);
+  const set = objects.get('StatefulSet/relay') as KubeObject;
+  objects.set('StatefulSet/relay', { ...set, spec: { ...(set['spec'] as object), replicas: 3 } });
+  const deps = recordingDeps();
+  const answers = answering(server).writer;
+  const request = async <T>(sent: Request): Promise<T> => {
+    deps.requests.push(sent);
+    return (answer(sent) as T | undefined) ?? answers.request(sent);
+  };
+  await reconcile({ ...state, objects }, { ...deps, writer: { request } });
+  const written = deps.requests.filter(({ method }) => method !== 'GET');
+  const applied = written.find(({ path }) => path.includes('/statefulsets/'))?.body as KubeObject | undefined;
+  const claims = written.flatMap(({ path, body }) => (path.endsWith('/spool-relay-2') ? [body] : []));
+  const status = written.find(({ path }) => path.endsWith('/status'));
+  return {
+    replicas: (applied?.['spec'] as StatefulSetSpec | undefined)?.replicas,
+    claims,
+    told: JSON.stringify(status?.body),
+  };
+}
+
+test('a place is not given up while its claim is hidden, also while its pod is away for a moment', async () => {
+  const patch = { metadata: { uid: 'uid-of-claim-2', labels: LABELS } };
+  const refuse = ({ method, path }: Request) => {
+    if (method !== 'GET' && path.includes('claims')) throw new KubeError('forbidden', 'not here', 403);
+  };
+  const fail = ({ method, path }: Request) => {
+    if (method === 'GET' && path.includes('claims/')) throw new KubeError('failed', 'not now', 500);
+  };
+  for (const there of [[pod(2), claim(2, UNMANAGED)], [claim(2, UNMANAGED)]]) {
+    const { replicas, claims } = await scalesIn(there);
+    assert.deepEqual([replicas, claims], [3, [patch]]);
+    for (const answer of [refuse, fail]) {
+      const held = await scalesIn(there, answer);
+      assert.notEqual(held.replicas, 2);
+      assert.match(held.told, /PersistentVolumeClaim\/spool-relay-2/);
+    }
+  }
+});
+
+test('nor while the caches have not got its claim yet', async () => {
+  const server = claim(2);
+  const late = ({ path, method }: Request) =>
+    method === 'GET' && path.endsWith('spool-relay-2') ? server : undefined;
+  const { replicas, claims } = await scalesIn([], late);
+  assert.deepEqual([replicas, claims], [3, []]);
+});
+
+test('it is given up when there is no claim, or one that goes', async () => {
+  const going = claim(2, UNMANAGED);
+  const deleted = { ...going, metadata: { ...going.metadata, deletionTimestamp: 'now' } };
+  for (const there of [[], [deleted]]) assert.equal((await scalesIn(there)).replicas, 2);
+});
+
 /** As the StatefulSet controller leaves it: without a controller, and not counted. */
 function released(
   labels: object,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
-import { hashContent } from '#crds/policyfile.ts';
+import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy, printPolicy } from '#crds/policyfile.ts';
 import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject } from '../kube/client.ts';
@@ -26,10 +26,21 @@ function gatheredWith(
     without = [],
     others = [],
     counted = 2,
-  }: { template?: object; withIt?: number[]; without?: number[]; others?: number[]; counted?: number },
+    map = (one) => one,
+  }: {
+    template?: object;
+    withIt?: number[];
+    without?: number[];
+    others?: number[];
+    counted?: number;
+    map?: (live: KubeObject) => KubeObject | undefined;
+  },
 ) {
   const relay = relayObject(wanted as Record<string, unknown>);
   const objects = liveObjects(relayObject(live as Record<string, unknown>));
+  const policyMap = map(objects.get('ConfigMap/relay-policy') as KubeObject);
+  if (policyMap) objects.set('ConfigMap/relay-policy', policyMap);
+  else objects.delete('ConfigMap/relay-policy');
   const set = liveObjects(relayObject(template as Record<string, unknown>)).get(
     'StatefulSet/relay',
   ) as KubeObject;
@@ -83,6 +94,50 @@ test('it is not asked while a pod is not seen that is wanted or counted, or one 
   assert.match(
     String(judge({ ...world, pods, obstacles: [] }).PolicyApplied?.message),
     /is asked when relay-5, which belongs to someone else, is gone, and the former/,
+  );
+});
+
+/** The ConfigMap after somebody has edited the policy in it. */
+function edited(resolver: Policy['outbound']['resolver']) {
+  return (live: KubeObject): KubeObject => {
+    const data = live['data'] as Record<string, string>;
+    const read = parsePolicy(data[POLICY_FILE_NAME] ?? '');
+    assert.ok(read.kind === 'policy');
+    const discover: Policy['outbound']['discover'] = ['DANE', 'MTASTS'];
+    const outbound = { ...read.policy.outbound, resolver, discover };
+    const text = printPolicy({ ...read.policy, outbound });
+    return { ...live, data: { ...data, [POLICY_FILE_NAME]: text } };
+  };
+}
+
+test('without the former resolver, or with one that somebody wrote by hand, that of the system is asked', () => {
+  const former = { outbound: { resolver: { addresses: ['10.0.0.53'] } } };
+  const believed = { servers: [{ address: '203.0.113.66', port: 53 }], trustAD: true };
+  for (const map of [() => undefined, edited(believed)])
+    for (const pods of [
+      { without: [0], withIt: [1] },
+      { without: [0, 2], counted: 3 },
+    ]) {
+      const outbound = gatheredWith(SIDECAR, former, { ...pods, map })?.policy?.outbound;
+      assert.deepEqual([outbound?.resolver, outbound?.discover], [null, ['MTASTS']]);
+    }
+  const { resolver } = policyOf(SIDECAR).outbound;
+  const asked = (live: object, seen: Parameters<typeof gatheredWith>[2]) =>
+    gatheredWith(SIDECAR, live, seen)?.policy?.outbound.resolver;
+  assert.deepEqual(asked(former, { withIt: [0, 1], map: () => undefined }), resolver, 'each pod has it');
+  assert.deepEqual(asked(SIDECAR, { without: [0], map: edited(resolver) }), resolver, 'nothing goes back');
+});
+
+test('what others add to the ConfigMap, or take away of its labels, does not count', () => {
+  const former = { outbound: { resolver: { addresses: ['10.0.0.53'] } } };
+  const map = ({ metadata, ...rest }: KubeObject): KubeObject => ({
+    ...rest,
+    metadata: { ...metadata, labels: { a: 'b' }, annotations: { ...metadata.annotations, a: 'b' } },
+    data: { ...(rest['data'] as object), more: 'x' },
+  });
+  assert.deepEqual(
+    gatheredWith(SIDECAR, former, { without: [0], map })?.policy?.outbound.resolver,
+    policyOf(former).outbound.resolver,
   );
 });
 

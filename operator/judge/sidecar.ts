@@ -1,11 +1,14 @@
 /**
  * The order in which outbound.resolver.sidecar comes into force. All pods read one policy, and a pod without the sidecar
  * finds no mail host by a policy that names it. So the former resolver stays in the policy until each pod has the
- * sidecar: a sidecar that cannot start stops no mail. A policy with the level Dane does not wait: no relay takes it with a
+ * sidecar: a sidecar that cannot start stops no mail. Where it is not known, as somebody deleted or changed the ConfigMap,
+ * that of the system is asked. A policy with the level Dane does not wait: no relay takes it with a
  * resolver that proves nothing. Pure.
  */
 import { POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
 import { SIDECAR_CONTAINER, SIDECAR_SERVER } from '#crds/wellknown.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { isAsApplied } from '../render/configmap.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { areAllSeen } from './allseen.ts';
@@ -19,13 +22,22 @@ interface Named {
   readonly name: string;
 }
 
+type Resolving = Pick<Policy['outbound'], 'resolver' | 'discover'>;
+
+/** Every pod can ask it. It proves nothing, so nothing is found by DANE. */
+const OF_THE_SYSTEM: Resolving = { resolver: null, discover: ['MTASTS'] };
+
 /** The policy with the resolver that every pod can ask. */
 export function withServedResolver(policy: Policy, world: Observed): Policy {
-  if (!asksSidecar(policy) || !isComing(world)) return policy;
-  const former = readFormer(world);
-  if (!former || asksSidecar(former)) return policy;
-  if (needsProof(policy) && !former.outbound.resolver?.trustAD) return policy;
-  const { resolver, discover: before } = former.outbound;
+  if (!asksSidecar(policy) || isNew(world) || !isComing(world)) return policy;
+  const live = findConfigMap(world);
+  const former = live && readPolicy(live);
+  // Nothing goes back for a pod that is made anew.
+  if (former && asksSidecar(former)) return policy;
+  // A resolver that somebody wrote there by hand is none that the spec ever named.
+  const isFormer = live && former && isAsApplied(world.relay, live);
+  const { resolver, discover: before } = isFormer ? former.outbound : OF_THE_SYSTEM;
+  if (needsProof(policy) && !resolver?.trustAD) return policy;
   const discover = policy.outbound.discover.filter((one) => before.includes(one));
   return { ...policy, outbound: { ...policy.outbound, resolver, discover } };
 }
@@ -86,10 +98,18 @@ export function hasSidecar(containers: readonly Named[] = []): boolean {
   return containers.some(({ name }) => name === SIDECAR_CONTAINER);
 }
 
-/** The policy that the pods read now, if there is one that this version can read. */
-function readFormer({ relay, objects }: Observed): Policy | undefined {
-  const live = objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
-  const text = (live?.['data'] as Record<string, string> | undefined)?.[POLICY_FILE_NAME];
+/** Nobody reads the policy yet. */
+function isNew({ relay, objects, pods, leaving }: Observed): boolean {
+  return !objects.has(`StatefulSet/${relay.metadata.name}`) && pods.length + leaving.length === 0;
+}
+
+function findConfigMap({ relay, objects }: Observed): KubeObject | undefined {
+  return objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
+}
+
+/** The policy that the pods read now, if it is one that this version can read. */
+function readPolicy(live: KubeObject): Policy | undefined {
+  const text = (live['data'] as Record<string, string> | undefined)?.[POLICY_FILE_NAME];
   const read = text === undefined ? undefined : parsePolicy(text);
   return read?.kind === 'policy' ? read.policy : undefined;
 }

@@ -12,8 +12,8 @@ import { RESTRICTED, renderResources } from './container.ts';
 import { objectNames } from './metadata.ts';
 import type { RenderSettings } from './rendered.ts';
 
-const CONFIG_FILE = 'unbound.conf';
-const CONFIG_PATH = `${POD_PATHS.resolver}/${CONFIG_FILE}`;
+export const RESOLVER_FILE_NAME = 'unbound.conf';
+const CONFIG_PATH = `${POD_PATHS.resolver}/${RESOLVER_FILE_NAME}`;
 const VOLUME = 'resolver';
 const ANCHOR = 'root.key';
 /** Where the packages of Debian and Alpine, and common images, have the trust anchor of the root. */
@@ -69,14 +69,14 @@ export function renderSidecar(sidecar: Sidecar, settings: RenderSettings) {
 }
 
 export function renderSidecarVolume({ metadata }: MailRelay) {
-  const items = [{ key: CONFIG_FILE, path: CONFIG_FILE }];
+  const items = [{ key: RESOLVER_FILE_NAME, path: RESOLVER_FILE_NAME }];
   return { name: VOLUME, configMap: { name: objectNames.policy(metadata.name), items } };
 }
 
 /** The file of the ConfigMap, by name. */
 export function renderSidecarConfig({ spec }: MailRelay): Record<string, string> {
   const sidecar = spec.outbound?.resolver?.sidecar;
-  return sidecar ? { [CONFIG_FILE]: unboundConf(sidecar) } : {};
+  return sidecar ? { [RESOLVER_FILE_NAME]: unboundConf(sidecar) } : {};
 }
 
 /** Everything that is not said is the default of Unbound. */
