@@ -91,6 +91,12 @@ export const REASONS = {
     cause: 'The API server fails at a write for this relay, most often because an admission webhook is down.',
     cure: 'The message quotes the API server; mend what it names. It is tried again, after three minutes at the latest.',
   },
+  LookFailed: {
+    type: 'Reconciling',
+    cause:
+      'The operator fails at this MailRelay by a fault of its own. Its pods run on as they are. The other conditions are those of the last look that ended well.',
+    cure: 'Report the message as a fault of the operator. It is tried again, after three minutes at the latest; undo the last change of the MailRelay if it began with that.',
+  },
   PolicyChanging: {
     type: 'Reconciling',
     cause: 'A new policy is on its way to the pods.',
@@ -215,8 +221,8 @@ export const REASONS = {
   ClaimDeleted: {
     type: 'QueueHealthy',
     cause:
-      'The claim of a wanted pod is being deleted. It and its volume go with the next end of the pod, and the mail on it is lost.',
-    cure: 'Set persistentVolumeReclaimPolicy: Retain on the volume that the message names, let the queue run empty, and delete the pod: it gets a new claim.',
+      'The claim of a pod with a queue is being deleted. It and its volume go with the next end of the pod, and the mail on it is lost. A pod that leaves keeps its place until its queue is empty all the same.',
+    cure: 'Set persistentVolumeReclaimPolicy: Retain on the volume that the message names. Let the queue of a wanted pod run empty, and delete the pod: it gets a new claim. One that leaves goes by itself.',
   },
   MailHeld: {
     type: 'QueueHealthy',

@@ -8,7 +8,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { GROUP, KIND, selectorLabels } from '#crds/wellknown.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
-import type { Rendered } from './render/index.ts';
+import type { Rendered } from './render/rendered.ts';
 
 export const APPLIED_ANNOTATION = `${GROUP}/applied`;
 

@@ -10,7 +10,7 @@ import { read } from './attempt.ts';
 import { Caches } from './caches.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld, type Sources } from './gather.ts';
-import { decideClaim, type Installation, takenEvent } from './installation.ts';
+import { decideClaim, type Installation, isPaused, takenEvent } from './installation.ts';
 import { findCure } from './judge/kubecures.ts';
 import { separatePods } from './judge/ownpods.ts';
 import type { Client } from './kube/client.ts';
@@ -24,11 +24,12 @@ import type { OperatorMetrics } from './metrics.ts';
 import { AllPaces } from './paces.ts';
 import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
-import { isPaused, reconcile, stampRelay } from './reconcile.ts';
+import { reconcile, stampRelay } from './reconcile.ts';
 import { ReconcileWriter } from './reconcilewriter.ts';
 import { listAwaited } from './records/proof.ts';
 import type { RenderSettings } from './render/index.ts';
 import { Rollouts } from './rollouts.ts';
+import { type Reporting, withFaultsTold } from './tellstatus.ts';
 import { TlsaLookups } from './tlsalookups.ts';
 import { ToldCauses } from './toldcauses.ts';
 import type { World } from './world.ts';
@@ -156,15 +157,16 @@ export class Controller {
     const begun = performance.now();
     try {
       const isOurs = await this.#claim(key);
-      if (isOurs) await this.#readPartial(key);
-      this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
-      const writer = this.#writer(key);
-      const world = isOurs ? await this.#gather(key, writer) : undefined;
-      this.#lookups.follow(key, world && !isPaused(world.relay) ? listAwaited(world) : []);
-      if (world) {
-        await this.#reconcile(key, world, writer, begun - queuedMs);
+      const relay = isOurs ? this.#caches.relay(key) : undefined;
+      if (relay) {
+        const writer = this.#writer(key);
+        await withFaultsTold(relay, Date.now(), this.#reporting(key, writer), () =>
+          this.#look(key, relay, writer, begun - queuedMs),
+        );
         metrics.reconciled('ok', performance.now() - begun);
       } else {
+        this.#poller.follow(key, new Map());
+        this.#lookups.follow(key, []);
         this.#refresher.forget(key);
         this.#causes.forget(key);
         this.#paces.forget(key);
@@ -201,13 +203,13 @@ export class Controller {
     }
   }
 
-  async #gather(key: string, reader: ReconcileWriter): Promise<World | undefined> {
+  async #look(key: string, relay: MailRelay, writer: ReconcileWriter, heardAt: number): Promise<void> {
     const caches = this.#caches;
-    const relay = caches.relay(key);
-    if (!relay) return undefined;
+    await this.#readPartial(key);
+    this.#poller.follow(key, this.#listTargets(key));
     const lacking = isPaused(relay)
       ? undefined
-      : await readLacking(reader, relay, caches.objectsOf(key), (kind) => caches.knows(kind));
+      : await readLacking(writer, relay, caches.objectsOf(key), (kind) => caches.knows(kind));
     const sources: Sources = {
       caches,
       reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
@@ -215,30 +217,34 @@ export class Controller {
       dnsOf: (one) => this.#lookups.answersFor(one),
       now: Date.now,
     };
-    return gatherWorld(key, sources, lacking);
+    const world = gatherWorld(key, sources, lacking);
+    this.#lookups.follow(key, world && !isPaused(relay) ? listAwaited(world) : []);
+    if (world) await this.#reconcile(key, world, writer, heardAt);
   }
 
   async #reconcile(key: string, world: World, writer: ReconcileWriter, heardAt: number): Promise<void> {
-    const { settings, log } = this.#options;
     const { lookAgainMs, failure } = await reconcile(world, {
-      writer,
-      settings,
+      ...this.#reporting(key, writer),
+      settings: this.#options.settings,
       refresher: this.#refresher,
       rollouts: this.#rollouts,
       answers: this.#answers,
-      causes: this.#causes,
-      onWrite: (verb, object) => log(verb, { relay: key, object }),
-      tell: (relay, event) => this.#tell(writer, relay, event),
     }).finally(() => this.#queue.charge(key, writer.busyMs));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
     if (failure) throw failure;
     if (writer.writes === 0) return;
     const ownMs = performance.now() - heardAt - writer.waitedMs;
-    log('reconciled', {
-      relay: key,
-      writes: writer.writes,
-      ...rounded({ ownMs, waitedMs: writer.waitedMs }),
-    });
+    const figures = { writes: writer.writes, ...rounded({ ownMs, waitedMs: writer.waitedMs }) };
+    this.#options.log('reconciled', { relay: key, ...figures });
+  }
+
+  #reporting(key: string, writer: ReconcileWriter): Reporting {
+    return {
+      writer,
+      causes: this.#causes,
+      onWrite: (verb, object) => this.#options.log(verb, { relay: key, object }),
+      tell: (relay, event) => this.#tell(writer, relay, event),
+    };
   }
 
   #writer(key: string): ReconcileWriter {

@@ -58,6 +58,11 @@ function findStamp(relay: MailRelay, objects: ReadonlyMap<string, KeptObject>): 
   return undefined;
 }
 
+/** True if a person has stopped the reconciling of this relay. Its pods go on. */
+export function isPaused({ metadata }: MailRelay): boolean {
+  return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
+}
+
 /** The part of the status that names the installation. The other parts are reported later. */
 export function stampFor({ spec }: MailRelay, { name }: Installation) {
   return { installation: name, className: spec.className ?? null };

@@ -4,15 +4,14 @@
  * it if the API server answers. A fault that only a person can mend is in the status alone.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { hashContent, type Policy } from '#crds/policyfile.ts';
-import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
-import { applyAll, type OnWrite, patchIfThere } from './apply.ts';
+import { applyAll, patchIfThere } from './apply.ts';
 import { attempt, contentOf, paced, type Writer } from './attempt.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
-import { type Installation, stampFor, withStamp } from './installation.ts';
+import { type Installation, isPaused, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { holdObject, holdScaling, isLeft, type Refused } from './judge/holdback.ts';
 import { isReplacing } from './judge/pods.ts';
@@ -20,7 +19,6 @@ import { planScaling, type Scaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
 import type { KubeError } from './kube/errors.ts';
-import type { RelayEvent } from './kube/events.ts';
 import { apiPath, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { restoreLabels } from './labels.ts';
 import type { Refresher } from './pods/refresh.ts';
@@ -29,14 +27,11 @@ import { describeMarks, nextLookMs } from './records/rollover.ts';
 import { joinAuthorities } from './render/authority.ts';
 import { type Rendered, type RenderSettings, renderAll } from './render/index.ts';
 import { objectNames } from './render/metadata.ts';
-import { listEvents } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
-import { ToldCauses } from './toldcauses.ts';
+import { type Reporting, STATUS, tellStatus } from './tellstatus.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
 
-/** What the write of the status is called where its refusals are known. */
-const STATUS = 'status';
 const BLOCKED_MS = 30_000;
 /**
  * The pause before another look at a deletion that no watch reports. The end of a watched object comes by its watch.
@@ -48,17 +43,12 @@ const UNWATCHED_MS = 5_000;
  */
 const TURN_MS = 60_000;
 
-export interface Deps {
-  readonly writer: Writer;
+export interface Deps extends Reporting {
   readonly settings: RenderSettings;
   readonly refresher: Refresher;
   readonly rollouts: Rollouts;
   /** Without this field the answers of the API server are not remembered. */
   readonly answers?: Answers;
-  /** Without this field the causes that were told are not remembered. */
-  readonly causes?: ToldCauses;
-  readonly onWrite: OnWrite;
-  readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
 }
 
 /** The work that is left for later. */
@@ -111,11 +101,6 @@ function isWatched({ objects, partial, lacking }: World, object: string): boolea
   return (
     objects.has(object) && !lacking?.found.some(({ kind, metadata }) => `${kind}/${metadata.name}` === object)
   );
-}
-
-/** True if a person has stopped the reconciling of this relay. Its pods go on. */
-export function isPaused({ metadata }: MailRelay): boolean {
-  return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
 }
 
 async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
@@ -220,22 +205,11 @@ async function patchPod(
   if (await patchIfThere(writer, POD, { metadata: { name, namespace } }, patch)) onWrite('patched', object);
 }
 
-async function report(
-  world: World,
-  obstacles: readonly Obstacle[],
-  { writer, causes = new ToldCauses(), tell, onWrite }: Deps,
-): Promise<void> {
+async function report(world: World, obstacles: readonly Obstacle[], deps: Deps): Promise<void> {
   const { relay } = world;
   const { installation, className } = relay.status ?? {};
   const stamp = { ...(installation ? { installation } : {}), ...(className ? { className } : {}) };
-  const status = fitStatus({ ...renderStatus({ ...world, obstacles }), ...stamp });
-  if (hashContent(status) === hashContent(relay.status ?? {})) return;
-  const basis = [status, relay.metadata.resourceVersion];
-  await paced(writer, STATUS, basis, () => writeStatus(writer, relay, status));
-  onWrite('patched', `MailRelay/${relay.metadata.name} status`);
-  const events = listEvents(relay.status, status, isReplacing(world));
-  const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
-  for (const event of causes.pick(key, status, events)) await tell(relay, event);
+  await tellStatus(relay, { ...renderStatus({ ...world, obstacles }), ...stamp }, isReplacing(world), deps);
 }
 
 /**
@@ -253,21 +227,4 @@ export function stampRelay(writer: Writer, relay: MailRelay, installation: Insta
       body: { metadata: { uid, resourceVersion }, status },
     }),
   );
-}
-
-async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelayStatus): Promise<void> {
-  const { name, namespace, uid } = relay.metadata;
-  await writer.request({
-    method: 'PATCH',
-    path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
-    query: { fieldManager: FIELD_MANAGER, force: 'true' },
-    contentType: 'application/apply-patch+yaml',
-    // With the uid the API server refuses the write if a new object has the same name.
-    body: {
-      apiVersion: relay.apiVersion ?? MAIL_RELAY.apiVersion,
-      kind: MAIL_RELAY.kind,
-      metadata: { name, namespace, uid },
-      status,
-    },
-  });
 }

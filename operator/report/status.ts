@@ -7,6 +7,7 @@
 import type { CertificateFacts } from '#crds/certificatestatus.ts';
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { countPlaintextClients, describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import { hashContent } from '#crds/policyfile.ts';
@@ -14,8 +15,8 @@ import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { judge } from '../judge/chain.ts';
 import { podsWithPolicy } from '../judge/checks.ts';
-import type { Finding, Judged } from '../judge/finding.ts';
-import { coarse } from '../judge/words.ts';
+import { type Finding, is, type Judged } from '../judge/finding.ts';
+import { coarse, quoted } from '../judge/words.ts';
 import { listRecords } from '../records/list.ts';
 import type { PodView } from '../world.ts';
 import { renderOutbound } from './outbound.ts';
@@ -55,7 +56,26 @@ export function renderStatus(world: Judged): MailRelayStatus {
   };
 }
 
-function makeCondition({ relay, now }: Judged, type: string, finding: Finding): Condition {
+/**
+ * The status after a look that failed by a fault of ours, so that nobody takes what was told before for what is. All else stays
+ * as it was, also the generation that was observed.
+ */
+export function withFault(relay: MailRelay, fault: string, now: number): MailRelayStatus {
+  const text = `The operator fails at this MailRelay, and tries it again: ${quoted(fault)}: report it as a fault of the operator`;
+  const told = makeCondition({ relay, now }, 'Reconciling', is('True', 'LookFailed', text));
+  const before = relay.status?.conditions ?? [];
+  const conditions = CONDITION_TYPES.flatMap((type) =>
+    type === 'Reconciling' ? [told] : before.filter((condition) => condition.type === type),
+  );
+  const { problems: _, message: __, ...rest } = relay.status ?? {};
+  return { ...rest, conditions, ...summarize(conditions) };
+}
+
+function makeCondition(
+  { relay, now }: Pick<Judged, 'relay' | 'now'>,
+  type: string,
+  finding: Finding,
+): Condition {
   const before = relay.status?.conditions?.find((condition) => condition.type === type);
   const lastTransitionTime =
     before?.status === finding.status

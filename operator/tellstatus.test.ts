@@ -1,0 +1,76 @@
+/** A look that fails by a fault of ours is told in the status, which would stay as it was otherwise. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { recordingDeps } from '#test/fixtures/deps.ts';
+import { settledWorld } from '#test/fixtures/world.ts';
+import { KubeError } from './kube/errors.ts';
+import { renderStatus } from './report/status.ts';
+import { withFaultsTold } from './tellstatus.ts';
+
+const { relay, now, ...rest } = settledWorld();
+const green: MailRelay = {
+  ...relay,
+  status: renderStatus({ ...rest, relay, now: now - 3_600_000, obstacles: [] }),
+};
+const FAULT = new TypeError("Cannot read properties of undefined (reading 'resources')");
+
+async function failing(of: MailRelay, error: Error, at = now) {
+  const deps = recordingDeps();
+  const look = async () => {
+    throw error;
+  };
+  await assert.rejects(withFaultsTold(of, at, deps, look), error);
+  const [written] = deps.requests;
+  return { status: (written?.body as MailRelay | undefined)?.status, deps };
+}
+
+test('a fault of ours is told beside what was told before, and the fault goes on', async () => {
+  assert.equal(green.status?.problems, undefined);
+  const { status, deps } = await failing(green, FAULT);
+  const { conditions, problems, message, ...others } = status ?? {};
+  const { conditions: before, problems: _, message: __, ...same } = green.status ?? {};
+  assert.deepEqual(others, same);
+  const [reconciling] = conditions?.filter(({ type }) => type === 'Reconciling') ?? [];
+  assert.deepEqual([reconciling?.status, reconciling?.reason], ['True', 'LookFailed']);
+  assert.deepEqual(
+    conditions?.filter(({ type }) => type !== 'Reconciling'),
+    before,
+  );
+  assert.equal(problems, 'Reconciling');
+  assert.match(String(message), /^LookFailed: The operator fails at this MailRelay.*reading 'resources'/);
+  assert.deepEqual(deps.events, ['LookFailed']);
+});
+
+test('it is written once, and of a relay without a status too', async () => {
+  const { status } = await failing(green, FAULT);
+  assert.ok(status);
+  const again = await failing({ ...green, status }, FAULT, now + 60_000);
+  assert.equal(again.status, undefined);
+  assert.equal((await failing(relay, FAULT)).status?.conditions?.[0]?.reason, 'LookFailed');
+});
+
+test('a failure of the API server, and a paused relay, are left alone; a status that is refused hides no fault', async () => {
+  assert.equal((await failing(green, new KubeError('unavailable', 'away'))).status, undefined);
+  const metadata = { ...green.metadata, annotations: { 'mailrelay.dev/paused': 'true' } };
+  assert.equal((await failing({ ...green, metadata }, FAULT)).status, undefined);
+  const deps = recordingDeps(() => {
+    throw new KubeError('forbidden', 'no', 403);
+  });
+  await assert.rejects(
+    withFaultsTold(green, now, deps, async () => {
+      throw FAULT;
+    }),
+    FAULT,
+  );
+});
+
+test('the next look that ends well takes it back', async () => {
+  const { status } = await failing(green, FAULT);
+  assert.ok(status);
+  const after = renderStatus({ ...rest, relay: { ...relay, status }, now, obstacles: [] });
+  assert.equal(
+    after.conditions?.some(({ reason }) => reason === 'LookFailed'),
+    false,
+  );
+});

@@ -1,0 +1,86 @@
+/**
+ * Writes the status of a MailRelay, and the events that it means: once each, and only if it differs. Also after a look that
+ * failed by a fault of ours.
+ */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { hashContent } from '#crds/policyfile.ts';
+import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
+import { FIELD_MANAGER } from '#crds/wellknown.ts';
+import type { OnWrite } from './apply.ts';
+import { paced, type Writer } from './attempt.ts';
+import { isPaused } from './installation.ts';
+import { isKubeError } from './kube/errors.ts';
+import type { RelayEvent } from './kube/events.ts';
+import { apiPath, MAIL_RELAY } from './kube/kinds.ts';
+import { listEvents } from './report/events.ts';
+import { withFault } from './report/status.ts';
+import { ToldCauses } from './toldcauses.ts';
+
+/** What the write of the status is called where its refusals are known. */
+export const STATUS = 'status';
+
+export interface Reporting {
+  readonly writer: Writer;
+  /** Without this field the causes that were told are not remembered. */
+  readonly causes?: ToldCauses;
+  readonly onWrite: OnWrite;
+  readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
+}
+
+/**
+ * Runs a look. A fault of ours, such as an object of a form that nobody has thought of, would leave the status as it was, for
+ * ever and green. So the status tells it. What the API server refuses or fails at is told elsewhere.
+ */
+export async function withFaultsTold<T>(
+  relay: MailRelay,
+  now: number,
+  deps: Reporting,
+  look: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isKubeError(error) && !isPaused(relay)) {
+      const { name, message } = error as Error;
+      // The fault itself is thrown on, and the log has it.
+      await tellStatus(relay, withFault(relay, `${name}: ${message}`, now), false, deps).catch(
+        () => undefined,
+      );
+    }
+    throw error;
+  }
+}
+
+/** Writes a status that differs, and tells the events that it means. */
+export async function tellStatus(
+  relay: MailRelay,
+  rendered: MailRelayStatus,
+  isReplaced: boolean,
+  { writer, causes = new ToldCauses(), tell, onWrite }: Reporting,
+): Promise<void> {
+  const status = fitStatus(rendered);
+  if (hashContent(status) === hashContent(relay.status ?? {})) return;
+  const basis = [status, relay.metadata.resourceVersion];
+  await paced(writer, STATUS, basis, () => writeStatus(writer, relay, status));
+  onWrite('patched', `MailRelay/${relay.metadata.name} status`);
+  const events = listEvents(relay.status, status, isReplaced);
+  const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
+  for (const event of causes.pick(key, status, events)) await tell(relay, event);
+}
+
+async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelayStatus): Promise<void> {
+  const { name, namespace, uid } = relay.metadata;
+  await writer.request({
+    method: 'PATCH',
+    path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
+    query: { fieldManager: FIELD_MANAGER, force: 'true' },
+    contentType: 'application/apply-patch+yaml',
+    // With the uid the API server refuses the write if a new object has the same name.
+    body: {
+      apiVersion: relay.apiVersion ?? MAIL_RELAY.apiVersion,
+      kind: MAIL_RELAY.kind,
+      metadata: { name, namespace, uid },
+      status,
+    },
+  });
+}
