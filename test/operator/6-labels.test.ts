@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
+import { apiPath, CLAIM, CONFIG_MAP, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -32,7 +32,6 @@ const NAMES: Readonly<Record<string, string>> = {
   PodDisruptionBudget: 'relay',
   StatefulSet: 'relay',
 };
-const CONFIG_MAP: Kind = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
 const MEGABYTE = 1_000_000;
 /** ConfigMaps of a megabyte each. */
 const LARGE = 100;

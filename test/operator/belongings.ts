@@ -4,11 +4,10 @@
  */
 import { selectorLabels } from '#crds/wellknown.ts';
 import type { Client, KubeObject } from '#operator/kube/client.ts';
-import { apiPath, type Kind, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, CONFIG_MAP, type Kind, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Plane } from './plane.ts';
 
-export const CONFIG_MAP: Kind = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
 const EVENT: Kind = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
 const MANAGED = { 'app.kubernetes.io/managed-by': 'mailrelay-operator' };
 const MEGABYTE = 1_000_000;

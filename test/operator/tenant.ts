@@ -7,10 +7,19 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath, CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
+import {
+  apiPath,
+  CLAIM,
+  CONFIG_MAP,
+  type Kind,
+  MAIL_RELAY,
+  OPTIONAL,
+  OWNED,
+  POD,
+} from '#operator/kube/kinds.ts';
 import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { until } from '#test/kit/wait.ts';
-import { type Amount, Belongings, CONFIG_MAP, labelFor, nameMap } from './belongings.ts';
+import { type Amount, Belongings, labelFor, nameMap } from './belongings.ts';
 import type { Plane } from './plane.ts';
 import { kubeconfigFor } from './process.ts';
 import { nameOf, relayNamed } from './relays.ts';
