@@ -196,16 +196,17 @@ export class Controller {
   }
 
   /** Reads the objects whose content is not kept, because they were there before the MailRelay. */
-  async #readPartial(key: string): Promise<void> {
+  async #readPartial(key: string, writer: ReconcileWriter): Promise<void> {
     for (const path of this.#caches.listPartial(key)) {
-      const live = await read(this.#writer(key), path);
+      const live = await read(writer, path);
       if (live) this.#caches.complete(live);
     }
   }
 
+  /** All requests of a look go through its one writer, which knows how long the look has only waited. */
   async #look(key: string, relay: MailRelay, writer: ReconcileWriter, heardAt: number): Promise<void> {
     const caches = this.#caches;
-    await this.#readPartial(key);
+    await this.#readPartial(key, writer);
     this.#poller.follow(key, this.#listTargets(key));
     const lacking = isPaused(relay)
       ? undefined
