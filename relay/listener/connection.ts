@@ -23,6 +23,7 @@ export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 export const HANDSHAKE_MS = 60_000;
 const TLS_HANDSHAKE = 0x16;
 const STARTTLS = Buffer.from('STARTTLS');
+const TLS_FAULT = /^(ERR_SSL_|EPROTO$)/;
 
 export class GatedConnection extends SMTPConnection {
   readonly #parts: SessionParts;
@@ -224,10 +225,10 @@ export class GatedConnection extends SMTPConnection {
       this.#refuse(REPLIES.notSmtp);
   }
 
-  /** Node tells of a TLS record that cannot be read, and leaves the socket open. No reply would get through. */
+  /** Node tells of a record that cannot be read, or of a reset, and leaves the socket open. No reply would get through. */
   #watchTls(socket: Socket): void {
-    socket.once('_tlsError', (error: Error) => {
-      this.#parts.refused({ ...REPLIES.brokenTls, line: undefined });
+    socket.once('_tlsError', (error: NodeJS.ErrnoException) => {
+      if (TLS_FAULT.test(error.code ?? '')) this.#parts.refused({ ...REPLIES.brokenTls, line: undefined });
       socket.destroy(error);
     });
   }

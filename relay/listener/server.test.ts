@@ -532,3 +532,12 @@ for (const [name, implicitTLS] of [
     assert.deepEqual(refused, ['broken_tls']);
     talker.close();
   });
+
+test('a client that resets a session in TLS has not broken the TLS', async () => {
+  const { port, ended, refused } = await serve({ listeners: [listenerAt(25)] });
+  const talker = await secured(port);
+  assert.match(await talker.command('EHLO client.example'), /^250/);
+  talker.reset();
+  await eventually(() => ended() === 1);
+  assert.deepEqual(refused, []);
+});
