@@ -14,13 +14,13 @@ import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
 import { LoneDots } from './lonedot.ts';
 import { readMailCommand, readVerb } from './mailcommand.ts';
+import { type Moment, Progress } from './progress.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { closeInTime, ReplyWriter, replyLines } from './replywriter.ts';
 import type { Patience, SessionMaker, SessionParts } from './sessionparts.ts';
 
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
-export const HANDSHAKE_MS = 60_000;
 const TLS_HANDSHAKE = 0x16;
 const STARTTLS = Buffer.from('STARTTLS');
 const TLS_FAULT = /^(ERR_SSL_|EPROTO$)/;
@@ -31,8 +31,7 @@ export class GatedConnection extends SMTPConnection {
   #lastReply: Reply | undefined;
   /** The command that is being handled. */
   #line: Buffer | undefined;
-  #progressAt = monotonic();
-  #dataSince: number | undefined;
+  readonly #progress = new Progress(monotonic());
   readonly #loneDots: LoneDots;
   /** The message was given up and answered. No other reply follows for it. */
   #isGivenUp = false;
@@ -78,10 +77,9 @@ export class GatedConnection extends SMTPConnection {
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
-    this.#progressAt = monotonic();
-    this.#dataSince = undefined;
     this.#line = this._nextHandler ? undefined : command;
     const verb = this._nextHandler ? '' : readVerb(command);
+    this.#progress.command(verb, monotonic());
     this.#replies.begin(verb);
     this.#parts.trace?.received(command);
     // Before the greeting and during a handshake the library refuses or drops input by itself. A line of a login is no
@@ -149,7 +147,7 @@ export class GatedConnection extends SMTPConnection {
 
   override handler_DATA(command: Buffer, callback: () => void): void {
     super.handler_DATA(command, callback);
-    if (this._dataStream) this.#dataSince = monotonic();
+    if (this._dataStream) this.#progress.dataBegins(monotonic());
   }
 
   /**
@@ -161,13 +159,8 @@ export class GatedConnection extends SMTPConnection {
     if (!this.#isDeciding) this.#refuse(reply);
   }
 
-  /** The reply that ends a session without progress, or undefined. Bytes alone are no progress. */
-  impatience(now: number, { idleMs, messageMs }: Patience): Reply | undefined {
-    if (this.#isDeciding) this.#progressAt = now;
-    if (this.#dataSince !== undefined && this._dataStream)
-      return now - this.#dataSince > messageMs ? REPLIES.messageTooSlow : undefined;
-    const patience = this._upgrading ? Math.min(idleMs, HANDSHAKE_MS) : idleMs;
-    return now - this.#progressAt > patience ? REPLIES.idle : undefined;
+  impatience(now: number, patience: Patience): Reply | undefined {
+    return this.#progress.impatience(now, this.#moment, patience);
   }
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
@@ -216,6 +209,10 @@ export class GatedConnection extends SMTPConnection {
   /** True while the client waits for our reply. */
   get #isDeciding(): boolean {
     return Boolean(this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode));
+  }
+
+  get #moment(): Moment {
+    return { isHandshake: this._upgrading, hasMessage: !!this._dataStream, isDeciding: this.#isDeciding };
   }
 
   /** A TLS handshake in place of a command has no line end, so the library would wait for ever. */
@@ -274,8 +271,7 @@ export class GatedConnection extends SMTPConnection {
     }
     const listLines = () => (this._upgrading ? [] : replyLines(code, data));
     this.#replies.send(this._socket, listLines, () => super.send(code, data, context));
-    const { trace } = this.#parts;
-    if (trace) for (const line of listLines()) trace.sent(line);
+    if (this.#parts.trace) for (const line of listLines()) this.#parts.trace.sent(line);
     // A 421 closes the session by itself.
     if (this.#lastReply && code !== 421) this.#refuse(this.#lastReply);
   }

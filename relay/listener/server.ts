@@ -7,7 +7,8 @@ import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { monotonic } from '../task/clock.ts';
-import { type ConnectionOptions, GatedConnection, HANDSHAKE_MS } from './connection.ts';
+import { type ConnectionOptions, GatedConnection } from './connection.ts';
+import { HANDSHAKE_MS } from './progress.ts';
 import type { Reply } from './reply.ts';
 import type { Patience, SessionMaker } from './sessionparts.ts';
 
