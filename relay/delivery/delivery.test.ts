@@ -21,6 +21,7 @@ function concerned(outbound: Partial<Policy['outbound']>, isChanged: (hop: NextH
     useMaterials: () => isChanged,
     contentsFor: unused,
     secretsHeldBack: [],
+    connections: [],
     close: () => undefined,
   };
   const deps = {

@@ -6,11 +6,13 @@
 import { describeFailure, isOfMaterials } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { ReportField } from '#crds/reportaddresses.ts';
+import type { OutboundSession } from '#crds/sessions.ts';
 import { verifiesPeer } from '#crds/tlslevel.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { KeptSecrets, Materials, RefusedLogins } from '../task/materials.ts';
 import type { HopLogins, HopNotes } from '../task/messages.ts';
+import type { Listed } from '../task/sessionlist.ts';
 import { type AttemptDeps, attempt, findHops, type HopClient, type HopWay } from './attempt.ts';
 import type {
   AttemptResult,
@@ -43,6 +45,8 @@ export interface DeliveryClient extends HopClient {
   contentsFor(hop: NextHop): Materials['secrets'];
   /** Hops that refuse the new contents of a Secret. */
   readonly secretsHeldBack: HopNotes;
+  /** To next hops, as they are now. */
+  readonly connections: readonly Listed<OutboundSession>[];
   close(): void;
 }
 
@@ -138,6 +142,10 @@ export class Delivery implements Courier {
   get logins(): HopLogins {
     const refused = this.#failedHops.refusals().slice(0, REPORTED);
     return { refused, heldBack: this.#deps.client.secretsHeldBack.slice(0, REPORTED) };
+  }
+
+  get connections(): readonly Listed<OutboundSession>[] {
+    return this.#deps.client.connections;
   }
 
   useMaterials(materials: Materials): Concerned {

@@ -12,9 +12,10 @@ import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopNotes } from '../task/messages.ts';
 import type { HopResult, HopWay } from './attempt.ts';
 import { type AttemptBudget, OVERDUE } from './budget.ts';
-import { type Connecting, type ConnectTerms, connect, type Opened, type Session } from './connect.ts';
+import { type ConnectTerms, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopSecrets, type Identity, isSameHop } from './hopsecrets.ts';
+import { HopSessions } from './hopsessions.ts';
 import { IdleConnections } from './idleconnections.ts';
 import { Places } from './places.ts';
 import { ProviderConnections } from './providerconnections.ts';
@@ -55,12 +56,11 @@ export class SmtpClient {
   readonly #secrets: HopSecrets;
   readonly #tracer: Tracer;
   #sessions = 0;
+  readonly #open = new HopSessions();
   readonly #idle = new IdleConnections();
   readonly #places = new Places();
   readonly #anchors = new TrustAnchors();
   readonly #unpipelined = new UnpipelinedHops();
-  readonly #connecting = new Map<Connecting, NextHop>();
-  readonly #sending = new Map<Session, NextHop>();
   #closed = false;
 
   constructor(policy: Policy, materials: Materials, tracer: Tracer, kept: KeptSecrets = {}) {
@@ -103,6 +103,10 @@ export class SmtpClient {
     return this.#secrets.heldBack;
   }
 
+  get connections() {
+    return this.#open.list();
+  }
+
   /**
    * Sends over an idle connection. If the server has ended that connection, the next one is tried. One that had to be cut
    * was silent for minutes: no time is left for others that may be as dead.
@@ -120,7 +124,12 @@ export class SmtpClient {
 
   async deliver(way: HopWay, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const { requireTls } = parcel;
-    const opened = await this.#open(way, { address, budget, domain: this.#tracedDomain(parcel), requireTls });
+    const opened = await this.#openWay(way, {
+      address,
+      budget,
+      domain: this.#tracedDomain(parcel),
+      requireTls,
+    });
     return opened.kind === 'session'
       ? this.#send(way, opened.session, parcel, budget)
       : { kind: 'unreachable', failure: opened.failure, hadSession: false };
@@ -128,14 +137,14 @@ export class SmtpClient {
 
   /** Makes a connection as for a delivery, and ends it without sending. */
   async probe(way: HopWay, address: string, budget: AttemptBudget): Promise<Probed> {
-    const opened = await this.#open(way, { address, budget });
+    const opened = await this.#openWay(way, { address, budget });
     if (opened.kind === 'failed') return { kind: 'failed', address, failure: opened.failure };
     const { tls, policy, judgement, connection } = opened.session;
     connection.quit();
     return { kind: 'session', address, tls, policy, judgement };
   }
 
-  async #open(way: HopWay, rest: Omit<Terms, 'policy'>): Promise<Opened> {
+  async #openWay(way: HopWay, rest: Omit<Terms, 'policy'>): Promise<Opened> {
     const { hop, policy } = way;
     await this.#places.take(way, rest.budget);
     if (rest.budget.isOver) return unusable(hop, OVERDUE);
@@ -239,10 +248,7 @@ export class SmtpClient {
       tunnel.kind === 'none'
         ? connect(hop, all)
         : connectThrough(hop, { ...all, ...tunnel }, (socket) => connect(hop, { ...all, tunnel: socket }));
-    this.#connecting.set(connecting, hop);
-    const opened = await connecting.opened;
-    this.#connecting.delete(connecting);
-    return opened;
+    return this.#open.add(hop, connecting);
   }
 
   async #send(way: HopWay, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
@@ -253,10 +259,8 @@ export class SmtpClient {
     }
     session.used += 1;
     this.#unpipelined.prepare(hop, session.connection);
-    this.#sending.set(session, hop);
-    const sent = await sendOver(session.connection, hop, parcel, budget).finally(() =>
-      this.#sending.delete(session),
-    );
+    const isSent = this.#open.send(session);
+    const sent = await sendOver(session.connection, hop, parcel, budget).finally(isSent);
     this.#unpipelined.learn(hop, session.connection);
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') return { ...sent, kind: 'unreachable', hadSession: true };
@@ -284,12 +288,7 @@ export class SmtpClient {
   /** Ends connections to these hops. A connection that is sending a message is not used again afterwards. */
   #end(which: (hop: NextHop) => boolean, reason: string): void {
     this.#idle.end(which);
-    for (const [connecting, hop] of this.#connecting) if (which(hop)) connecting.abort(reason);
-    for (const [session, hop] of this.#sending) {
-      if (!which(hop)) continue;
-      session.used = Number.POSITIVE_INFINITY;
-      if (!session.connection.offered) session.connection.cut(reason, 'relay');
-    }
+    this.#open.end(which, reason);
   }
 }
 

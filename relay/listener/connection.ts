@@ -163,6 +163,10 @@ export class GatedConnection extends SMTPConnection {
     return this.#progress.impatience(now, this.#moment, patience);
   }
 
+  describe(now: number) {
+    return { ...this.#parts.describe(), ...this.#progress.describe(now, this.#moment) };
+  }
+
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     this.#say(code, data, context);
   }

@@ -4,6 +4,7 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
+import type { OutboundSession } from '#crds/sessions.ts';
 import { keyOf } from '../addresses/addressmap.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { ContentFilter } from '../filter/filter.ts';
@@ -15,6 +16,7 @@ import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { type HopLogins, type ListenerReports, type MailForNobody, NO_LOGINS } from '../task/messages.ts';
+import type { Listed } from '../task/sessionlist.ts';
 import { makeAskDns } from '../verify/names.ts';
 import { Verifier } from '../verify/verifier.ts';
 import type { Arrival } from './arrival.ts';
@@ -31,6 +33,8 @@ export interface Intake extends ListenerReports {
   /** Absent if the policy suppresses no recipient. */
   readonly isSuppressed?: (address: string) => boolean;
   useMaterials(materials: Materials): void;
+  /** To next hops. Only in mode CutThrough. */
+  readonly connections: readonly Listed<OutboundSession>[];
   /** Sets the size of the queue, as the router reports it. */
   learnQueue(figures: { depth: number; bytes: number }): void;
   /** The text of an I/O error that this process could not recover the store from. */
@@ -84,6 +88,7 @@ class Durable implements Intake {
   readonly #judges: Judges;
   readonly #deps: DurableDeps;
   readonly logins = NO_LOGINS;
+  readonly connections = [];
   #depth = 0;
   #bytes = 0;
 
@@ -190,6 +195,10 @@ class CutThrough implements Intake {
 
   get logins(): HopLogins {
     return this.#courier.logins;
+  }
+
+  get connections(): readonly Listed<OutboundSession>[] {
+    return this.#courier.connections;
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
+import type { SessionsOfProcess } from '#crds/sessions.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
 import { makeTracer } from '../observe/trace.ts';
 import { diskPulse } from '../spool/spool.ts';
@@ -18,6 +19,7 @@ import {
   type RefusedClient,
   type ToListener,
 } from '../task/messages.ts';
+import { describeOldest } from '../task/sessionlist.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
 import { type Intake, openIntake } from './intake.ts';
 import { ListenerTask } from './task.ts';
@@ -50,19 +52,22 @@ let deadline: NodeJS.Timeout | undefined;
 const refusedClients = new Map<string, RefusedClient>();
 const plaintextTold = new Map<string, number>();
 
-task.serve({
-  configure,
-  pairs: ({ pairs }) => listener?.usePairs(pairs),
-  ticketKeys: ({ keys }) => listener?.useTicketKeys(keys),
-  materials: ({ materials }) => {
-    listener?.useMaterials(materials);
-    intake?.useMaterials(materials);
+task.serve(
+  {
+    configure,
+    pairs: ({ pairs }) => listener?.usePairs(pairs),
+    ticketKeys: ({ keys }) => listener?.useTicketKeys(keys),
+    materials: ({ materials }) => {
+      listener?.useMaterials(materials);
+      intake?.useMaterials(materials);
+    },
+    queue: (figures) => intake?.learnQueue(figures),
+    counted: ({ ask, count }) => counted.answered(ask, count),
+    connection: receive,
+    drain: ({ deadlineMs }) => drain(deadlineMs),
   },
-  queue: (figures) => intake?.learnQueue(figures),
-  counted: ({ ask, count }) => counted.answered(ask, count),
-  connection: receive,
-  drain: ({ deadlineMs }) => drain(deadlineMs),
-});
+  listSessions,
+);
 
 function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
   const { policy, pairs, materials, ticketKeys, stateDir } = message;
@@ -100,6 +105,17 @@ function receive(
   }
   if (early !== undefined) socket.unshift(Buffer.from(early, 'base64'));
   listener.receive(name, client, socket, () => onEnded(countedAs));
+}
+
+/** A client may have written an address where the log shows none. */
+function listSessions(): SessionsOfProcess {
+  const [inbound, moreInbound] = describeOldest(listener?.list() ?? []);
+  const [outbound, moreOutbound] = describeOldest(intake?.connections ?? []);
+  const hidden = inbound.map((one) => ({
+    ...one,
+    ...log.hide({ helo: one.helo, login: one.login, certificate: one.certificate }),
+  }));
+  return { inbound: hidden, moreInbound, outbound, moreOutbound };
 }
 
 function tell(): void {

@@ -6,7 +6,9 @@
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import type { InboundSession } from '#crds/sessions.ts';
 import { monotonic } from '../task/clock.ts';
+import type { Listed } from '../task/sessionlist.ts';
 import { type ConnectionOptions, GatedConnection } from './connection.ts';
 import { HANDSHAKE_MS } from './progress.ts';
 import type { Reply } from './reply.ts';
@@ -19,6 +21,7 @@ export class GatedServer extends SMTPServer {
   readonly #ends = new WeakMap<Socket, () => void>();
   readonly #clients = new WeakMap<Socket, string>();
   readonly #since = new WeakMap<Socket, number>();
+  readonly #sinceOf = new WeakMap<object, number>();
   readonly #findContext: (name: string) => string | undefined;
   readonly #patience: Patience;
   readonly #looking: NodeJS.Timeout;
@@ -75,8 +78,24 @@ export class GatedServer extends SMTPServer {
     const remoteAddress = this.#clients.get(raw) ?? raw.remoteAddress ?? '';
     const connection = new GatedConnection(this, socket, { ...options, remoteAddress }, onEnd);
     this.connections.add(connection);
+    this.#sinceOf.set(connection, this.#since.get(raw) ?? monotonic());
     connection.on('error', (error: Error) => this.emit('error', error));
     connection.init();
+  }
+
+  /** Also sockets in a handshake that is the first thing of the session. */
+  list(listener: string): Listed<InboundSession>[] {
+    const now = monotonic();
+    const sessions = [...this.connections].map((connection) => ({
+      since: this.#sinceOf.get(connection) ?? now,
+      describe: () => (connection as GatedConnection).describe(now),
+    }));
+    const handshakes = [...this._pendingSockets.keys()].map((raw) => {
+      const since = this.#since.get(raw) ?? now;
+      const client = this.#clients.get(raw) ?? '';
+      return { since, describe: () => describeHandshake(listener, client, now - since) };
+    });
+    return [...sessions, ...handshakes];
   }
 
   /** Ends all open sessions, with a 421 if the protocol allows one. */
@@ -96,4 +115,10 @@ export class GatedServer extends SMTPServer {
       if (now - (this.#since.get(raw) ?? now) > patience) top.destroy();
     }
   }
+}
+
+function describeHandshake(listener: string, client: string, ms: number): Omit<InboundSession, 'since'> {
+  const state = 'handshake';
+  const unknown = { id: null, helo: null, tls: null, login: null, certificate: null };
+  return { listener, client, ...unknown, state, quietSeconds: Math.floor(ms / 1000), messages: 0 };
 }

@@ -1,6 +1,7 @@
 /** The interface between our rules and the connection of a client, without smtp-server. Types only. */
 import type { SMTPServerSession } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
+import type { InboundSession } from '#crds/sessions.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Exchange } from './exchange.ts';
 import type { Reply } from './reply.ts';
@@ -16,6 +17,9 @@ export interface SaidRefusal {
   readonly line: Buffer | undefined;
 }
 
+/** Without what only the connection knows. */
+export type SessionNote = Omit<InboundSession, 'since' | 'state' | 'quietSeconds'>;
+
 /** The parts that a session gets when its client is known. */
 export interface SessionParts {
   /** True if the client may relay by its address. */
@@ -27,6 +31,8 @@ export interface SessionParts {
   readonly refused: (refusal: SaidRefusal) => Reply | undefined;
   /** The client has gone, or will send no more: a login that waits is given up. */
   readonly ended: () => void;
+  /** What a list of sessions tells of it. */
+  readonly describe: () => SessionNote;
   readonly trace: SessionTrace | undefined;
   readonly lineEndings: LineEndings;
 }

@@ -15,7 +15,6 @@ import type { TlsVersion } from '#crds/tlslevel.ts';
 import { hasDomain, needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
 import type { Login } from '../auth/users.ts';
-import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
 import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { makeAuthHandler } from './authhandler.ts';
@@ -37,27 +36,18 @@ import { REPLIES, Refusal, type Reply } from './reply.ts';
 import { ReportAddress } from './reportaddress.ts';
 import { compileSenderLogins, type FindOwnSenders, refusalOfMailFrom } from './senderlogins.ts';
 import type { ListenerSessionsDeps } from './sessiondeps.ts';
-import type { SaidRefusal, SessionParts } from './sessionparts.ts';
+import { FactsOfSessions } from './sessionfacts.ts';
+import type { SaidRefusal, SessionNote, SessionParts } from './sessionparts.ts';
 import { groupOfSession } from './tlsgroup.ts';
 
 type Callback = (error?: Error | null, message?: string) => void;
-
-/** Facts of a session that the library does not know. */
-interface SessionFacts {
-  tls: SessionTls | null;
-  certificateNames: readonly string[];
-  trace: SessionTrace | undefined;
-  /** The client offered mail without TLS. */
-  inClear: boolean;
-  readonly ended: AbortController;
-}
 
 export class ListenerSessions {
   readonly #options: ListenerSessionsDeps;
   readonly #relaying: Relaying;
   readonly #reportAddress: ReportAddress;
   readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
-  readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
+  readonly #facts = new FactsOfSessions();
   readonly #findOwnSenders: FindOwnSenders;
   readonly #offered: Readonly<Record<'inClear' | 'secure', OfferedParameters>>;
   readonly #refusals: Refusals;
@@ -92,7 +82,7 @@ export class ListenerSessions {
   makeParts(client: string, session: SMTPServerSession): SessionParts {
     const { listener, tracer } = this.#options;
     const { name } = listener;
-    const facts = this.#findFacts(session);
+    const facts = this.#facts.of(session);
     facts.trace = tracer.session('inbound', { id: String(session.id), client, listener: name });
     const clientPolicy = this.#findClientPolicy(client);
     const starttls = starttlsOfSession(listener, clientPolicy);
@@ -109,8 +99,23 @@ export class ListenerSessions {
       exchange: (mechanism) => this.logins.exchange(mechanism, this.#findLoginClient(session)),
       refused: (said) => this.#refused(session, client, said),
       ended: () => facts.ended.abort(),
+      describe: () => this.#describe(client, session),
       trace: facts.trace,
       lineEndings: lineEndingsOfSession(listener, clientPolicy),
+    };
+  }
+
+  #describe(client: string, session: SMTPServerSession): SessionNote {
+    const { tls, certificateNames, messages } = this.#facts.of(session);
+    return {
+      id: String(session.id),
+      listener: this.#options.listener.name,
+      client,
+      helo: readHelo(session) || null,
+      tls: tls && { version: tls.version, cipher: tls.cipher },
+      login: this.#readIdentity(session).login?.name ?? null,
+      certificate: certificateNames[0] ?? null,
+      messages,
     };
   }
 
@@ -140,7 +145,7 @@ export class ListenerSessions {
         );
       },
       onClose: (session) => {
-        this.#findFacts(session).trace?.ended('closed');
+        this.#facts.of(session).trace?.ended('closed');
         counters.add('sessions_closed', listener.name);
       },
     };
@@ -150,7 +155,7 @@ export class ListenerSessions {
     const { listener, refusalLog } = this.#options;
     const { rule, end } = this.#refusals.sent(session, said.code, said.reason);
     const { line, code, text } = said;
-    const tls = this.#findFacts(session).tls?.version ?? 'none';
+    const tls = this.#facts.of(session).tls?.version ?? 'none';
     const login = this.#readIdentity(session).login?.name ?? null;
     const helo = readHelo(session);
     refusalLog.tell({ client, helo, listener: listener.name, tls, login, line, code, text, rule });
@@ -160,7 +165,7 @@ export class ListenerSessions {
   #offeredInClear(client: string, session: SMTPServerSession, refusal: Reply | undefined): void {
     const { onPlaintext, counters, listener } = this.#options;
     if (refusal === REPLIES.mustStartTls) onPlaintext(client, readHelo(session), true);
-    const facts = this.#findFacts(session);
+    const facts = this.#facts.of(session);
     if (!facts.inClear) counters.add('plaintext_sessions', listener.name);
     facts.inClear = true;
   }
@@ -171,28 +176,19 @@ export class ListenerSessions {
     return { starttls, auth: listener.auth, offered, hasPair: hasPair() };
   }
 
-  #findFacts(session: SMTPServerSession): SessionFacts {
-    const known = this.#facts.get(session);
-    if (known) return known;
-    const ended = new AbortController();
-    const facts: SessionFacts = { tls: null, certificateNames: [], trace: undefined, inClear: false, ended };
-    this.#facts.set(session, facts);
-    return facts;
-  }
-
   #findLoginClient(session: SMTPServerSession): LoginClient {
-    return { client: session.remoteAddress, ended: this.#findFacts(session).ended.signal };
+    return { client: session.remoteAddress, ended: this.#facts.of(session).ended.signal };
   }
 
   #readIdentity(session: SMTPServerSession): Identity {
     const { user, remoteAddress, secure } = session;
     const login = secure && user ? (user as unknown as Login) : null;
-    return { client: remoteAddress, login, certificateNames: this.#findFacts(session).certificateNames };
+    return { client: remoteAddress, login, certificateNames: this.#facts.of(session).certificateNames };
   }
 
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
     const { counters, listener } = this.#options;
-    const facts = this.#findFacts(session);
+    const facts = this.#facts.of(session);
     const group = groupOfSession(socket.getSession()) ?? null;
     const cipher = socket.getCipher()?.name ?? 'unknown';
     const tls = { version: socket.getProtocol() ?? 'TLS', cipher, group };
@@ -248,7 +244,8 @@ export class ListenerSessions {
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
     const { clocks, log, counters, listener, take, onPlaintext } = this.#options;
     const began = clocks.monotonic();
-    const { tls, trace } = this.#findFacts(session);
+    const facts = this.#facts.of(session);
+    const { tls } = facts;
     const identity = this.#readIdentity(session);
     const ours = this.#relaying.mayRelay(identity);
     const changed = this.#addresses.readMessage(session, ours);
@@ -260,9 +257,10 @@ export class ListenerSessions {
     if (counted) await counted;
     const arrival = this.#makeArrival(session, changed, { tls, identity, ours });
     const { id, bytes, reply } = await take(stream, arrival);
-    const facts = { login: identity.login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
-    log('accepted', { id, ...arrival.logged, client: identity.client, ...facts, bytes });
-    trace?.body(bytes);
+    const logged = { login: identity.login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
+    log('accepted', { id, ...arrival.logged, client: identity.client, ...logged, bytes });
+    facts.messages += 1;
+    facts.trace?.body(bytes);
     counters.add('accepted', listener.name);
     if (!tls) onPlaintext(identity.client, readHelo(session), false);
     counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);

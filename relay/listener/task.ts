@@ -6,6 +6,7 @@ import { constants, createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SMTPServerOptions } from 'smtp-server';
 import type { Listener, Policy } from '#crds/policyfile.ts';
+import type { InboundSession } from '#crds/sessions.ts';
 import type { TlsVersion } from '#crds/tlslevel.ts';
 import { LoginGuard } from '../auth/guard.ts';
 import type { Log } from '../observe/log.ts';
@@ -14,6 +15,7 @@ import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import type { CountedBy, Pairs, PairText } from '../task/messages.ts';
+import type { Listed } from '../task/sessionlist.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
 import { MapSources } from './mapsources.ts';
@@ -91,6 +93,12 @@ export class ListenerTask {
   /** The number of sessions, and of sockets in their first handshake. */
   get openSessions(): number {
     return this.#open;
+  }
+
+  list(): Listed<InboundSession>[] {
+    return [...this.#served].flatMap(([name, { servers }]) =>
+      [...servers.values()].flatMap((server) => server.list(name)),
+    );
   }
 
   usePairs(pairs: Pairs): void {

@@ -1,10 +1,12 @@
 /**
  * Health, status and metrics over plain HTTP, for kubelet, operator and Prometheus. `/status?since=REVISION` waits for
- * a newer revision, one minute at most. It shows no secret and accepts only GET.
+ * a newer revision, one minute at most. It shows no secret and accepts only GET. `/sessions` names logins, so it answers only
+ * to its own machine.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type PodStatus, printPodStatus } from '#crds/podstatus.ts';
+import type { OpenSessions } from '#crds/sessions.ts';
 import { describeSystemError } from '#crds/systemwords.ts';
 import { bind } from '../task/bind.ts';
 
@@ -13,6 +15,7 @@ const POLL_MS = 60_000;
 export interface AdminSource {
   readonly status: () => PodStatus;
   readonly metrics: () => Promise<string>;
+  readonly sessions: () => Promise<OpenSessions>;
   readonly differsFrom: (since: string, waitMs: number) => Promise<void>;
 }
 
@@ -66,9 +69,18 @@ async function answer(
     }
     case '/metrics':
       return send(response, 200, 'text/plain; version=0.0.4', await source.metrics());
+    case '/sessions':
+      if (!isOfThisMachine(request)) return send(response, 403, 'text/plain', 'ask in the pod itself\n');
+      return send(response, 200, 'application/json', `${JSON.stringify(await source.sessions())}\n`);
     default:
-      return send(response, 404, 'text/plain', 'try /healthz, /readyz, /status or /metrics\n');
+      return send(response, 404, 'text/plain', 'try /healthz, /readyz, /status, /metrics or /sessions\n');
   }
+}
+
+/** The sidecar of a mesh passes the connections of others on from other addresses of 127.0.0.0/8. */
+function isOfThisMachine({ socket: { remoteAddress, localAddress } }: IncomingMessage): boolean {
+  const from = remoteAddress?.replace(/^::ffff:/, '');
+  return from === '127.0.0.1' || from === '::1' || (from !== undefined && remoteAddress === localAddress);
 }
 
 function send(response: ServerResponse, code: number, type: string, body: string): void {

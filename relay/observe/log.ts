@@ -21,27 +21,32 @@ export interface ProcessLog extends Log {
   obey(logging: Logging, stateDir: string): void;
 }
 
+export interface TaskLog extends ProcessLog {
+  /** What is told elsewhere, with addresses as the log has them. */
+  hide(fields: Fields): Fields;
+}
+
 /** Until the policy is known no local part is written. */
 const AT_FIRST: Logging = { level: 'info', addresses: 'Domain' };
 /** 64 bits: two addresses of one relay hardly ever have the same name. */
 const HASH_DIGITS = 16;
 
 /** `clock` returns milliseconds. `fd` is 1 or 2. A closed descriptor must not end a relay, so EPIPE is ignored. */
-export function jsonLog(task: string, fd: number, clock: () => number): ProcessLog {
+export function jsonLog(task: string, fd: number, clock: () => number): TaskLog {
   const write = lineWriter(fd);
   let { level: least, addresses } = AT_FIRST;
   let hash = (_address: string) => '';
   const log: Log = (event, fields = {}) => {
     if (!isLogged(event, least)) return;
     const time = timestamp(clock());
-    const shown = hideAddresses(fields, addresses, hash);
-    write(JSON.stringify({ time, level: findLevel(event), task, event, ...shown }));
+    write(JSON.stringify({ time, level: findLevel(event), task, event, ...hide(fields) }));
   };
+  const hide: TaskLog['hide'] = (fields) => hideAddresses(fields, addresses, hash);
   const obey: ProcessLog['obey'] = (logging, stateDir) => {
     ({ level: least, addresses } = logging);
     if (addresses === 'Hash') hash = hashWith(readLogKey(stateDir));
   };
-  return Object.assign(log, { obey });
+  return Object.assign(log, { obey, hide });
 }
 
 /** Domains are compared without case, and people write local parts in any. */

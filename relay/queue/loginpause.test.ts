@@ -70,6 +70,7 @@ async function begin(secrets: Materials['secrets'], hosts = ['127.0.0.1']) {
       },
       contentsFor: ({ credentialsSecret }) => (credentialsSecret ? contents : {}),
       secretsHeldBack: [],
+      connections: [],
       close: () => undefined,
     },
     discovery: NO_DISCOVERY,

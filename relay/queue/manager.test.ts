@@ -49,6 +49,7 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
     useMaterials: () => () => true,
     contentsFor: () => ({}),
     secretsHeldBack: [],
+    connections: [],
     close: () => undefined,
   };
   const courier = new Delivery({

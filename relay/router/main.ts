@@ -5,6 +5,7 @@
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { Policy } from '#crds/policyfile.ts';
+import { NO_SESSIONS, type SessionsOfProcess } from '#crds/sessions.ts';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
@@ -22,6 +23,7 @@ import { monotonic, wall } from '../task/clock.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
+import { describeOldest } from '../task/sessionlist.ts';
 import type { TlsReports } from '../tlsrpt/tlsreports.ts';
 import { answerFrom, keepMailForNobody, openHistory } from './history.ts';
 import { makeRecorder } from './recorder.ts';
@@ -57,21 +59,24 @@ const task = new Task<ToRouter, FromRouter>(diskPulse);
 const teller = new QueueTeller((message) => task.tell(message));
 
 giveWay();
-task.serve({
-  configure,
-  start,
-  materials: ({ materials }) => {
-    if (!router) return;
-    router.materials = materials;
-    const isConcerned = router.courier.useMaterials(materials);
-    const areKeysNew = router.signer.use(materials);
-    router.manager.materialsChanged(isConcerned, areKeysNew);
+task.serve(
+  {
+    configure,
+    start,
+    materials: ({ materials }) => {
+      if (!router) return;
+      router.materials = materials;
+      const isConcerned = router.courier.useMaterials(materials);
+      const areKeysNew = router.signer.use(materials);
+      router.manager.materialsChanged(isConcerned, areKeysNew);
+    },
+    entered: ({ ids }) => enter(ids),
+    nowhere: ({ mail }) => history && keepMailForNobody(history, mail),
+    look,
+    drain: ({ deadlineMs }) => task.leave(() => drain(deadlineMs)),
   },
-  entered: ({ ids }) => enter(ids),
-  nowhere: ({ mail }) => history && keepMailForNobody(history, mail),
-  look,
-  drain: ({ deadlineMs }) => task.leave(() => drain(deadlineMs)),
-});
+  listSessions,
+);
 
 function giveWay(): void {
   try {
@@ -158,6 +163,11 @@ function enter(ids: readonly string[]): void {
   for (const id of ids) router?.manager.add(id);
   // The listeners have counted these messages. So the next figures are sent even if the messages are gone by then.
   teller.forget();
+}
+
+function listSessions(): SessionsOfProcess {
+  const [outbound, moreOutbound] = describeOldest(router?.courier.connections ?? []);
+  return { ...NO_SESSIONS, outbound, moreOutbound };
 }
 
 function look(): void {

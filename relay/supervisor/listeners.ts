@@ -110,21 +110,24 @@ export class ListenerTasks {
     return collectReports(this.#generation);
   }
 
+  /** Also those of earlier policies. */
+  get processes() {
+    return this.#all().flatMap(({ members }) => members.map(({ process }) => process));
+  }
+
   /** Gives checked pairs to every process for the next handshakes. No process restarts. */
   usePairs(pairs: Pairs): void {
     this.#pairs = pairs;
     this.#tellAll({ kind: 'pairs', pairs });
   }
 
-  /**
-   * Gives changed contents to every process for the next logins and handshakes. Processes of old policies get them too.
-   */
+  /** Gives changed contents to every process, also of old policies, for the next logins and handshakes. */
   useMaterials(all: Materials): void {
     for (const generation of this.#all()) {
       const materials = listenerMaterials(generation.policy, all);
       if (isDeepStrictEqual(materials, generation.materials)) continue;
       generation.materials = materials;
-      tell(generation, { kind: 'materials', materials });
+      for (const { process } of generation.members) process.send({ kind: 'materials', materials });
     }
   }
 
@@ -175,7 +178,8 @@ export class ListenerTasks {
     this.#queue = { depth, bytes };
     for (const generation of this.#all()) {
       const { maxMessages, maxBytes } = generation.policy.queue;
-      if (maxMessages !== null || maxBytes !== null) tell(generation, { kind: 'queue', depth, bytes });
+      if (maxMessages === null && maxBytes === null) continue;
+      for (const { process } of generation.members) process.send({ kind: 'queue', depth, bytes });
     }
   }
 
@@ -187,14 +191,14 @@ export class ListenerTasks {
   /** Drains all generations. Resolves when the last process has ended. */
   async stop(deadlineMs: number): Promise<void> {
     this.#reception.endWaiting();
-    const all = this.#all();
+    const [all, processes] = [this.#all(), this.processes];
     this.#generation = undefined;
     for (const generation of all) this.#drain(generation, deadlineMs);
-    await Promise.all(all.flatMap(({ members }) => members.map(({ process }) => process.exited)));
+    await Promise.all(processes.map(({ exited }) => exited));
   }
 
   #tellAll(message: ToListener): void {
-    for (const generation of this.#all()) tell(generation, message);
+    for (const process of this.processes) process.send(message);
   }
 
   #all(): Generation[] {
@@ -293,8 +297,4 @@ export class ListenerTasks {
     if (generation.members.length > 0) this.#draining.add(generation);
     for (const { process } of generation.members) process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
   }
-}
-
-function tell({ members }: Generation, message: ToListener): void {
-  for (const { process } of members) process.send(message);
 }

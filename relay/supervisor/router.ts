@@ -74,6 +74,11 @@ export class RouterTask {
     return describeLate(handover ? 'giver' : 'router', process);
   }
 
+  /** Also those that finish their deliveries. */
+  get processes() {
+    return [...(this.#current ? [this.#current] : []), ...this.#draining].map(({ process }) => process);
+  }
+
   /** Gives changed contents to the router for the next connection, login and signature. */
   useMaterials(materials: Materials): void {
     if (isDeepStrictEqual(materials, this.#materials)) return;

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { joinSessions, type OpenSessions } from '#crds/sessions.ts';
 import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
@@ -89,6 +90,7 @@ export class Supervisor implements Relay {
       this.#admin = await startAdmin(adminAddress, adminPort, {
         status: () => this.status(),
         metrics: () => this.#metrics.render(this.status()),
+        sessions: () => this.#listSessions(),
         differsFrom: (since, waitMs) => this.#revisions.differsFrom(since, waitMs),
       });
       await this.#firstPolicy();
@@ -235,6 +237,12 @@ export class Supervisor implements Relay {
       queue: this.#queue,
       now,
     });
+  }
+
+  async #listSessions(): Promise<OpenSessions> {
+    const { listeners, router } = this.#service;
+    const processes = [...listeners.processes, ...router.processes];
+    return joinSessions(await Promise.all(processes.map((process) => process.sessions())));
   }
 
   #changed(): void {

@@ -3,9 +3,10 @@
  * It joins the values of one turn of the event loop into one message, sends heartbeats, and ends with its supervisor.
  */
 import type { Socket } from 'node:net';
+import { NO_SESSIONS, type SessionsOfProcess } from '#crds/sessions.ts';
 import { monotonic } from './clock.ts';
 import { BEAT_MS, DiskWait, OwnTime } from './heartbeat.ts';
-import type { FromTask } from './messages.ts';
+import type { FromTask, ToTask } from './messages.ts';
 import { shareOwnership } from './owner.ts';
 
 interface Message {
@@ -40,10 +41,13 @@ export class Task<To extends Message, From extends Message> {
     this.#disk = disk;
   }
 
-  serve(handlers: Handlers<To>): void {
-    process.on('message', (message: To, socket?: Socket) => {
+  /** `listSessions` is called when somebody asks for the open sessions. */
+  serve(handlers: Handlers<To>, listSessions: () => SessionsOfProcess = () => NO_SESSIONS): void {
+    process.on('message', (message: To | ToTask, socket?: Socket) => {
       const kind = message.kind as To['kind'];
-      if (kind === 'configure') this.#configure(message, () => handlers[kind](message as never, socket));
+      if (isSessionsAsked(message))
+        this.tell({ kind: 'sessions', ask: message.ask, sessions: listSessions() });
+      else if (kind === 'configure') this.#configure(message, () => handlers[kind](message as never, socket));
       else handlers[kind](message as never, socket);
     });
     this.#beatWithProgress();
@@ -113,4 +117,8 @@ export class Task<To extends Message, From extends Message> {
       this.tell({ kind: 'beat', diskWaitMs: wait.after(time.passed(), this.#disk.oldestUnanswered()) });
     }, BEAT_MS);
   }
+}
+
+function isSessionsAsked(message: Message): message is ToTask {
+  return message.kind === 'sessions';
 }

@@ -5,6 +5,7 @@
 import type { FailureCause } from '#crds/failure.ts';
 import type { EventFigures, TlsReportsDay } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { SessionsOfProcess } from '#crds/sessions.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
 import type { KeptSecrets, Materials, RefusedLogins } from './materials.ts';
 
@@ -96,12 +97,17 @@ export interface JudgedDestination {
 /** Single measurements since the last report, by name. */
 type Observations = Readonly<Record<string, readonly number[]>>;
 
+/** To every task, when somebody asks for the open sessions of the relay. */
+export type ToTask = { kind: 'sessions'; ask: number };
+
 /** The messages of every task. */
 export type FromTask =
   | { kind: 'ready' }
   | { kind: 'failed'; message: string }
   /** Sent every two seconds. `diskWaitMs`: how long the disk has not answered a write. */
-  | { kind: 'beat'; diskWaitMs: number };
+  | { kind: 'beat'; diskWaitMs: number }
+  /** The answer to `sessions`. */
+  | { kind: 'sessions'; ask: number; sessions: SessionsOfProcess };
 
 /** The last client that was refused for a reason. */
 export interface RefusedClient {

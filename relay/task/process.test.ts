@@ -77,3 +77,9 @@ test('connections on their way to a process that dies end with it', async (t) =>
   task.kill();
   assert.deepEqual(await Promise.all(heard), ['', '', '', '', '']);
 });
+
+test('a process that does not answer when it is asked for its sessions is given up within seconds', async (t) => {
+  const { task } = await rig(t);
+  process.kill(task.pid, 'SIGSTOP');
+  assert.equal(await task.sessions(), undefined);
+});

@@ -4,10 +4,11 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
+import type { SessionsOfProcess } from '#crds/sessions.ts';
 import type { Patience } from './backoff.ts';
 import { monotonic } from './clock.ts';
 import { Heart, LOOK_MS, OwnTime } from './heartbeat.ts';
-import type { FromTask } from './messages.ts';
+import type { FromTask, ToTask } from './messages.ts';
 
 export type Started = { kind: 'ready' } | { kind: 'failed'; message: string };
 
@@ -15,6 +16,8 @@ const READY_WITHIN_MS = 30_000;
 const AFTER_DEADLINE_MS = 10_000;
 /** A killed process runs no code any more, even if the kernel cannot end it yet because its disk hangs. */
 const KILLED_WITHIN_MS = 2_000;
+/** A process that is busy for longer is told as silent. */
+const SESSIONS_WITHIN_MS = 2_000;
 /**
  * In MiB. V8 lets dead buffers pile up to a multiple of this size. With the default, a 100 MiB message leaves 90 MiB
  * behind at its peak. With this value it leaves 45 MiB, for 1 to 2 % more CPU time per message.
@@ -45,6 +48,8 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   readonly #heart = new Heart();
   /** Node sends a socket when the process has confirmed the one before. */
   readonly #leaving = new Set<Socket>();
+  readonly #asking = new Map<number, (sessions: SessionsOfProcess | undefined) => void>();
+  #asked = 0;
   #late: string | undefined;
   #looking: NodeJS.Timeout | undefined;
   #readyTimer: NodeJS.Timeout | undefined;
@@ -108,7 +113,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
    * A socket belongs to the process from then on. Node would keep a copy until the process confirms it, and for ever if
    * it ends before: the client of such a connection would wait in silence. This process closes its copy itself.
    */
-  send(message: To, socket?: Socket): void {
+  send(message: To | ToTask, socket?: Socket): void {
     if (!this.#child.connected || this.#hasEnded) {
       socket?.destroy();
       return;
@@ -123,6 +128,19 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   /** The channel may stay open for a moment after the end. What waits in it then is never sent. */
   get #hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Its open sessions. Undefined: it does not answer in time, or has ended. */
+  async sessions(): Promise<SessionsOfProcess | undefined> {
+    const ask = ++this.#asked;
+    const { promise, resolve } = Promise.withResolvers<SessionsOfProcess | undefined>();
+    this.#asking.set(ask, resolve);
+    const timer = setTimeout(resolve, SESSIONS_WITHIN_MS, undefined);
+    this.send({ kind: 'sessions', ask } satisfies ToTask);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#asking.delete(ask);
+    });
   }
 
   /** Asks the process to end. Ends it by force after the deadline. */
@@ -169,6 +187,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     if (said.kind === 'ready') this.#started.resolve({ kind: 'ready' });
     else if (said.kind === 'failed') this.#started.resolve({ kind: 'failed', message: said.message });
     else if (said.kind === 'beat') this.#beat(said.diskWaitMs);
+    else if (said.kind === 'sessions') this.#asking.get(said.ask)?.(said.sessions);
     else onMessage(message as From);
   }
 }
