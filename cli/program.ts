@@ -12,6 +12,7 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   queue: () => import('./verbs/queue.ts'),
   find: () => import('./verbs/find.ts'),
   status: () => import('./verbs/status.ts'),
+  sessions: () => import('./verbs/sessions.ts'),
   console: () => import('./verbs/console.ts'),
   explain: () => import('./verbs/explain.ts'),
   trace: () => import('./verbs/trace.ts'),

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
+import { type OpenSessions, parseOpenSessions } from '#crds/sessions.ts';
 import { ADMIN_PORT, CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
 import { RUN_NOTE, readRunNote } from './runnote.ts';
 import { findStateFolder, stateFolder } from './statefolder.ts';
@@ -40,8 +41,17 @@ export function findEndpoint({ address, adminPort, state }: NamedEndpoint): Admi
 export async function askStatus(endpoint: AdminEndpoint): Promise<PodStatus> {
   const found = parsePodStatus(await askRelay(endpoint, '/status'));
   if (found) return found;
-  const { address, adminPort } = endpoint;
-  throw new Error(
+  throw notOurs(endpoint);
+}
+
+export async function askSessions(endpoint: AdminEndpoint): Promise<OpenSessions> {
+  const found = parseOpenSessions(await askRelay(endpoint, '/sessions'));
+  if (found) return found;
+  throw notOurs(endpoint);
+}
+
+function notOurs({ address, adminPort }: AdminEndpoint): Error {
+  return new Error(
     `What answers at ${address} port ${adminPort} is no relay of this version: name its health port by --admin-port`,
   );
 }

@@ -22,7 +22,7 @@ const NAMES: Readonly<Record<string, keyof Globals>> = {
   '--output': 'output',
 };
 /** Verbs whose words go to pods. */
-const IN_PODS: readonly string[] = ['status', 'queue', 'explain', 'find', 'tlsrpt'];
+const IN_PODS: readonly string[] = ['status', 'sessions', 'queue', 'explain', 'find', 'tlsrpt'];
 /** Of the verbs that print more than text themselves. */
 const OWN_FORMS: Readonly<Record<string, readonly string[]>> = {
   events: ['text', 'json', 'yaml'],

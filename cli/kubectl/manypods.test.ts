@@ -170,3 +170,23 @@ test('a report has all that the person may read; without the MailRelay there is 
   await assert.rejects(writeReport({ ...cluster, readRelay: forbidden }, 'relay', none), /is forbidden/);
   assert.ok(!existsSync(none));
 });
+
+test('the sessions of a pod are asked for by a command in it, and one of an earlier version says that it has none', async () => {
+  const sessions = { inbound: [], moreInbound: 0, outbound: [], moreOutbound: 0, silentProcesses: 0 };
+  const pods = new Pods();
+  const cluster = Object.assign(pods, {
+    namespace: 'mail',
+    listRelays: async () => ['relay'],
+    log: () => assert.fail(),
+    run: async (pod: string, words: readonly string[]) => {
+      pods.asked.push(`${pod} ${words.join(' ')}`);
+      return pod === 'relay-0'
+        ? ran(pod, 0, JSON.stringify(sessions))
+        : ran(pod, 2, '', 'mailrelay: There is no verb "sessions"\n');
+    },
+  });
+  const [first, second] = await new PodsOfRelay(cluster, 'relay', undefined).pods();
+  assert.deepEqual(await first?.sessions(), sessions);
+  await assert.rejects(second?.sessions() ?? assert.fail(), { message: 'There is no verb "sessions"' });
+  assert.deepEqual(pods.asked, ['relay-0 sessions -o json', 'relay-1 sessions -o json']);
+});

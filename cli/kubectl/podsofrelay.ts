@@ -3,6 +3,7 @@
  * not run, or that fails, answers with one sentence.
  */
 import { parsePodStatus } from '#crds/podstatus.ts';
+import { type OpenSessions, parseOpenSessions } from '#crds/sessions.ts';
 import type { HistoryEntry, HistoryQuery } from '#relay/history/entry.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Reading, RelayPod, Relays } from '../console/relays.ts';
@@ -70,6 +71,13 @@ class PodOfRelay implements RelayPod {
     const status = parsePodStatus(ran.out);
     if (!status) throw new Error(describeFailure(ran));
     return { status, metrics: metrics.code === WRONG_USAGE ? '' : metrics.out };
+  }
+
+  async sessions(): Promise<OpenSessions> {
+    const ran = await this.#run('sessions', ...JSON_FORM);
+    const sessions = parseOpenSessions(ran.out);
+    if (!sessions) throw new Error(describeFailure(ran));
+    return sessions;
   }
 
   async *list(): AsyncGenerator<QueueEntry> {

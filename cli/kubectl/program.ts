@@ -38,6 +38,7 @@ export function buildPlugin(globals: Globals): Verb {
     .addHelpText('after', GLOBALS)
     .hook('preAction', ({ args: [verb = ''] }) => checkForm(globals, verb))
     .addCommand(inPods('status', 'what each pod serves, its queue and its sessions', given))
+    .addCommand(inPods('sessions', 'who is connected to each pod now: clients, and next hops', given))
     .addCommand(queue(given))
     .addCommand(inPods('explain', 'what becomes of mail for an address, asked in each pod', given))
     .addCommand(inPods('find', 'what became of mail, out of the history of each pod', given))
