@@ -16,6 +16,7 @@ import type {
   PodLook,
   QueueAnswer,
   QueuedMessage,
+  SessionsAnswer,
   Story,
   TraceAnswer,
 } from './api.ts';
@@ -52,6 +53,8 @@ export class Answers {
         return this.#find(readWish(get('who').trim()));
       case 'story':
         return this.#tell({ pod: get('pod'), id: get('id') });
+      case 'sessions':
+        return this.#listSessions();
       case 'trace':
         return this.#trace(get('peer').trim());
       default:
@@ -145,6 +148,14 @@ export class Answers {
         one.status === 'rejected' ? [(one.reason as Error).message] : [],
       ),
     };
+  }
+
+  async #listSessions(): Promise<SessionsAnswer> {
+    const { found, problems } = await this.#ask(async (pod) => ({
+      pod: pod.name,
+      ...(await pod.sessions()),
+    }));
+    return { pods: found, problems };
   }
 
   async #trace(peer: string): Promise<TraceAnswer> {

@@ -1,5 +1,6 @@
 /** The answers of the console to its page. Only types, which server and page share. */
 import type { PodStatus } from '#crds/podstatus.ts';
+import type { OpenSessions } from '#crds/sessions.ts';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Result } from '../queuetext.ts';
@@ -83,6 +84,11 @@ export interface FindAnswer extends Gaps {
 export interface Story extends Gaps {
   readonly queued: QueueEntry | null;
   readonly history: HistoryEntry | null;
+}
+
+/** Of each pod that answers. */
+export interface SessionsAnswer extends Gaps {
+  readonly pods: readonly (OpenSessions & { readonly pod: string })[];
 }
 
 export interface TraceAnswer extends Gaps {

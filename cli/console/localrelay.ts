@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parsePodStatus } from '#crds/podstatus.ts';
+import { type OpenSessions, parseOpenSessions } from '#crds/sessions.ts';
 import { type HistoryEntry, type HistoryQuery, printQuery } from '#relay/history/entry.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { QueueClient } from '../queueclient.ts';
@@ -44,8 +45,15 @@ export class LocalRelay implements Relays, RelayPod {
     const { adminUrl } = readRunNote(this.#stateDir);
     const [text, metrics] = await Promise.all([get(`${adminUrl}/status`), get(`${adminUrl}/metrics`)]);
     const status = parsePodStatus(text);
-    if (!status) throw new Error(`What answers at ${adminUrl} is no relay of this version: start it again`);
+    if (!status) throw notOurs(adminUrl);
     return { status, metrics };
+  }
+
+  async sessions(): Promise<OpenSessions> {
+    const { adminUrl } = readRunNote(this.#stateDir);
+    const sessions = parseOpenSessions(await get(`${adminUrl}/sessions`));
+    if (!sessions) throw notOurs(adminUrl);
+    return sessions;
   }
 
   list(): AsyncIterable<QueueEntry> {
@@ -80,6 +88,10 @@ export class LocalRelay implements Relays, RelayPod {
       await file.close();
     }
   }
+}
+
+function notOurs(adminUrl: string): Error {
+  return new Error(`What answers at ${adminUrl} is no relay of this version: start it again`);
 }
 
 async function get(url: string): Promise<string> {

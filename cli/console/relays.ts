@@ -1,5 +1,6 @@
 /** What the console can ask, and whom: the relay on this machine, or the pods of a relay in a cluster. Only types. */
 import type { PodStatus } from '#crds/podstatus.ts';
+import type { OpenSessions } from '#crds/sessions.ts';
 import type { HistoryEntry, HistoryQuery } from '#relay/history/entry.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Result } from '../queuetext.ts';
@@ -15,6 +16,7 @@ export interface Reading {
 export interface RelayPod {
   readonly name: string;
   read(): Promise<Reading>;
+  sessions(): Promise<OpenSessions>;
   list(): AsyncIterable<QueueEntry>;
   show(id: string): Promise<QueueEntry | undefined>;
   act(action: QueueAction, ids: readonly string[]): Promise<readonly Result[]>;

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { ActAnswer, Look, QueueAnswer, Story, TraceAnswer } from '#cli/console/api.ts';
+import type { ActAnswer, Look, QueueAnswer, SessionsAnswer, Story, TraceAnswer } from '#cli/console/api.ts';
 import { ConsoleProcess } from '#test/kit/console.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
@@ -78,6 +78,18 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
       { ready: boolean }
     >;
     assert.deepEqual(Object.keys(values), ['relay-0', 'relay-1']);
+  });
+
+  test('sessions lists those of both pods', async () => {
+    const { status, out, errors } = await plugin(['sessions', 'relay']);
+    assert.equal(status, 0, errors);
+    assert.match(out, /^relay-0\n[\s\S]*^relay-1\n(No client is connected|LISTENER )/m);
+    const values = JSON.parse((await plugin(['sessions', 'relay', '-o', 'json'])).out);
+    assert.deepEqual(Object.keys(values), ['relay-0', 'relay-1']);
+    assert.deepEqual(
+      Object.values<{ inbound: object[] }>(values).map(({ inbound }) => Array.isArray(inbound)),
+      [true, true],
+    );
   });
 
   test('a message is found in its pod by its id, held and removed; an unknown id is told', async () => {
@@ -175,6 +187,8 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
       results.map(({ pod, id, result }) => [pod, id, result]),
       [[first?.pod, first?.id, 'done']],
     );
+    const { pods, problems } = await ask<SessionsAnswer>('sessions');
+    assert.deepEqual([pods.map(({ pod }) => pod), problems], [['relay-0', 'relay-1'], []]);
     const { lines } = await ask<TraceAnswer>('trace');
     assert.ok(lines.length > 0);
   });

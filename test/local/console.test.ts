@@ -24,6 +24,7 @@ import { until } from '#test/kit/wait.ts';
 const DOCS = new URL('../../docs/', import.meta.url).pathname;
 const PICTURES = [
   ['overview', 'Overview'],
+  ['sessions', 'Sessions'],
   ['queue', 'Queue'],
 ] as const;
 const MANY_CERTIFICATES =
@@ -81,6 +82,21 @@ describe('mailrelay console', { concurrency: false }, () => {
         await send(['gone@example.com', 'joe@example.com', 'slow@example.com'], `p-${round}`);
       await page.waitForTimeout(1_500);
     }
+  }
+
+  /** Clients at different commands. */
+  async function connectSome(): Promise<SmtpClient[]> {
+    const commands = ['EHLO app2.client.example', 'MAIL FROM:<app@client.example>', 'NOOP'];
+    return Promise.all(
+      commands.map(async (command, index) => {
+        const client = await SmtpClient.connect(relay.ports[0] ?? 0, '127.0.0.1', `127.0.0.4${index}`);
+        await client.hello();
+        if (index > 0) await client.secure();
+        await client.send(SENDER, ['joe@example.com'], messageText(`connected-${index}`));
+        if (index > 0) await client.command(command);
+        return client;
+      }),
+    );
   }
 
   async function goTo(name: string): Promise<void> {
@@ -217,6 +233,31 @@ describe('mailrelay console', { concurrency: false }, () => {
     await clear.getByText('Plain text').waitFor();
   });
 
+  test('who is connected is listed while it is, with its TLS and its last command', async () => {
+    await goTo('Sessions');
+    const rows = page.getByRole('region', { name: 'Clients' }).getByRole('row');
+    const clear = await SmtpClient.connect(relay.ports[0] ?? 0, '127.0.0.1', '127.0.0.31');
+    await clear.hello();
+    await clear.command('MAIL FROM:<app@client.example>');
+    const secured = await SmtpClient.connect(relay.ports[0] ?? 0, '127.0.0.1', '127.0.0.32');
+    await secured.hello();
+    await secured.secure();
+    await secured.send(SENDER, ['joe@example.com'], messageText('listed'));
+    await rows.filter({ hasText: /^127\.0\.0\.31 client\.example.*Plain text.*MAIL/ }).waitFor();
+    await rows
+      .filter({ hasText: /^127\.0\.0\.32 client\.example.*TLSv1\.3.*Between messages.*1$/ })
+      .waitFor();
+    const hops = page.getByRole('region', { name: 'Next hops' }).getByRole('row');
+    await hops
+      .filter({ hasText: /^127\.0\.0\.1:\d+/ })
+      .first()
+      .waitFor();
+    await clear.quit();
+    await rows.filter({ hasText: '127.0.0.31' }).waitFor({ state: 'detached' });
+    await secured.quit();
+    await page.getByText('No client is connected.').waitFor();
+  });
+
   test('the story of a message is told line by line', async () => {
     await goTo('Queue');
     await row().getByRole('link').click();
@@ -288,7 +329,7 @@ describe('mailrelay console', { concurrency: false }, () => {
 
   test('every part has a name, and tables and pages have their heads, in each section', async () => {
     id = await send(['slow@example.com'], 'third');
-    for (const section of ['Queue', 'Find', 'Trace', 'Overview']) {
+    for (const section of ['Sessions', 'Queue', 'Find', 'Trace', 'Overview']) {
       await goTo(section);
       await page.locator('main section').first().waitFor();
       assert.deepEqual(await page.evaluate(NAMELESS), [], section);
@@ -304,6 +345,8 @@ describe('mailrelay console', { concurrency: false }, () => {
     await page.getByRole('combobox', { name: 'Language' }).selectOption('zh-CN');
     await page.getByRole('link', { name: '队列' }).waitFor();
     await page.reload();
+    await page.getByRole('link', { name: '会话' }).click();
+    await page.getByText('没有已连接的客户端。').waitFor();
     await page.getByRole('link', { name: '队列' }).click();
     await row().getByText('等待中').waitFor();
     assert.equal(await page.evaluate('document.documentElement.lang'), 'zh-CN');
@@ -313,11 +356,13 @@ describe('mailrelay console', { concurrency: false }, () => {
 
   const takePictures = async () => {
     await makeTraffic();
+    const connected = await connectSome();
     for (const [name, section] of PICTURES) {
       await goTo(section);
       await page.locator('main tbody tr').first().waitFor();
       await page.screenshot({ path: `${DOCS}console-${name}.png`, fullPage: true });
     }
+    for (const client of connected) await client.quit();
     await goTo('Queue');
     await row().getByRole('link').click();
     await page.getByRole('listitem').nth(2).waitFor();

@@ -6,6 +6,7 @@ import { type Seen, useLooks } from './looking.ts';
 import { Overview } from './overview.ts';
 import { Queue } from './queue.ts';
 import { linkSection, type Route, SECTIONS, useRoute } from './route.ts';
+import { Sessions } from './sessions.ts';
 import { StoryView } from './story.ts';
 import { findLanguage, keepLanguage, LANGUAGES, say, setLanguage } from './texts.ts';
 import { Trace } from './trace.ts';
@@ -87,6 +88,8 @@ function Content({ seen, route, announce }: ContentProps) {
   switch (route.section) {
     case 'overview':
       return html`<${Overview} look=${look} samples=${samples} pod=${route.pod} />`;
+    case 'sessions':
+      return html`<${Sessions} look=${look} />`;
     case 'queue':
       return html`<${Queue} look=${look} announce=${announce} />`;
     case 'find':

@@ -1,11 +1,21 @@
 /** Asks the server of the console. A refusal is an Error with its sentence. */
-import type { ActAnswer, ActRequest, FindAnswer, Look, QueueAnswer, Story, TraceAnswer } from '../api.ts';
+import type {
+  ActAnswer,
+  ActRequest,
+  FindAnswer,
+  Look,
+  QueueAnswer,
+  SessionsAnswer,
+  Story,
+  TraceAnswer,
+} from '../api.ts';
 
 interface Questions {
   readonly look: Look;
   readonly queue: QueueAnswer;
   readonly find: FindAnswer;
   readonly story: Story;
+  readonly sessions: SessionsAnswer;
   readonly trace: TraceAnswer;
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { MessageKey } from '../api.ts';
 
-export const SECTIONS = ['overview', 'queue', 'find', 'trace'] as const;
+export const SECTIONS = ['overview', 'sessions', 'queue', 'find', 'trace'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export type Route =
