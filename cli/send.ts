@@ -13,7 +13,8 @@ import { describeFileError } from '#crds/systemwords.ts';
 import { POD_PATHS } from '#crds/wellknown.ts';
 import { readPassword } from './password.ts';
 import { makeStepPrinter } from './sendsteps.ts';
-import { describeSendError, type SendError } from './sendwords.ts';
+import { describeSendError, type SendError, type SendTls } from './sendwords.ts';
+import { showEndpoint } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
 /** In base64 they are 52 characters, so that no line is longer than 76 (RFC 2047 section 2). */
@@ -26,7 +27,7 @@ interface SendOptions {
   /** Empty: the null sender. */
   readonly from: string;
   readonly to: readonly string[];
-  readonly tls: 'starttls' | 'implicit' | 'none';
+  readonly tls: SendTls;
   readonly subject: string;
   readonly serverName?: string;
   readonly ca?: string;
@@ -57,11 +58,11 @@ interface Sent {
 
 async function transmit(message: SendOptions, login: Login | undefined): Promise<Sent> {
   const { host, port } = message.server;
-  const session = await tellWait(`${host}:${port} to begin the session`, connect(message));
+  const session = await tellWait(`${showEndpoint(host, port)} to begin the session`, connect(message));
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
   try {
-    if (login) await tellWait('the answer to the login', logIn(session, login));
+    if (login) await tellWait('the answer to the login', logIn(session, login, message));
     const sent = await tellWait('the answer to the message', submit(session, message));
     await leave(session, message);
     return { ...sent, protection };
@@ -114,7 +115,7 @@ function connect(options: SendOptions): Promise<SMTPConnection> {
   });
   return new Promise((resolve, reject) => {
     const fail = (error: Error) =>
-      reject(new Error(`Cannot send through ${host}:${port}: ${describeSendError(error)}`));
+      reject(new Error(`Cannot send through ${showEndpoint(host, port)}: ${describeSendError(error, tls)}`));
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
   });
@@ -159,22 +160,22 @@ async function makeLogin(user = 'token', tokenFile: string | undefined): Promise
   return { user, method: 'XOAUTH2', oauth2: new XOAuth2({ user, accessToken }) } as Login;
 }
 
-function logIn(session: SMTPConnection, login: Login): Promise<void> {
+function logIn(session: SMTPConnection, login: Login, { tls }: SendOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     session.login(login, (error) => {
-      if (error) reject(new Error(`The login was not taken: ${describeLoginError(error)}`));
+      if (error) reject(new Error(`The login was not taken: ${describeLoginError(error, tls)}`));
       else resolve();
     });
   });
 }
 
-function describeLoginError(error: SendError): string {
-  return error.response === undefined ? describeSendError(error) : oneLine(error.response);
+function describeLoginError(error: SendError, tls: SendTls): string {
+  return error.response === undefined ? describeSendError(error, tls) : oneLine(error.response);
 }
 
 function submit(
   session: SMTPConnection,
-  { from, to, subject }: SendOptions,
+  { from, to, subject, tls }: SendOptions,
 ): Promise<Omit<Sent, 'protection'>> {
   const headers = [
     // The field needs an address, also where the envelope has the null sender.
@@ -187,8 +188,8 @@ function submit(
   const text = `${headers.join('\r\n')}\r\n\r\nSent by mailrelay send.\r\n`;
   return new Promise((resolve, reject) => {
     session.send({ from, to: [...to] }, text, (error, info) => {
-      if (error) reject(new Error(`The message was not taken: ${describeSendError(error)}`));
-      else resolve({ reply: oneLine(info?.response ?? ''), refused: listRefused(info?.rejectedErrors) });
+      if (error) reject(new Error(`The message was not taken: ${describeSendError(error, tls)}`));
+      else resolve({ reply: oneLine(info?.response ?? ''), refused: listRefused(info?.rejectedErrors, tls) });
     });
   });
 }
@@ -199,9 +200,9 @@ function encodeWords(text: string): string {
   return encodedWords(text, MOST_WORD_BYTES).join('\r\n ');
 }
 
-function listRefused(errors: readonly SendError[] = []): Sent['refused'] {
-  return errors.map((error) => ({
+function listRefused(errors: readonly SendError[] | undefined, tls: SendTls): Sent['refused'] {
+  return (errors ?? []).map((error) => ({
     recipient: (error as { recipient?: string }).recipient ?? '',
-    response: error.response ?? describeSendError(error),
+    response: error.response ?? describeSendError(error, tls),
   }));
 }

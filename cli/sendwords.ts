@@ -22,13 +22,16 @@ const REFUSED: Readonly<Record<string, string>> = {
   CONN: 'the server refuses the session',
   EHLO: 'the server refuses the session',
   HELO: 'the server refuses the session',
-  STARTTLS: 'the server does not offer STARTTLS',
+  STARTTLS: 'the server gives no TLS',
   'MAIL FROM': 'the sender is refused',
   'RCPT TO': 'no recipient is taken',
   DATA: 'the message is refused',
 };
 
-export function describeSendError(error: SendError): string {
+/** How the session was to be encrypted. */
+export type SendTls = 'starttls' | 'implicit' | 'none';
+
+export function describeSendError(error: SendError, tls: SendTls): string {
   const { code = '', originalCode = code, response, command = '' } = error;
   const certificate = readCertificateError(originalCode);
   if (certificate) return describeCertificate(certificate, error);
@@ -39,11 +42,14 @@ export function describeSendError(error: SendError): string {
   }
   if (originalCode !== 'ETIMEDOUT' && isSystemCode(originalCode))
     return describeSystemError({ code: originalCode });
-  return describeBrokenSession(error);
+  return describeBrokenSession(error, tls);
 }
 
 /** A server that answers STARTTLS speaks plain text first, so TLS from the first byte is not what it wants. */
 function findCure(command: string, response: string): string {
+  // RFC 3207: 454 is for TLS that is not available for now, such as without a certificate.
+  if (command === 'STARTTLS' && response.startsWith('4'))
+    return ': try again later, and see whether the server has a certificate';
   if (command === 'STARTTLS')
     return ': let the server offer STARTTLS, or send in plain text by --tls none, if nobody on the way may read it';
   // The enhanced code is the same for a login that is wanted, and some servers leave it out.
@@ -54,10 +60,12 @@ function findCure(command: string, response: string): string {
 }
 
 /** No reply, and no code that says more. */
-function describeBrokenSession({ code = '', reason, message }: SendError): string {
+function describeBrokenSession({ code = '', reason, message }: SendError, tls: SendTls): string {
   const handshake = nameHandshakeReason(reason ?? message);
   if (handshake === 'no TLS in the answer')
-    return 'the server does not speak TLS from the first byte here: use --tls starttls';
+    return tls === 'implicit'
+      ? 'the server does not speak TLS from the first byte here: use --tls starttls'
+      : 'the TLS handshake breaks: what the server sends after STARTTLS is no TLS';
   if (/EPROTO|ETLS|ESOCKET/.test(code) && handshake !== 'other' && handshake !== 'the connection ended')
     return `the TLS handshake breaks: ${handshake}`;
   switch (code) {

@@ -3,12 +3,12 @@ import { InvalidArgumentError, Option } from 'commander';
 import { collectRecipients, parsePort, parseSender } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
-/** HOST:PORT. An IPv6 address may have brackets. */
+/** HOST:PORT. Without brackets the last part of an IPv6 address would be taken for a port. */
 function parseServer(text: string): { host: string; port: number } {
-  const [, bracketed, plain, port] = /^(?:\[(.+)\]|(.+)):([^:]*)$/.exec(text) ?? [];
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):([^:]*)$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined || port === undefined)
-    throw new InvalidArgumentError('It must be HOST:PORT, such as relay.example.com:25');
+    throw new InvalidArgumentError('It must be HOST:PORT, such as relay.example.com:25 or [2001:db8::7]:25');
   return { host, port: parsePort(port) };
 }
 

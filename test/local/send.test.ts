@@ -138,6 +138,8 @@ describe('mailrelay send', { concurrency: false }, () => {
 
   test('a server that is away, refuses, or speaks something else', async () => {
     assertRefused(await sendTo(await freePort(), ['b@example.com']), 'nothing listens there');
+    const away = ['send', '--server', `[::1]:${await freePort()}`, '--from', 'a@client.example'];
+    assertRefused(await mailrelay([...away, '--to', 'b@example.com']), 'Cannot send through [::1]:');
     assertRefused(await send('--tls', 'implicit'), '--tls starttls');
     const { port } = mute.address() as { port: number };
     assertRefused(await sendTo(port, ['b@example.com']), 'refuses the session: 554 5.3.2 not today');
