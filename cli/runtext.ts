@@ -39,7 +39,7 @@ export function listNotStarted({ outbound }: MailRelaySpec): string[] {
 }
 
 export function describeStart(start: RunFacts): string {
-  const { policy, caFile, address, adminPort, status, notStarted, sink } = start;
+  const { policy, caFile, address, adminPort, status, notStarted } = start;
   const words = listSendWords(start);
   const { listeners, clientPolicies, clientPolicyCount, outbound } = summarizePolicy(policy);
   const more = clientPolicyCount - clientPolicies.length;
@@ -47,12 +47,12 @@ export function describeStart(start: RunFacts): string {
     `MailRelay ${policy.namespace}/${policy.name} is ${status.ready ? 'ready' : `not ready: ${status.notReady.join('; ')}`}`,
     '',
     ...listeners.map((listener) =>
-      row(listener.name, `${address}:${servedPort(listener.port)}`, describeListener(listener)),
+      row(listener.name, showEndpoint(address, servedPort(listener.port)), describeListener(listener)),
     ),
     ...policyHostLines(start),
     ...clientPolicies.map((one) => row('clients of', one.networks.join(', '), describeClientPolicy(one))),
     ...(more > 0 ? [row('', `and ${more} more client policies`, '')] : []),
-    row('health', `http://${address}:${adminPort}/readyz`, '/status /metrics'),
+    row('health', `http://${showEndpoint(address, adminPort)}/readyz`, '/status /metrics'),
     '',
     row('policy', hashContent(policy), `outbound ${outbound.tlsLevel}, ${describeNextHops(outbound)}`),
     ...certificateLines(status, caFile),
@@ -60,7 +60,7 @@ export function describeStart(start: RunFacts): string {
     ...notStarted.map((gap) => `  not started: ${gap}`),
     ...status.missing.map((gap) => `  missing: ${gap}`),
     ...(words ? ['', 'Send a message through it:', '', `  ${words.join(' ')}`] : []),
-    ...(sink ? ['', describeSink(SINK_ADDRESS, sink.port, 'starttls', sink.folder).trimEnd()] : []),
+    ...sinkLines(start),
     '',
   ];
   return `${lines.join('\n')}\n`;
@@ -94,7 +94,23 @@ function row(name: string, first: string, rest: string): string {
 function policyHostLines({ policy: { policyHost }, address }: RunFacts): string[] {
   if (!policyHost) return [];
   const url = `https://${policyHost.hosts[0]}/.well-known/mta-sts.txt`;
-  return [row(POLICY_PORT_NAME, `${address}:${servedPort(policyHost.port)}`, url)];
+  return [row(POLICY_PORT_NAME, showEndpoint(address, servedPort(policyHost.port)), url)];
+}
+
+function sinkLines({ sink, policy }: RunFacts): string[] {
+  if (!sink) return [];
+  return [
+    '',
+    describeSink(SINK_ADDRESS, sink.port, 'starttls', sink.folder).trimEnd(),
+    ...idleSinkWords(policy, sink.port),
+  ];
+}
+
+/** A sink gets mail only where the MailRelay says so. */
+export function idleSinkWords({ outbound: { routes, smartHosts } }: Policy, port: number): string[] {
+  const hops = [...routes.flatMap(({ hosts }) => hosts ?? []), ...smartHosts];
+  if (hops.some((hop) => hop.port === port && [SINK_ADDRESS, 'localhost'].includes(hop.host))) return [];
+  return [`No mail goes to it: no next hop is {host: ${SINK_ADDRESS}, port: ${port}}`];
 }
 
 function certificateLines(

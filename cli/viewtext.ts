@@ -6,7 +6,7 @@ import { summarizePolicy } from '#crds/policysummary.ts';
 import { servedPort } from '#crds/wellknown.ts';
 import type { LoggedDelivery } from './deliverytail.ts';
 import { describeListener, describeNextHops } from './policytext.ts';
-import { listSendWords, type RunFacts, SINK_ADDRESS } from './runtext.ts';
+import { idleSinkWords, listSendWords, type RunFacts, SINK_ADDRESS } from './runtext.ts';
 import type { TakenMessage } from './sink/taken.ts';
 import { describeEnvelope, describeProtection } from './sinktext.ts';
 import { describeCertificate, queueLines, sessionLines } from './statustext.ts';
@@ -117,7 +117,7 @@ function describeWays(facts: ViewFacts, { columns }: Size): Section[] {
   ];
 }
 
-function describeLatest({ deliveries, taken, notices, sink }: ViewFacts, size: Size): Section[] {
+function describeLatest({ deliveries, taken, notices, sink, policy }: ViewFacts, size: Size): Section[] {
   return [
     list('deliveries', deliveries.map(describeDelivery)),
     plain(
@@ -125,6 +125,7 @@ function describeLatest({ deliveries, taken, notices, sink }: ViewFacts, size: S
         ? [
             row('sink', `at ${showEndpoint(SINK_ADDRESS, sink.port)}, its last hundred messages in`),
             note(sink.folder),
+            ...idleSinkWords(policy, sink.port).map(note),
           ]
         : [],
     ),
