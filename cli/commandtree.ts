@@ -73,6 +73,19 @@ export function listAll(verb: VerbFacts): VerbFacts[] {
   return [verb, ...verb.verbs.flatMap(listAll)];
 }
 
+/** With the verb "help", behind which there are all other verbs, and nothing that they take. For completion alone. */
+export function withHelp(program: VerbFacts): VerbFacts {
+  const path = `${program.path} help`;
+  const summary = 'print the help of a verb';
+  const help = { ...nameOnly(program, program.path), path, name: 'help', summary };
+  return { ...program, verbs: [...program.verbs, help] };
+}
+
+function nameOnly(verb: VerbFacts, above: string): VerbFacts {
+  const path = `${above} help${verb.path.slice(above.length)}`;
+  return { ...verb, path, options: [], arguments: [], verbs: verb.verbs.map((one) => nameOnly(one, above)) };
+}
+
 function readOptionValue(option: Option): Value | undefined {
   const [, name] = /<([^>]+)>/.exec(option.flags) ?? [];
   return name === undefined ? undefined : readValue(option, name);

@@ -22,6 +22,8 @@ function makeLeaf(verb: VerbFacts): string {
       `'${isRepeated ? '*' : index + 1}:${escapeText(name)}:${actionFor(value)}'`,
   );
   const lines = [...verb.options.map(makeOption), ...given];
+  // Without a word, zsh would offer files.
+  if (lines.length === 0) return `${nameFunction(verb)}() { _message 'no more words' }`;
   return `${nameFunction(verb)}() {
   _arguments \\
     ${lines.join(' \\\n    ')}

@@ -1,6 +1,6 @@
 /** `mailrelay completion`: prints the script that completes the words of this command in a shell. */
 import type { Command } from 'commander';
-import { readTree } from './commandtree.ts';
+import { readTree, withHelp } from './commandtree.ts';
 import { makeBashCompletion } from './completebash.ts';
 import { makeFishCompletion } from './completefish.ts';
 import { makeZshCompletion } from './completezsh.ts';
@@ -13,6 +13,6 @@ export async function completion(
   { parent }: Command,
 ): Promise<number> {
   if (!parent) throw new Error('The verb "completion" is part of no program');
-  process.stdout.write(MAKERS[shell](await readTree(parent)));
+  process.stdout.write(MAKERS[shell](withHelp(await readTree(parent))));
   return 0;
 }

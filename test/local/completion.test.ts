@@ -45,6 +45,10 @@ const CASES: readonly Case[] = [
     not: ['Stalled'],
   },
   { words: ['completion', ''], offered: ['bash', 'zsh', 'fish'] },
+  { words: ['he'], offered: ['help'] },
+  { words: ['help', 'l'], offered: ['lint'], not: ['list', 'help'] },
+  { words: ['help', 'queue', 'l'], offered: ['list', 'lift'], not: ['lint'] },
+  { words: ['help', 'queue', 'list', '--'], offered: [], not: ['--all', '--help'] },
 ];
 
 function assertOffers(shell: string, offer: (words: readonly string[]) => string[]): void {
