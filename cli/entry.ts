@@ -65,6 +65,11 @@ function checkVerbs(program: Command, words: readonly string[], asksHelp: boolea
     if (asksHelp && !isLast && (command.commands.length === 0 || word.startsWith('-')))
       command.error(`the word '${word}' is no verb`);
     if (command.commands.length === 0 || word.startsWith('-')) return words;
+    // "queue help list" as "help queue list".
+    if (word === 'help') {
+      const others = words.toSpliced(index, 1).filter((one) => !HELP.includes(one));
+      return checkVerbs(program, [...others, '--help'], true);
+    }
     const next = command.commands.find((one) => one.name() === word);
     if (!next) return words.slice(0, index + 1);
     command = next;

@@ -82,6 +82,17 @@ test('after "help" there are verbs, and nothing that would run one', async () =>
   assert.deepEqual(await mailrelay(['help', 'lint', '--help']), await mailrelay(['lint', '--help']));
 });
 
+test('a group of verbs has help too', async () => {
+  for (const words of [
+    ['queue', 'help', 'list'],
+    ['queue', 'help', 'list', '--help'],
+  ])
+    assert.deepEqual(await mailrelay(words), await mailrelay(['help', 'queue', 'list']));
+  assert.deepEqual(await mailrelay(['queue', 'help']), await mailrelay(['help', 'queue']));
+  await assertUsage(['queue', 'help', 'frobnicate'], '"frobnicate"', 'mailrelay queue --help');
+  await assertUsage(['queue', 'help', 'list', '--all'], '"--all" is no verb');
+});
+
 test('a value that cannot be is told in our words, with the cure', async () => {
   await assertUsage(
     ['completion', 'tcsh'],
@@ -125,6 +136,8 @@ test('values that an option cannot have', async () => {
   const send = ['send', '--from', 'a@example.com', '--to', 'b@example.com', '--server'];
   await assertUsage([...send, 'relay'], '"relay"', 'HOST:PORT');
   await assertUsage([...send, ':25'], '":25"', 'HOST:PORT');
+  for (const address of ['::1', '2001:db8::7:25', '[::1]'])
+    await assertUsage([...send, address], `"${address}"`, 'HOST:PORT', '[2001:db8::7]:25');
   await assertUsage([...send, 'relay:0'], '"relay:0"', '65535');
   await assertUsage([...send, 'relay:25', '--tls', 'maybe'], '"maybe"', 'starttls');
   await assertUsage(['send', '--server', 'relay:25', '--from', 'a@example.com'], '--to');
