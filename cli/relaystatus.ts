@@ -1,11 +1,9 @@
 /** Asks a running relay for its status, over HTTP. Every failure is one sentence that names the cure. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { type OpenSessions, parseOpenSessions } from '#crds/sessions.ts';
-import { ADMIN_PORT, CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
-import { RUN_NOTE, readRunNote } from './runnote.ts';
-import { findStateFolder, stateFolder } from './statefolder.ts';
+import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
+import { readRunNote } from './runnote.ts';
+import { assertOfRelay, findStateFolder, stateFolder } from './statefolder.ts';
 import { showEndpoint } from './terminal.ts';
 
 /** Where a relay serves health and status. */
@@ -31,9 +29,7 @@ export function findEndpoint({ address, adminPort, state }: NamedEndpoint): Admi
   if (address !== undefined || adminPort !== undefined) return usual;
   const folder = state === undefined ? findStateFolder() : stateFolder(state);
   if (folder === undefined || folder === POD_PATHS.state) return usual;
-  // The usual port may be that of another relay.
-  if (![RUN_NOTE, CONTROL_SOCKET].some((name) => existsSync(join(folder, name))))
-    throw new Error(`No relay runs in the state folder "${folder}": name that of the relay by --state DIR`);
+  assertOfRelay(folder);
   const { hostname, port } = new URL(readRunNote(folder).adminUrl);
   return { address: hostname.replace(/^\[|\]$/g, ''), adminPort: Number(port || HTTP_PORT) };
 }
@@ -50,19 +46,28 @@ export async function askSessions(endpoint: AdminEndpoint): Promise<OpenSessions
   throw notOurs(endpoint);
 }
 
+/** As Prometheus reads them. */
+export async function askMetrics(endpoint: AdminEndpoint): Promise<string> {
+  const text = await askRelay(endpoint, '/metrics');
+  if (/^mailrelay_/m.test(text)) return text;
+  throw notOurs(endpoint);
+}
+
 function notOurs({ address, adminPort }: AdminEndpoint): Error {
   return new Error(
     `What answers at ${address} port ${adminPort} is no relay of this version: name its health port by --admin-port`,
   );
 }
 
-export async function askRelay({ address, adminPort }: AdminEndpoint, path: string): Promise<string> {
+async function askRelay({ address, adminPort }: AdminEndpoint, path: string): Promise<string> {
   try {
     const url = `http://${showEndpoint(address, adminPort)}${path}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(WAIT_MS) });
     return await response.text();
   } catch {
     // A refused, reset or silent connection, or one without HTTP.
-    throw new Error(`No relay answers at ${address} port ${adminPort}: name its health port by --admin-port`);
+    throw new Error(
+      `No relay answers at ${address} port ${adminPort}: name its state folder by --state DIR, or its health port by --admin-port PORT`,
+    );
   }
 }

@@ -5,6 +5,7 @@
 import { existsSync, globSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
+import { RUN_NOTE } from './runnote.ts';
 
 export function stateFolder(named: string | undefined): string {
   if (named !== undefined && !statSync(named, { throwIfNoEntry: false })?.isDirectory())
@@ -15,6 +16,12 @@ export function stateFolder(named: string | undefined): string {
       'No relay runs here: name its state folder by --state DIR, or start it by "mailrelay run"',
     );
   return found;
+}
+
+/** For what asks the health port: without a word of the relay in its folder, the usual port may be that of another one. */
+export function assertOfRelay(folder: string): void {
+  if (![RUN_NOTE, CONTROL_SOCKET].some((name) => existsSync(join(folder, name))))
+    throw new Error(`No relay runs in the state folder "${folder}": name that of the relay by --state DIR`);
 }
 
 /** Undefined: there is none. */

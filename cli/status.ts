@@ -3,7 +3,7 @@
  * 1 if it is not ready or does not answer.
  */
 import { print } from './output.ts';
-import { askRelay, askStatus, findEndpoint } from './relaystatus.ts';
+import { askMetrics, askStatus, findEndpoint } from './relaystatus.ts';
 import { describeStatus } from './statustext.ts';
 import { describeWideTables } from './statuswide.ts';
 import { paintNames } from './styles.ts';
@@ -23,7 +23,7 @@ export async function status({ output, metrics, ...named }: StatusOptions): Prom
     throw new UsageError('Metrics have a form of their own: leave out --metrics, or -o');
   const endpoint = findEndpoint(named);
   if (metrics) {
-    process.stdout.write(await askRelay(endpoint, '/metrics'));
+    process.stdout.write(await askMetrics(endpoint));
     return 0;
   }
   const found = await askStatus(endpoint);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describeFileError } from '#crds/systemwords.ts';
 import { parseReceived, RECEIVED_FILE, type ReceivedReport } from '#relay/tlsrpt/received.ts';
 import { readReport } from '#relay/tlsrpt/report.ts';
-import { readWhole } from './inputfile.ts';
+import { nameInput, readWhole } from './inputfile.ts';
 import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
 import { paintNames } from './styles.ts';
@@ -33,7 +33,7 @@ export async function tlsrpt(file: string, { output, state }: TlsrptOptions): Pr
   }
   if (output === 'wide') throw cannotBe('--output', output, 'only "tlsrpt received" lists reports');
   const read = readReport(await readWhole(file, MOST_BYTES));
-  if (read.kind === 'invalid') throw new Error(`Cannot read the report "${file}": ${read.reason}`);
+  if (read.kind === 'invalid') throw new Error(`Cannot read the report "${nameInput(file)}": ${read.reason}`);
   await print(output, read.report, () => paintNames(describeReport(read.report)));
   return 0;
 }

@@ -1,6 +1,6 @@
 /** `mailrelay console`: serves the console of the relay on this machine until Ctrl-C. */
 import { untilStopSignal } from '../signals.ts';
-import { stateFolder } from '../statefolder.ts';
+import { assertOfRelay, stateFolder } from '../statefolder.ts';
 import { LocalRelay } from './localrelay.ts';
 import type { Relays } from './relays.ts';
 import { startConsole } from './server.ts';
@@ -14,7 +14,9 @@ export async function serveConsole({
   state,
   ...options
 }: ConsoleOptions & { readonly state?: string }): Promise<number> {
-  return serveRelays(new LocalRelay(stateFolder(state)), options);
+  const folder = stateFolder(state);
+  assertOfRelay(folder);
+  return serveRelays(new LocalRelay(folder), options);
 }
 
 /** Resolves when the person presses Ctrl-C. */

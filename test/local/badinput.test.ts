@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,8 @@ import { makeAuthority } from '#test/kit/ca.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { type Ended, mailrelay, secretOf, TestRelay } from '#test/kit/relay.ts';
+
+const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 
 let dir = '';
 let port = 0;
@@ -88,7 +91,13 @@ test('wrong usage of the verbs that speak to a running relay', async () => {
 
 test('no relay to speak to', async () => {
   const port = String(await freePort());
-  assertOneSentence(await mailrelay(['status', '--admin-port', port]), 1, 'No relay answers', '--admin-port');
+  assertOneSentence(
+    await mailrelay(['status', '--admin-port', port]),
+    1,
+    'No relay answers',
+    '--state DIR',
+    '--admin-port PORT',
+  );
   assertOneSentence(
     await mailrelay(['queue', 'list', '--state', join(dir, 'none')]),
     1,
@@ -97,7 +106,8 @@ test('no relay to speak to', async () => {
   );
   assertOneSentence(await mailrelay(['queue', 'list', '--state', dir]), 1, 'No relay', '--state');
   // A relay at the usual port would be another one.
-  assertOneSentence(await mailrelay(['status', '--state', dir]), 1, 'No relay runs in the state folder', dir);
+  for (const verb of ['status', 'console'])
+    assertOneSentence(await mailrelay([verb, '--state', dir]), 1, 'No relay runs in the state folder', dir);
   const file = fileOf('file', '');
   for (const verb of [['queue', 'list'], ['find', 'joe'], ['status'], ['console']])
     assertOneSentence(await mailrelay([...verb, '--state', file]), 1, 'no state folder', '--state');
@@ -109,6 +119,33 @@ test('no relay to speak to', async () => {
   mkdirSync(long);
   assertOneSentence(await mailrelay(['queue', 'list', '--state', long]), 1, 'too long', 'state folder');
   assertOneSentence(await mailrelay(['queue', 'remove', '--state', dir]), 2, 'which messages to remove');
+});
+
+test('a server that is no relay', async () => {
+  const server = createHttpServer((_, response) => response.end('<html>\n</html>\n')).unref();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port: taken } = server.address() as { port: number };
+  try {
+    for (const words of [[], ['--metrics'], ['-o', 'json']])
+      assertOneSentence(
+        await mailrelay(['status', '--admin-port', `${taken}`, ...words]),
+        1,
+        'is no relay of this version',
+      );
+  } finally {
+    server.close();
+  }
+});
+
+test('standard input has one name', () => {
+  for (const words of [
+    ['tlsrpt', '-'],
+    ['dkim', '-f', '-'],
+    ['explain', 'joe@example.com', '-f', '-'],
+  ]) {
+    const { status, stdout, stderr } = spawnSync(LAUNCHER, words, { input: '{}', encoding: 'utf8' });
+    assertOneSentence({ status: status ?? -1, stdout, stderr }, 1, 'standard input');
+  }
 });
 
 test('no API server to speak to', async () => {
