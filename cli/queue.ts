@@ -15,7 +15,13 @@ import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
 import { printEntries } from './queuelist.ts';
 import { readSelection, type Selection, type Wish } from './queueselect.ts';
-import { describeDone, describeExported, describeSummary, NO_MESSAGE, type Result } from './queuetext.ts';
+import {
+  describeDone,
+  describeExported,
+  describeNothing,
+  describeSummary,
+  type Result,
+} from './queuetext.ts';
 import { stateFolder } from './statefolder.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
@@ -110,7 +116,7 @@ export async function exportMessages(named: readonly string[], options: ExportOp
   }
   // Without a folder standard output has the message alone.
   if (to !== undefined) process.stdout.write(describeExported(ids.length - unknown.length, to));
-  else if (ids.length === 0) process.stderr.write(NO_MESSAGE);
+  else if (ids.length === 0) process.stderr.write(describeNothing('export'));
   return tellUnknown(unknown);
 }
 
@@ -140,7 +146,7 @@ function connect(state: string | undefined): QueueClient {
 }
 
 function tell(action: QueueAction, done: readonly Result[]): void {
-  if (done.length === 0) process.stdout.write('There is no such message.\n');
+  if (done.length === 0) process.stdout.write(describeNothing(action));
   for (const one of done)
     (one.result === 'done' ? process.stdout : process.stderr).write(describeDone(action, one));
 }

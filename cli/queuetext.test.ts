@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueueEntry } from '#relay/queue/tools.ts';
 import { readSelection } from './queueselect.ts';
-import { describeDone, describeEntry } from './queuetext.ts';
+import { describeDone, describeEntry, describeSummary } from './queuetext.ts';
 import { age } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
@@ -48,6 +48,11 @@ test('what a client or a next hop said cannot steer the terminal', () => {
 test('describeDone names what was not done', () => {
   assert.equal(describeDone('hold', { id: 'x', result: 'done' }), 'x held back\n');
   assert.match(describeDone('retry', { id: 'x', result: 'held' }), /^x is held: release it first\n$/);
+});
+
+test('where nothing can be done, messages may be there all the same, and the summary says what for there is none', () => {
+  assert.equal(describeSummary('hold', []), 'There is no such message to hold back.\n');
+  assert.equal(describeSummary('release', []), 'There is no such message to release.\n');
 });
 
 test('ages are told in the largest unit that says enough', () => {

@@ -81,16 +81,27 @@ export function describeDone(
   return `${id} ${OUTCOMES[outcome].one}${next}${reason === undefined ? '' : `: ${visible(reason)}`}\n`;
 }
 
-export const NO_MESSAGE = 'There is no such message.\n';
+const NOTHING_TO: Readonly<Record<QueueAction | 'export', string>> = {
+  hold: 'hold back',
+  release: 'release',
+  retry: 'try',
+  remove: 'remove',
+  export: 'export',
+};
+
+/** Messages may be there all the same, such as those that are held already. */
+export function describeNothing(action: QueueAction | 'export'): string {
+  return `There is no such message to ${NOTHING_TO[action]}.\n`;
+}
 
 export function describeExported(messages: number, folder: string): string {
-  if (messages === 0) return NO_MESSAGE;
+  if (messages === 0) return describeNothing('export');
   return `${messages === 1 ? '1 message' : `${messages} messages`} written into ${folder}\n`;
 }
 
 /** The results of an action on many messages: a line for each result, then the most frequent reasons. */
 export function describeSummary(action: QueueAction, results: readonly Result[]): string {
-  if (results.length === 0) return NO_MESSAGE;
+  if (results.length === 0) return describeNothing(action);
   const counts = countBy(results, (one) => summarize(action, one));
   const reasons = countBy(
     results.filter(({ reason }) => reason !== undefined),

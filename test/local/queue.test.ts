@@ -157,7 +157,10 @@ describe('mailrelay queue', { concurrency: false }, () => {
     );
     assert.equal(readFileSync(join(dir, `${id('last')}.eml`), 'latin1'), stdout);
     const none = await queue('export', '--domain', 'nowhere.example');
-    assert.deepEqual([none.status, none.stdout, none.stderr], [0, '', 'There is no such message.\n']);
+    assert.deepEqual(
+      [none.status, none.stdout, none.stderr],
+      [0, '', 'There is no such message to export.\n'],
+    );
     const again = await queue('export', id('last'), '--to', dir);
     assert.equal(again.status, 1);
     assert.match(again.stderr, /^mailrelay: Cannot write ".*\.eml": there is one already\n$/);
