@@ -7,6 +7,7 @@ import { findSharedSecret, nameField } from './certificatesecrets.ts';
 import type { Key } from './culprits.ts';
 import { type MailRelaySpec, mailRelaySpec } from './mailrelay.ts';
 import { findNearest } from './nearest.ts';
+import { objectMeta } from './objectmeta.ts';
 import { listBrokenRules } from './partialrules.ts';
 import { NAME_RULE, RULES } from './rules.ts';
 import { describeValueFault, quote } from './valuefault.ts';
@@ -35,8 +36,10 @@ export type Validated = { kind: 'valid'; manifest: ValidManifest } | { kind: 'in
 const document = z.object({
   apiVersion: z.literal(API_VERSION),
   kind: z.literal(KIND),
-  metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
+  metadata: objectMeta,
   spec: mailRelaySpec,
+  // The API server passes over what a manifest says of it.
+  status: z.unknown().optional(),
 });
 
 /** `value` is one parsed YAML document. */
@@ -47,7 +50,7 @@ export function validateMailRelay(value: unknown): Validated {
   const faulty = new Set(wrong.map(({ keys }) => keys.join('.')));
   const faults = [
     ...wrong,
-    ...listUnknownFields(mailRelaySpec, spec, ['spec']),
+    ...listUnknownFields(document, value, []),
     ...judgeName(metadata?.name),
     ...(faulty.has('') || faulty.has('spec') ? [] : judgeRules(result.data?.spec ?? spec, faulty)),
   ];
