@@ -21,8 +21,8 @@ import { row } from './terminal.ts';
 import { cannotBe, UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
-/** Such as 300.1.1.1, 192.0.2.0/24 or fe80:::1. */
-const LOOKS_LIKE_IP = /^[\d./]*\d[\d./]*$|^[\da-f./]*:[\da-f:./]*:[\da-f:./]*$/i;
+/** Such as 300.1.1.1, 192.0.2.0/24, 192.0.2.7:25, fe80:::1 or 2001:db8::zz. */
+const LOOKS_LIKE_IP = /^[\d./]*\d[\d./]*(:\d*)?$|^[^@\s[]*:[^@\s]*:[^@\s]*$/;
 
 interface ExplainOptions {
   readonly file?: string;

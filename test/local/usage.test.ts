@@ -190,7 +190,15 @@ test('values that an option cannot have', async () => {
     'Option "--from" cannot be "a@": it must be',
   );
   await assertUsage(['cert', '--cert', 'none', '--key', 'none', '--hostname', '*.b c'], '--hostname');
-  for (const no of ['300.1.1.1', '1.2.3', '192.0.2.0/24', 'fe80:::1', '::12345'])
+  for (const no of [
+    '300.1.1.1',
+    '1.2.3',
+    '192.0.2.0/24',
+    '192.0.2.7:25',
+    'fe80:::1',
+    '::12345',
+    '2001:db8::zz',
+  ])
     await assertUsage(['explain', no], `The IP address "${no}" cannot be read`, '192.0.2.7');
 });
 
