@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { changed, document, MISSHAPEN, WRONG } from '#test/fixtures/manifests.ts';
+import { GOOD_METADATA, WRONG_BESIDE, WRONG_METADATA } from '#test/fixtures/metadata.ts';
 import fc from '#test/kit/property.ts';
 import { validateMailRelay } from './validate.ts';
 
@@ -181,49 +182,30 @@ test('validateMailRelay names what is no MailRelay at all', () => {
   for (const value of [null, 5, {}, { kind: 'Pod' }]) assert.ok(faultsOf(value).length > 0);
 });
 
-test('metadata is judged as the API server judges it', () => {
-  const judge = (metadata: Record<string, unknown>) =>
-    faultsOf({ ...document(changed({})), metadata: { name: 'relay', ...metadata } }).map(
-      ({ path, message }) => `${path}: ${message}`,
-    );
-  for (const fine of [
-    { labels: { 'app.kubernetes.io/name': 'x', empty: '' }, annotations: { 'example.com/a': 'b c' } },
-    { labels: null, annotations: {}, finalizers: ['example.com/x'], namespace: 'mail-1' },
-    // As "kubectl get -o yaml" prints it.
-    {
-      creationTimestamp: '2026-01-01T00:00:00Z',
-      generation: 3,
-      resourceVersion: '7',
-      uid: 'x',
-      managedFields: [],
-    },
-  ])
-    assert.deepEqual(judge(fine), []);
-  for (const [wrong, says] of [
-    [{ namespace: 'Mail' }, /^metadata\.namespace: must be the name of a namespace: .*not "Mail"/],
-    [{ namespace: 'mail.prod' }, /^metadata\.namespace: /],
-    [{ namespace: 'x'.repeat(64) }, /^metadata\.namespace: /],
-    [{ nmespace: 'mail' }, /^metadata\.nmespace: there is no such field: did you mean namespace\?/],
-    [{ labels: { version: 1 } }, /^metadata\.labels\.version: must be text, not 1: put it into quotes/],
-    [{ labels: { team: 'a b' } }, /^metadata\.labels\.team: must be the value of a label/],
-    [{ labels: { 'a b': 'c' } }, /^metadata\.labels\.a b: must have a name such as example\.com\/mail/],
-    [{ labels: { ['x'.repeat(64)]: 'c' } }, /must have a name such as/],
-    [
-      { annotations: { 'example.com/x': true } },
-      /^metadata\.annotations\.example\.com\/x: must be text, not true/,
-    ],
-    [{ finalizers: 'x' }, /^metadata\.finalizers: must be a list/],
-  ] as const) {
-    const told = judge(wrong);
-    assert.equal(told.length, 1, told.join(' | '));
+/** Every fault of a manifest with these fields beside its spec. */
+const besides = (fields: Readonly<Record<string, unknown>>) =>
+  faultsOf({ ...document(changed({})), ...fields }).map(({ path, message }) => `${path}: ${message}`);
+const judgeMetadata = (metadata: Readonly<Record<string, unknown>>) =>
+  besides({ metadata: { name: 'relay', ...metadata } });
+
+test('metadata and the fields beside spec are judged as the API server judges them', () => {
+  for (const metadata of GOOD_METADATA) assert.deepEqual(judgeMetadata(metadata), []);
+  assert.deepEqual(besides({ status: { any: 'thing' } }), []);
+  const wrong = [
+    ...WRONG_METADATA.map(({ metadata, says }) => [judgeMetadata(metadata), says] as const),
+    ...WRONG_BESIDE.map(({ fields, says }) => [besides(fields), says] as const),
+  ];
+  for (const [told, says] of wrong) {
+    assert.equal(told.length, 1, `${says}: ${told.join(' | ')}`);
     assert.match(told[0] ?? '', says);
   }
 });
 
-test('a field beside spec that is none of a MailRelay is told, and what the API server writes there is none', () => {
-  const judge = (more: Record<string, unknown>) =>
-    faultsOf({ ...document(changed({})), ...more }).map(({ path, message }) => `${path}: ${message}`);
-  assert.deepEqual(judge({ status: { any: 'thing' } }), []);
-  assert.deepEqual(judge({ Spec: {} }), ['Spec: there is no such field: did you mean spec?']);
-  assert.match(judge({ hostname: 'x' })[0] ?? '', /^hostname: there is no such field: /);
+test('a namespace has the name of one', () => {
+  assert.deepEqual(judgeMetadata({ namespace: 'mail-1' }), []);
+  for (const namespace of ['Mail', 'mail.prod', '-mail', 'x'.repeat(64), 'a b'])
+    assert.match(
+      judgeMetadata({ namespace }).join(),
+      /^metadata\.namespace: must be the name of a namespace: /,
+    );
 });

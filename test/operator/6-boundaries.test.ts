@@ -12,6 +12,7 @@ import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { BOUNDARIES } from '#test/fixtures/boundaries.ts';
 import { DOMAIN_FIELDS, valuesOf } from '#test/fixtures/domains.ts';
 import { changed, document } from '#test/fixtures/manifests.ts';
+import { GOOD_METADATA, WRONG_BESIDE, WRONG_METADATA } from '#test/fixtures/metadata.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 
@@ -25,14 +26,17 @@ describe('values at the bounds', { concurrency: false }, () => {
     await api.makeNamespace(NAMESPACE);
   });
 
-  async function isTaken(spec: Readonly<Record<string, unknown>>): Promise<boolean> {
-    const body = document(changed(spec), 'relay', NAMESPACE) as unknown as KubeObject;
+  const isTaken = (spec: Readonly<Record<string, unknown>>) =>
+    isDocumentTaken(document(changed(spec), 'relay', NAMESPACE));
+
+  /** As kubectl asks: with fields that are not known as errors. */
+  async function isDocumentTaken(value: object): Promise<boolean> {
     try {
       await api.admin.request({
         method: 'POST',
         path: apiPath(MAIL_RELAY, NAMESPACE),
-        query: { dryRun: 'All' },
-        body,
+        query: { dryRun: 'All', fieldValidation: 'Strict' },
+        body: value as KubeObject,
       });
       return true;
     } catch (error) {
@@ -40,6 +44,17 @@ describe('values at the bounds', { concurrency: false }, () => {
       throw error;
     }
   }
+
+  test('metadata, and fields beside spec', async () => {
+    const good = document(changed({}), 'relay', NAMESPACE);
+    const withMetadata = (more: object) => ({ ...good, metadata: { ...Object(good['metadata']), ...more } });
+    for (const metadata of GOOD_METADATA)
+      assert.equal(await isDocumentTaken(withMetadata(metadata)), true, JSON.stringify(metadata));
+    for (const { metadata } of WRONG_METADATA)
+      assert.equal(await isDocumentTaken(withMetadata(metadata)), false, JSON.stringify(metadata));
+    for (const { fields } of WRONG_BESIDE)
+      assert.equal(await isDocumentTaken({ ...good, ...fields }), false, JSON.stringify(fields));
+  });
 
   const domains = DOMAIN_FIELDS.map(({ reading, ...field }) => ({ ...field, values: valuesOf(reading) }));
   for (const { field, at, values } of [...BOUNDARIES, ...domains]) {
