@@ -7,26 +7,48 @@ import { LoginGuard, type Verdict } from './guard.ts';
 const OPEN = new AbortController().signal;
 
 function makeGuard() {
-  /** The delays that are held back go on. */
-  const sleeps: (() => void)[] = [];
+  const clock = { now: 0 };
+  /** The delays that are held back, in milliseconds. */
+  const sleeps: number[] = [];
   const guard = new LoginGuard(
-    () => 0,
-    () => new Promise<void>((resolve) => sleeps.push(resolve)),
+    () => clock.now,
+    async (ms) => void sleeps.push(ms),
   );
+  /** What the Secret has of all users. */
+  const secret = { stored: 'first', password: 'right' };
   /** The checks that have begun, and those that have not ended. */
   const begun: string[] = [];
-  const open: { readonly end: (isRight: boolean) => void; readonly fail: (error: Error) => void }[] = [];
+  const open: { readonly end: () => void; readonly fail: (error: Error) => void }[] = [];
   const verdicts = new Map<string, Verdict['kind'][]>();
-  /** A password begins with "right" or is wrong. */
-  const guess = (client: string, user: string, password: string, ended: AbortSignal = OPEN) => {
+  interface Said {
+    readonly ended?: AbortSignal;
+    readonly network?: string;
+    readonly of?: string;
+  }
+  /** A password begins with the right one or is wrong. */
+  const guess = (
+    client: string,
+    user: string,
+    password: string,
+    { ended = OPEN, network, of }: Said = {},
+  ) => {
     const name = `${client} ${user} ${password}`;
     const check = () => {
       begun.push(name);
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      open.push({ end: () => resolve(password.startsWith('right')), fail: reject });
+      const isRight = password.startsWith(secret.password);
+      open.push({ end: () => resolve(isRight), fail: reject });
       return promise;
     };
-    const verdict = guard.guess({ client, user, key: `${user} ${password}`, check, ended });
+    const verdict = guard.guess({
+      client,
+      network: network ?? client,
+      user: { secret: of ?? 'users', name: user },
+      shown: password,
+      stored: () => secret.stored,
+      check,
+      ended,
+    });
     void verdict.then(
       ({ kind }) => verdicts.set(name, [...(verdicts.get(name) ?? []), kind]),
       () => undefined,
@@ -36,15 +58,33 @@ function makeGuard() {
   /** So many checks end, one after the other. */
   const endChecks = async (count = Number.POSITIVE_INFINITY) => {
     for (let n = 0; n < count && open.length > 0; n++) {
-      open.shift()?.end(true);
+      open.shift()?.end();
       await setImmediate();
     }
   };
-  return { guard, guess, begun, open, verdicts, sleeps, endChecks };
+  return { guard, guess, begun, open, verdicts, sleeps, endChecks, secret, clock };
 }
 
-test('clients take turns: behind a hundred guesses of strangers a login waits for one of each', async () => {
+const kindsOf = async (all: readonly Promise<Verdict>[]) => (await Promise.all(all)).map(({ kind }) => kind);
+
+test('networks take turns: behind a hundred guesses of a network a login waits for one, and the oldest goes first', async () => {
   const { guess, begun, endChecks, verdicts } = makeGuard();
+  for (let client = 0; client < 100; client++)
+    void guess(`stranger${client}`, `u${client}`, 'wrong', { network: 'site' });
+  void guess('app', 'app', 'right');
+  await endChecks(2);
+  const at = begun.indexOf('app app right');
+  assert.ok(at >= 0 && at <= 3, `${at}`);
+  await endChecks();
+  assert.deepEqual(verdicts.get('app app right'), ['right']);
+  assert.deepEqual(
+    begun.filter((name) => name.startsWith('stranger')),
+    Array.from({ length: 100 }, (_, n) => `stranger${n} u${n} wrong`),
+  );
+});
+
+test('behind many networks a login waits for one guess of each', async () => {
+  const { guess, begun, endChecks } = makeGuard();
   for (let client = 0; client < 5; client++)
     for (let n = 0; n < 20; n++) void guess(`stranger${client}`, `u${n}`, `wrong${client}`);
   void guess('app', 'app', 'right');
@@ -52,16 +92,9 @@ test('clients take turns: behind a hundred guesses of strangers a login waits fo
   const at = begun.indexOf('app app right');
   assert.ok(at >= 0 && at <= 7, `${at}`);
   await endChecks();
-  assert.deepEqual(verdicts.get('app app right'), ['right']);
-  // Of one client, the oldest first.
-  const first = begun.filter((name) => name.startsWith('stranger0'));
-  assert.deepEqual(
-    first,
-    Array.from({ length: 20 }, (_, n) => `stranger0 u${n} wrong0`),
-  );
 });
 
-test('two checks run at a time, and fifty logins with the same password cost one, right or wrong', async () => {
+test('two checks run at a time, and fifty logins with the same password at once cost one', async () => {
   for (const password of ['right', 'wrong']) {
     const { guess, begun, open, endChecks } = makeGuard();
     const others = ['x', 'y', 'z'].map((user) => guess('other', user, 'right'));
@@ -71,14 +104,68 @@ test('two checks run at a time, and fifty logins with the same password cost one
     logins.push(guess('pod9', 'app', password));
     assert.equal(open.length, 2);
     await endChecks();
-    assert.deepEqual(new Set((await Promise.all(logins)).map(({ kind }) => kind)), new Set([password]));
-    assert.equal(begun.filter((name) => name.endsWith(` app ${password}`)).length, 1);
+    assert.deepEqual(new Set(await kindsOf(logins)), new Set([password]));
+    const checks = () => begun.filter((name) => name.endsWith(` app ${password}`)).length;
+    assert.equal(checks(), 1);
     await Promise.all(others);
-    // The next one is checked again.
+    // The next right one is checked again. A wrong one is known.
     const later = guess('pod0', 'app', password);
     await endChecks();
     assert.equal((await later).kind, password);
-    assert.equal(begun.filter((name) => name.endsWith(` app ${password}`)).length, 2);
+    assert.equal(checks(), password === 'right' ? 2 : 1);
+  }
+});
+
+test('a wrong password that comes again costs no check and counts once, until the user has another one', async () => {
+  const { guess, begun, endChecks, sleeps, secret, clock } = makeGuard();
+  for (let n = 0; n < 100; n++) {
+    const stale = guess('nat', 'app', 'old');
+    await endChecks();
+    assert.equal((await stale).kind, 'wrong');
+    clock.now += 1_000;
+  }
+  assert.equal(begun.length, 1);
+  assert.deepEqual(sleeps, Array(99).fill(500));
+  secret.stored = 'second';
+  secret.password = 'old';
+  const good = guess('nat', 'app', 'old');
+  await endChecks();
+  assert.equal((await good).kind, 'right');
+});
+
+test('users of two Secrets are two users', async () => {
+  const { guess, begun, endChecks, sleeps } = makeGuard();
+  for (const [n, of] of ['one', 'one', 'two', 'one', 'two'].entries()) {
+    const wrong = guess(`client${n}`, 'app', `wrong${of}`, { of });
+    const same = guess(`client${n}`, 'app', 'same', { of });
+    await endChecks();
+    await Promise.all([wrong, same]);
+  }
+  // Two guesses at each user, whoever makes them.
+  assert.equal(begun.length, 4);
+  assert.deepEqual(sleeps.slice(0, 1), [500]);
+  const first = guess('new', 'app', 'wrong', { of: 'three' });
+  const before = sleeps.length;
+  await endChecks();
+  assert.equal((await first).kind, 'wrong');
+  assert.equal(sleeps.length, before, 'nothing was counted for it');
+});
+
+test('the Secret counts at the moment of the verdict: a user who has changed during the check is checked again', async () => {
+  for (const [shown, kind] of [
+    ['right', 'wrong'],
+    ['second', 'right'],
+  ] as const) {
+    const { guess, begun, open, secret } = makeGuard();
+    const login = guess('a', 'app', shown);
+    assert.equal(open.length, 1);
+    secret.stored = 'second';
+    open.shift()?.end();
+    secret.password = 'second';
+    await setImmediate();
+    assert.equal(begun.length, 2);
+    open.shift()?.end();
+    assert.equal((await login).kind, kind);
   }
 });
 
@@ -86,10 +173,37 @@ test('guesses at the same time are twenty, and the rest are refused without a ch
   const { guess, begun, endChecks } = makeGuard();
   const all = Array.from({ length: 150 }, (_, n) => guess('a', 'app', `wrong${n}`));
   await endChecks();
-  const kinds = (await Promise.all(all)).map(({ kind }) => kind);
-  assert.deepEqual(kinds, [...Array(20).fill('wrong'), ...Array(130).fill('deaf')]);
+  assert.deepEqual(await kindsOf(all), [...Array(20).fill('wrong'), ...Array(130).fill('deaf')]);
   assert.equal(begun.length, 20);
   assert.equal((await guess('a', 'app', 'right')).kind, 'deaf');
+});
+
+test('the throttle is asked for a guess that another client has under check, too', async () => {
+  const { guess, begun, endChecks } = makeGuard();
+  const all: Promise<Verdict>[] = [];
+  for (let n = 0; n < 60; n++) {
+    // A helper of many addresses has each guess checked.
+    const helper = guess(`helper${n}`, 'app', `wrong${n}`);
+    all.push(guess('a', 'app', `wrong${n}`));
+    await endChecks(1);
+    await helper;
+  }
+  await endChecks();
+  assert.deepEqual(await kindsOf(all), [...Array(20).fill('wrong'), ...Array(40).fill('deaf')]);
+  assert.equal(begun.length, 60);
+});
+
+test('a user that a client was logged in as goes on where the client is deaf', async () => {
+  const { guess, endChecks } = makeGuard();
+  const login = guess('nat', 'app', 'right');
+  await endChecks();
+  assert.equal((await login).kind, 'right');
+  const all = Array.from({ length: 30 }, (_, n) => guess('nat', `u${n}`, 'wrong'));
+  await endChecks();
+  await Promise.all(all);
+  const again = [guess('nat', 'app', 'right'), guess('nat', 'new', 'right')];
+  await endChecks();
+  assert.deepEqual(await kindsOf(again), ['right', 'deaf']);
 });
 
 test('an old password of some pods is one guess, and the good one of the others is checked at once', async () => {
@@ -98,49 +212,63 @@ test('an old password of some pods is one guess, and the good one of the others 
     n % 2 === 1 && n < 50 ? guess('nat', 'old', 'wrong') : guess('nat', 'good', 'right'),
   );
   await endChecks(2);
-  const kinds = (await Promise.all(all)).map(({ kind }) => kind);
+  const kinds = await kindsOf(all);
   assert.deepEqual([kinds.filter((kind) => kind === 'right').length, kinds.length], [35, 60]);
 });
 
-test('answers that are held back delay no check of another user, and those of a user are twenty', async () => {
-  const { guess, begun, endChecks, sleeps, verdicts } = makeGuard();
-  for (let n = 0; n < 25; n++) {
-    void guess('nat', 'bob', `wrong${n}`);
-    void guess('nat', 'good', `right${n}`);
-  }
-  await endChecks();
-  const guesses = () => begun.filter((name) => name.startsWith('nat bob')).length;
-  // The first one is answered at once, so its place is free.
-  assert.equal(guesses(), 21);
-  assert.equal([...verdicts.keys()].filter((name) => name.startsWith('nat good')).length, 25);
-  // Until the answers are out. A step of a delay is half a second.
-  for (let step = 0; step < 200; step++) {
-    for (const wake of sleeps.splice(0)) wake();
-    await endChecks();
-  }
-  assert.equal(guesses(), 25);
+test('an answer that is held back waits its time, whoever logs in meanwhile, and ends with its session', async () => {
+  const slept: { readonly ms: number; readonly wake: () => void }[] = [];
+  const guard = new LoginGuard(
+    () => 0,
+    (ms, ended) =>
+      new Promise<void>((resolve, reject) => {
+        slept.push({ ms, wake: resolve });
+        ended.addEventListener('abort', () => reject(new Error('aborted')));
+      }),
+  );
+  const session = new AbortController();
+  const say = (client: string, shown: string, ended = OPEN) =>
+    guard.guess({
+      client,
+      network: client,
+      user: { secret: null, name: 'app' },
+      shown,
+      stored: () => '',
+      check: async () => shown === 'right',
+      ended,
+    });
+  await say('eve', 'first');
+  const held = [await say('eve', 'second'), await say('eve', 'third', session.signal)];
+  const over: number[] = [];
+  held.forEach((verdict, n) => {
+    assert.ok(verdict.kind === 'wrong');
+    void verdict.held.then(() => over.push(n));
+  });
+  assert.equal((await say('victim', 'right')).kind, 'right');
+  await setImmediate();
+  assert.deepEqual([slept.map(({ ms }) => ms), over], [[500, 1000], []]);
+  session.abort();
+  await setImmediate();
+  assert.deepEqual(over, [1]);
+  slept[0]?.wake();
+  await setImmediate();
+  assert.deepEqual(over, [1, 0]);
 });
 
 test('who has gone waits no more, and is not checked', async () => {
   const { guess, begun, endChecks, verdicts } = makeGuard();
   const session = new AbortController();
+  const { signal: ended } = session;
   const before = [guess('a', 'x', 'right'), guess('a', 'y', 'right')];
-  const gone = Array.from({ length: 10 }, (_, n) => guess('a', `gone${n}`, 'wrong', session.signal));
+  const gone = Array.from({ length: 10 }, (_, n) => guess('a', `gone${n}`, 'wrong', { ended }));
   const next = guess('a', 'z', 'right');
   session.abort();
-  assert.deepEqual(new Set((await Promise.all(gone)).map(({ kind }) => kind)), new Set(['gone']));
-  assert.equal((await guess('a', 'late', 'wrong', session.signal)).kind, 'gone');
+  assert.deepEqual(new Set(await kindsOf(gone)), new Set(['gone']));
+  assert.equal((await guess('a', 'late', 'wrong', { ended })).kind, 'gone');
   await endChecks();
   await Promise.all([...before, next]);
   assert.deepEqual(begun, ['a x right', 'a y right', 'a z right']);
   assert.deepEqual(verdicts.get('a late wrong'), ['gone']);
-});
-
-test('who has closed its sending side is answered, if it need not wait', async () => {
-  const { guess, endChecks } = makeGuard();
-  const login = guess('a', 'app', 'right', AbortSignal.abort());
-  await endChecks();
-  assert.equal((await login).kind, 'right');
 });
 
 test('of one client so many wait, whoever else comes', async () => {
@@ -148,9 +276,19 @@ test('of one client so many wait, whoever else comes', async () => {
   const all = Array.from({ length: 510 }, (_, n) => guess('a', `u${n}`, 'right'));
   const other = guess('b', 'app', 'right');
   await endChecks();
-  const kinds = (await Promise.all(all)).map(({ kind }) => kind);
-  assert.deepEqual(kinds, [...Array(502).fill('right'), ...Array(8).fill('full')]);
+  assert.deepEqual(await kindsOf(all), [...Array(502).fill('right'), ...Array(8).fill('full')]);
   assert.equal((await other).kind, 'right');
+});
+
+test('in all 5,000 wait, and beyond them the newest of the network with the most gives way', async () => {
+  const { guess, endChecks, verdicts } = makeGuard();
+  for (let n = 0; n < 6_000; n++) void guess(`client${n % 100}`, `u${n}`, 'right', { network: 'crowd' });
+  const others = Array.from({ length: 10 }, (_, n) => guess(`other${n}`, 'app', `right${n}`));
+  await setImmediate();
+  const full = [...verdicts.values()].filter(([kind]) => kind === 'full').length;
+  assert.equal(full, 6_000 + 10 - 2 - 5_000);
+  await endChecks(40);
+  assert.deepEqual(new Set(await kindsOf(others)), new Set(['right']));
 });
 
 test('a check that fails fails all of its logins and stops no other', async () => {
@@ -166,13 +304,14 @@ test('a check that fails fails all of its logins and stops no other', async () =
 });
 
 test('tokens take no turn, and a wrong one is held back after the first', async () => {
-  const { guard, guess, endChecks } = makeGuard();
+  const { guard, guess, endChecks, sleeps } = makeGuard();
   const busy = Array.from({ length: 5 }, (_, n) => guess('a', `u${n}`, 'right'));
-  const token = () => guard.token('a', async () => ({ kind: 'wrong' as const }));
-  const held = [await token(), await token()].map((one) => one !== 'deaf' && one.held !== undefined);
-  assert.deepEqual(held, [false, true]);
+  const token = (said: string) =>
+    guard.token({ client: 'a', ended: OPEN }, said, async () => ({ kind: 'wrong' as const }));
+  for (let n = 0; n < 3; n++) await token('one');
+  assert.deepEqual(sleeps, [500, 500], 'one that comes again counts once');
   await endChecks();
   await Promise.all(busy);
-  for (let n = 0; n < 20; n++) await token();
-  assert.equal(await token(), 'deaf');
+  for (let n = 1; n < 20; n++) assert.notEqual(await token(`${n}`), 'deaf');
+  assert.equal(await token('last'), 'deaf');
 });

@@ -1,189 +1,215 @@
 /**
  * The guard of all logins of a process: one throttle, and one queue of checks. A check of a password costs milliseconds of a
- * thread, so few run at a time. The others wait, and clients take turns: of each the oldest one that the throttle lets begin.
- * So nobody's guesses delay the logins of others by more than a turn, and a wrong answer that is held back delays no check.
+ * thread, so few run at a time. All others wait. Networks take turns: of each the oldest guess that the throttle lets begin.
+ * So nobody's guesses delay the logins of other networks by more than a turn, and a wrong answer that is held back delays no
+ * check.
  *
- * Equal guesses at the same time are one guess with one check: applications that open all their sessions at once cost few,
- * and so does a guess that is repeated. No result is kept. Who has gone waits no more. Nobody waits without a session, so what
- * waits is bounded by the sessions, and for each client once more.
+ * Equal guesses are one guess: those that wait get the result of the one that is checked, and what was refused is known for
+ * ten minutes. Each of them asks the throttle. The Secret counts at the moment of the verdict: where the user has changed
+ * during a check, the check is done again. Nobody waits without a session, and what waits is bounded for each client and in
+ * all. Who has gone waits no more.
  */
+import { createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Attempt, LoginThrottle, type Outcome } from './throttle.ts';
+import { Counts } from './recent.ts';
+import { LoginThrottle, type Who } from './throttle.ts';
 
 /** The disk needs threads too. */
 const CHECKS_AT_ONCE = 2;
-const MOST_WAITING = 500;
-const WAIT_STEP_MS = 500;
+const MOST_OF_CLIENT = 500;
+const MOST_WAITING = 5_000;
 
 export interface Guess {
   readonly client: string;
-  readonly user: string;
-  /** Aborts when the client has gone, or will send no more. Then it waits for nothing. */
+  /** Takes turns with others. */
+  readonly network: string;
+  /** With the name of its Secret: no two Secrets share a user. */
+  readonly user: { readonly secret: string | null; readonly name: string };
+  /** The password, or the proof of one. */
+  readonly shown: string;
+  /** Aborts when the connection is closed or broken. */
   readonly ended: AbortSignal;
-  /** Equal for guesses with the same check. */
-  readonly key: string | symbol;
+  /** What the Secret has of the user now. */
+  readonly stored: () => string;
+  /** Whether what is shown fits what the Secret has now. */
   readonly check: () => Promise<boolean>;
 }
 
-/** `deaf`: the client is refused without a check. `full`: too many of its guesses wait. */
+/** The answer waits for `held`, which ends with the session at the latest. */
+interface Wrong {
+  readonly kind: 'wrong';
+  readonly held: Promise<void>;
+}
+
+/** `deaf`: refused without a check. `full`: too many guesses wait. */
 export type Verdict =
   | { readonly kind: 'right' }
   | { readonly kind: 'gone' }
   | { readonly kind: 'deaf' }
   | { readonly kind: 'full' }
-  /** The answer is held back until then. Undefined: it goes out at once. */
-  | { readonly kind: 'wrong'; readonly held: Promise<void> | undefined };
+  | Wrong;
 
 interface Waiting {
   readonly guess: Guess;
-  readonly settle: (verdict: Verdict | Promise<Verdict>) => void;
+  readonly who: Who;
+  /** Equal for equal guesses, and nobody reads a password from it. */
+  readonly key: string;
+  readonly settle: (verdict: Verdict | Promise<never>) => void;
 }
 
 export class LoginGuard {
   readonly #throttle: LoginThrottle;
-  readonly #sleep: (ms: number) => Promise<unknown>;
-  /** By client. The first one has the next turn. */
+  readonly #sleep: (ms: number, ended: AbortSignal) => Promise<unknown>;
+  readonly #secret = randomBytes(32);
+  /** By network. The first one has the next turn. */
   readonly #waiting = new Map<string, Set<Waiting>>();
-  readonly #underWay = new Map<Guess['key'], SharedCheck>();
+  readonly #ofClients = new Counts();
+  #size = 0;
+  readonly #underCheck = new Set<string>();
 
-  constructor(clock: () => number, sleeps: (ms: number) => Promise<unknown> = sleep) {
+  constructor(
+    clock: () => number,
+    sleeps: (ms: number, ended: AbortSignal) => Promise<unknown> = (ms, signal) =>
+      sleep(ms, null, { signal }),
+  ) {
     this.#throttle = new LoginThrottle(clock);
     this.#sleep = sleeps;
   }
 
   /** Rejects as the check does. */
   async guess(guess: Guess): Promise<Verdict> {
-    const { client, key, ended } = guess;
-    if (this.#throttle.isDeaf(client)) return { kind: 'deaf' };
-    const known = this.#underWay.get(key);
-    if (known) return known.join(guess);
-    const waiting = this.#waiting.get(client) ?? new Set();
-    if (waiting.size >= MOST_WAITING) return { kind: 'full' };
+    const { client, ended, shown } = guess;
+    const user = this.#hash(guess.user.secret, guess.user.name);
     const { promise, resolve: settle } = Promise.withResolvers<Verdict>();
-    const one = { guess, settle };
-    this.#waiting.set(client, waiting.add(one));
-    this.#takeTurns();
-    const leave = () => {
-      if (this.#leave(one)) settle({ kind: 'gone' });
-    };
-    if (ended.aborted) leave();
+    const one = { guess, who: { client, user }, key: this.#hash(user, shown), settle };
+    if (ended.aborted) return { kind: 'gone' };
+    if (this.#throttle.isDeaf(one.who)) return { kind: 'deaf' };
+    if (this.#ofClients.of(client) >= MOST_OF_CLIENT) return { kind: 'full' };
+    this.#enter(one);
+    const leave = () => this.#settle(one, { kind: 'gone' });
     ended.addEventListener('abort', leave, { once: true });
     return promise.finally(() => ended.removeEventListener('abort', leave));
   }
 
-  /** A token is no guess: it takes no turn. `held` is as that of a verdict. */
-  async token<Judged extends { readonly kind: Outcome }>(
-    client: string,
+  /** A token is no guess: it takes no turn. */
+  async token<Judged extends { readonly kind: string }>(
+    who: { readonly client: string; readonly ended: AbortSignal },
+    token: string,
     judge: () => Promise<Judged>,
   ): Promise<{ readonly judged: Judged; readonly held: Promise<void> | undefined } | 'deaf'> {
-    if (this.#throttle.isDeaf(client)) return 'deaf';
-    const attempt = this.#throttle.beginToken(client);
+    const { client } = who;
+    if (this.#throttle.isDeaf({ client })) return 'deaf';
     const judged = await judge();
-    attempt.checked(judged.kind);
-    return { judged, held: this.#hold(attempt) };
+    if (judged.kind !== 'wrong') return { judged, held: undefined };
+    return { judged, held: this.#wrong(who.ended, { client }, this.#hash(token)).held };
+  }
+
+  #enter(one: Waiting): void {
+    const { client, network } = one.guess;
+    this.#waiting.set(network, (this.#waiting.get(network) ?? new Set()).add(one));
+    this.#ofClients.add(client, 1);
+    this.#size += 1;
+    if (this.#size > MOST_WAITING) this.#refuseOne();
+    this.#takeTurns();
+  }
+
+  /** The newest one of the network with the most, so that no network fills all places. */
+  #refuseOne(): void {
+    let most: ReadonlySet<Waiting> = new Set();
+    for (const waiting of this.#waiting.values()) if (waiting.size > most.size) most = waiting;
+    const newest = [...most].at(-1);
+    if (newest) this.#settle(newest, { kind: 'full' });
   }
 
   #takeTurns(): void {
-    while (this.#underWay.size < CHECKS_AT_ONCE) {
+    while (this.#underCheck.size < CHECKS_AT_ONCE) {
       const next = this.#findNext();
       if (!next) return;
-      void this.#run(next.guess);
+      const { guess, who, key } = next;
+      if (!this.#throttle.wasRefused(key, guess.stored())) void this.#run(next);
+      else this.#settle(next, this.#wrong(guess.ended, who, key));
     }
   }
 
   #findNext(): Waiting | undefined {
-    for (const [client, waiting] of this.#waiting) {
-      if (this.#throttle.isDeaf(client)) {
-        this.#waiting.delete(client);
-        for (const { settle } of waiting) settle({ kind: 'deaf' });
-        continue;
-      }
+    for (const [network, waiting] of this.#waiting)
       for (const one of waiting) {
-        if (!this.#throttle.mayGuess(client, one.guess.user)) continue;
-        // The client goes behind all others.
-        this.#waiting.delete(client);
-        this.#waiting.set(client, waiting);
-        return one;
+        if (this.#throttle.isDeaf(one.who)) this.#settle(one, { kind: 'deaf' });
+        else if (this.#throttle.mayGuess(one.who) && !this.#underCheck.has(one.key)) {
+          // The network goes behind all others.
+          this.#waiting.delete(network);
+          this.#waiting.set(network, waiting);
+          return one;
+        }
       }
-    }
     return undefined;
   }
 
-  async #run({ key, check }: Guess): Promise<void> {
-    const shared = new SharedCheck(check(), (one) => this.#begin(one));
-    this.#underWay.set(key, shared);
+  async #run(first: Waiting): Promise<void> {
+    const { key } = first;
+    this.#leave(first);
+    this.#underCheck.add(key);
+    const end = this.#throttle.begin(first.who);
+    const judge = await this.#check(first);
+    end();
+    this.#underCheck.delete(key);
+    first.settle(judge(first));
     for (const waiting of [...this.#waiting.values()])
       for (const one of waiting)
-        if (one.guess.key === key && this.#leave(one)) one.settle(shared.join(one.guess));
-    await shared.end();
-    this.#underWay.delete(key);
+        if (one.key === key && this.#throttle.mayGuess(one.who)) this.#settle(one, judge(one));
     this.#takeTurns();
+  }
+
+  /** The result of the check, for each guess that is equal. */
+  async #check({ guess, key }: Waiting): Promise<(one: Waiting) => Verdict | Promise<never>> {
+    try {
+      for (;;) {
+        const stored = guess.stored();
+        const isRight = await guess.check();
+        if (guess.stored() !== stored) continue;
+        if (isRight) return ({ who }) => this.#right(who);
+        this.#throttle.refused(key, stored);
+        return ({ guess: { ended }, who }) => this.#wrong(ended, who, key);
+      }
+    } catch (error) {
+      return () => Promise.reject(error);
+    }
+  }
+
+  #right(who: Who): Verdict {
+    this.#throttle.right(who);
+    return { kind: 'right' };
+  }
+
+  #wrong(ended: AbortSignal, who: Who, key: string): Wrong {
+    const delayMs = this.#throttle.wrong(who, key);
+    const held = delayMs === 0 ? Promise.resolve() : this.#sleep(delayMs, ended);
+    return {
+      kind: 'wrong',
+      held: held.then(
+        () => undefined,
+        () => undefined,
+      ),
+    };
+  }
+
+  /** It may have its verdict already. */
+  #settle(one: Waiting, verdict: Verdict | Promise<never>): void {
+    if (this.#leave(one)) one.settle(verdict);
   }
 
   /** False if it waits no more. */
   #leave(one: Waiting): boolean {
-    const { client } = one.guess;
-    const waiting = this.#waiting.get(client);
+    const { client, network } = one.guess;
+    const waiting = this.#waiting.get(network);
     if (!waiting?.delete(one)) return false;
-    if (waiting.size === 0) this.#waiting.delete(client);
+    if (waiting.size === 0) this.#waiting.delete(network);
+    this.#ofClients.add(client, -1);
+    this.#size -= 1;
     return true;
   }
 
-  #begin({ client, user }: Guess) {
-    const attempt = this.#throttle.beginGuess(client, user);
-    return (outcome: Outcome): Verdict => {
-      attempt.checked(outcome);
-      const held = outcome === 'wrong' ? this.#hold(attempt) : undefined;
-      if (!held) attempt.answered();
-      return outcome === 'right' ? { kind: 'right' } : { kind: 'wrong', held };
-    };
-  }
-
-  #hold(attempt: Attempt): Promise<void> | undefined {
-    return attempt.delayMs() > 0 ? this.#holdBack(attempt) : undefined;
-  }
-
-  /** In steps, because the delay ends when a login succeeds meanwhile. It goes on without the session. */
-  async #holdBack({ delayMs, answered }: Attempt): Promise<void> {
-    for (let waited = 0; waited < delayMs(); ) {
-      const stepMs = Math.min(WAIT_STEP_MS, delayMs() - waited);
-      await this.#sleep(stepMs);
-      waited += stepMs;
-    }
-    answered();
-    this.#takeTurns();
-  }
-}
-
-/** One check, for all guesses with its key. It counts once for a client and user name. */
-class SharedCheck {
-  readonly #result: Promise<boolean>;
-  readonly #begin: (guess: Guess) => (outcome: Outcome) => Verdict;
-  readonly #verdicts = new Map<string, Promise<Verdict>>();
-
-  constructor(result: Promise<boolean>, begin: (guess: Guess) => (outcome: Outcome) => Verdict) {
-    this.#result = result;
-    this.#begin = begin;
-  }
-
-  join(guess: Guess): Promise<Verdict> {
-    const who = `${guess.client} ${guess.user}`;
-    const verdict = this.#verdicts.get(who) ?? this.#judge(this.#begin(guess));
-    this.#verdicts.set(who, verdict);
-    return verdict;
-  }
-
-  /** Every guess is counted. */
-  async end(): Promise<void> {
-    await this.#result.catch(() => undefined);
-    await Promise.allSettled(this.#verdicts.values());
-  }
-
-  async #judge(end: (outcome: Outcome) => Verdict): Promise<Verdict> {
-    const isRight = await this.#result.catch((error) => {
-      end('unavailable');
-      throw error;
-    });
-    return end(isRight ? 'right' : 'wrong');
+  #hash(...parts: readonly (string | null)[]): string {
+    return createHmac('sha256', this.#secret).update(JSON.stringify(parts)).digest('base64');
   }
 }

@@ -12,7 +12,10 @@ export type ScramFirst =
 
 type ScramFinal = { kind: 'verified'; text: string } | { kind: 'refused' };
 
-/** For an unknown user, `find` returns a decoy and says so. */
+/**
+ * For an unknown user, `find` returns a decoy and says so. It is asked again for the proof, which must fit what is stored by
+ * then.
+ */
 export function scramFirst(
   clientFirst: string,
   nonce: string,
@@ -23,11 +26,12 @@ export function scramFirst(
     /^([ny],(?:a=[^,]*)?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(clientFirst) ?? [];
   const user = decodeName(name);
   if (bare === '' || user === undefined) return { kind: 'unreadable' };
-  const { exists, hash } = find(user);
+  const { salt, iterations } = find(user).hash;
   const whole = `${clientNonce}${nonce}`;
-  const text = `r=${whole},s=${hash.salt.toString('base64')},i=${hash.iterations}`;
+  const text = `r=${whole},s=${salt.toString('base64')},i=${iterations}`;
   const finish = (clientFinal: string): ScramFinal => {
     const final = parseFinal(clientFinal);
+    const { exists, hash } = find(user);
     const isBound = final && Buffer.from(final.binding, 'base64').toString() === gs2 && final.nonce === whole;
     const message = `${bare},${text},${final?.withoutProof}`;
     const isProven = final !== undefined && proves(hash, message, Buffer.from(final.proof, 'base64'));

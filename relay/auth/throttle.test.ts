@@ -1,143 +1,150 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
-import { type Attempt, LoginThrottle, type Outcome } from './throttle.ts';
+import { LoginThrottle } from './throttle.ts';
+
+const WINDOW_MS = 10 * 60_000;
 
 function throttle() {
   const clock = { now: 0 };
   const one = new LoginThrottle(() => clock.now);
-  /** One attempt after the other. Returns the delay, or undefined for one that may not begin. A token has no user. */
-  const attempt = (client: string, user: string | undefined, outcome: Outcome) => {
-    if (one.isDeaf(client) || (user !== undefined && !one.mayGuess(client, user))) return undefined;
-    const begun = user === undefined ? one.beginToken(client) : one.beginGuess(client, user);
-    begun.checked(outcome);
-    const delayMs = begun.delayMs();
-    begun.answered();
-    return delayMs;
+  let guesses = 0;
+  /** One wrong guess after the other. Returns the delay, or undefined for one that may not begin. A token has no user. */
+  const wrong = (client: string, user: string | undefined, guess = `guess${++guesses}`) => {
+    const who = user === undefined ? { client } : { client, user };
+    return one.isDeaf(who) ? undefined : one.wrong(who, guess);
   };
-  /** As many as may begin. */
-  const beginMany = (client: string, user: string, most: number) => {
-    const begun: Attempt[] = [];
-    while (begun.length < most && one.mayGuess(client, user)) begun.push(one.beginGuess(client, user));
-    return begun;
-  };
-  return { clock, one, attempt, beginMany };
+  const wrongMany = (count: number, client: string, user: string) =>
+    Array.from({ length: count }, () => wrong(client, user)).filter((delay) => delay !== undefined).length;
+  return { clock, one, wrong, wrongMany };
 }
 
-test('each failure makes the next wrong answer slower, for its client and for its user, up to a bound', () => {
-  const { attempt } = throttle();
-  const delays = Array.from({ length: 7 }, () => attempt('a', 'bob', 'wrong'));
+test('each wrong guess makes the next wrong answer slower, for its client and for its user, up to a bound', () => {
+  const { wrong } = throttle();
+  const delays = Array.from({ length: 7 }, () => wrong('a', 'bob'));
   assert.deepEqual(delays, [0, 500, 1000, 2000, 4000, 8000, 10_000]);
-  assert.equal(attempt('a', 'eve', 'wrong'), 10_000);
-  assert.equal(attempt('b', 'bob', 'wrong'), 10_000);
-  assert.equal(attempt('c', 'joe', 'wrong'), 0);
+  assert.equal(wrong('a', 'eve'), 10_000);
+  assert.equal(wrong('b', 'bob'), 10_000);
+  assert.equal(wrong('c', 'joe'), 0);
+  assert.equal(wrong('d', undefined), 0);
 });
 
-test('a client that fails on and on is not heard, until it was quiet for a while', () => {
-  const { clock, attempt } = throttle();
-  for (let n = 0; n < 20; n++) assert.notEqual(attempt('a', `user${n}`, 'wrong'), undefined);
-  assert.equal(attempt('a', 'x', 'right'), undefined);
-  assert.equal(attempt('a', undefined, 'right'), undefined);
-  assert.equal(attempt('b', 'x', 'right'), 0);
-  clock.now += 10 * 60_000;
-  assert.equal(attempt('a', 'x', 'right'), 0);
-});
-
-test('a login clears what was counted; failures of tokens slow nobody else', () => {
-  const { attempt } = throttle();
-  attempt('a', undefined, 'wrong');
-  assert.equal(attempt('b', undefined, 'wrong'), 0);
-  assert.equal(attempt('a', undefined, 'wrong'), 500);
-  assert.equal(attempt('a', undefined, 'right'), 0);
-  assert.equal(attempt('a', undefined, 'wrong'), 0);
-});
-
-test('who had the wrong password waits no more when a login of its client and user succeeds', () => {
-  const { beginMany } = throttle();
-  const wrong = beginMany('a', 'app', 4);
-  for (const one of wrong) one.checked('wrong');
-  const delays = () => wrong.map((one) => one.delayMs());
-  assert.deepEqual(delays(), [0, 500, 1000, 2000]);
-  beginMany('a', 'eve', 1)[0]?.checked('right');
-  assert.deepEqual(delays(), [0, 500, 1000, 2000]);
-  beginMany('a', 'app', 1)[0]?.checked('right');
-  assert.deepEqual(delays(), [0, 0, 0, 0]);
-});
-
-test('wrong ones whose answer is held back keep no good login of another user from its check', () => {
-  const { one, beginMany } = throttle();
-  for (let round = 0; round < 5; round++) {
-    for (const wrong of beginMany('a', `old${round}`, 19)) wrong.checked('wrong');
-    assert.ok(one.mayGuess('a', 'good'));
-    for (const good of beginMany('a', 'good', 1)) {
-      good.checked('right');
-      good.answered();
-    }
+test('a client is deaf after twenty wrong guesses, and time alone forgets each of them', () => {
+  const { clock, one, wrong } = throttle();
+  for (let n = 0; n < 20; n++) {
+    assert.notEqual(wrong('a', `user${n}`), undefined);
+    clock.now += 1_000;
   }
+  one.right({ client: 'b', user: 'x' });
+  for (const who of [{ client: 'a' }, { client: 'a', user: 'x' }]) assert.ok(one.isDeaf(who));
+  assert.ok(!one.isDeaf({ client: 'b', user: 'x' }));
+  clock.now = WINDOW_MS - 1;
+  assert.ok(one.isDeaf({ client: 'a' }));
+  clock.now = WINDOW_MS;
+  assert.notEqual(wrong('a', 'x'), undefined, 'the first one is forgotten');
+  assert.equal(wrong('a', 'x'), undefined, 'and no other one is');
+  clock.now += WINDOW_MS;
+  assert.equal(wrong('a', 'x'), 0);
 });
 
-test('who knows one password guesses those of another user no faster', () => {
-  const { beginMany } = throttle();
-  const guess = (most: number) => {
-    const begun = beginMany('a', 'bob', most);
-    for (const wrong of begun) wrong.checked('wrong');
-    return begun;
-  };
-  const first = guess(19);
-  assert.equal(first[18]?.delayMs(), 10_000);
-  beginMany('a', 'eve', 1)[0]?.checked('right');
-  assert.equal(guess(19).length, 1, 'the first ones are not answered yet');
-  beginMany('a', 'eve', 1)[0]?.checked('right');
-  assert.equal(guess(19).length, 0);
-  for (const one of first) one.answered();
-  assert.equal(guess(19).length, 19);
+test('the same wrong guess counts once, however often it comes, and is answered with the delay', () => {
+  const { wrong } = throttle();
+  const delays = Array.from({ length: 100 }, () => wrong('nat', 'app', 'old'));
+  assert.deepEqual([...new Set(delays)], [0, 500]);
+  assert.equal(wrong('other', 'app', 'old'), 500);
+  assert.equal(wrong('other', 'app', 'old'), 500);
+  assert.equal(wrong('nat', 'app'), 500);
+  assert.equal(wrong('nat', 'app'), 1000);
 });
 
-test('tokens hold no place of a password', () => {
-  const { one, beginMany } = throttle();
-  for (let n = 0; n < 100; n++) one.beginToken('a');
-  assert.equal(beginMany('a', 'x', 100).length, 20);
-});
-
-test('an attempt that nobody could judge gives its place to the next', () => {
-  const { beginMany } = throttle();
-  const first = beginMany('a', 'x', 100);
-  assert.equal(first.length, 20);
-  for (const attempt of first) {
-    attempt.checked('unavailable');
-    attempt.answered();
+test('a good login clears nothing: who knows one password guesses those of others no faster', () => {
+  const { one, wrongMany, wrong } = throttle();
+  let answered = 0;
+  for (let n = 0; n < 100; n++) {
+    one.right({ client: 'a', user: 'eve' });
+    one.right({ client: 'victim', user: 'bob' });
+    answered += wrongMany(1, 'a', 'bob');
   }
-  assert.equal(beginMany('a', 'x', 100).length, 20);
+  assert.equal(answered, 20);
+  assert.equal(wrong('b', 'bob'), 10_000);
 });
 
-test('in whatever order attempts begin and end, those that failed and those under way are twenty at most', () => {
-  const step = fc.constantFrom('begin', 'begin', 'wrong', 'right', 'unavailable', 'answered');
-  const steps = fc.array(fc.tuple(step, fc.constantFrom('bob', 'eve')), { maxLength: 120 });
+test('a user that a client has logged in as goes on there, with a bound of its own, for ten minutes', () => {
+  const { clock, one, wrongMany } = throttle();
+  one.right({ client: 'nat', user: 'app' });
+  assert.equal(wrongMany(30, 'nat', 'eve'), 20);
+  assert.ok(!one.isDeaf({ client: 'nat', user: 'app' }));
+  assert.ok(one.isDeaf({ client: 'nat', user: 'other' }));
+  assert.ok(one.isDeaf({ client: 'nat' }));
+  assert.equal(wrongMany(30, 'nat', 'app'), 20);
+  one.right({ client: 'nat', user: 'app' });
+  assert.ok(one.isDeaf({ client: 'nat', user: 'app' }), 'a good login clears nothing');
+  // Of another client it proves nothing.
+  one.right({ client: 'home', user: 'other' });
+  assert.ok(one.isDeaf({ client: 'nat', user: 'other' }));
+  clock.now += WINDOW_MS / 2;
+  wrongMany(1, 'home', 'other');
+  clock.now += WINDOW_MS / 2;
+  assert.equal(wrongMany(30, 'home', 'other'), 20, 'proven no more, so it counts for the client');
+  assert.ok(one.isDeaf({ client: 'home' }));
+});
+
+test('what was refused is known, while the same is stored of the user, and for ten minutes', () => {
+  const { clock, one } = throttle();
+  one.refused('guess', 'stored');
+  assert.ok(one.wasRefused('guess', 'stored'));
+  assert.ok(!one.wasRefused('guess', 'other'));
+  assert.ok(!one.wasRefused('other', 'stored'));
+  clock.now += WINDOW_MS;
+  assert.ok(!one.wasRefused('guess', 'stored'));
+});
+
+test('in whatever order guesses begin and end, those that failed and those on their way are twenty at most', () => {
+  const step = fc.constantFrom('begin', 'begin', 'wrong', 'wrong', 'again', 'right', 'unavailable');
+  const steps = fc.array(fc.tuple(step, fc.constantFrom('bob', 'eve')), { maxLength: 150 });
   fc.assert(
     fc.property(steps, (all) => {
       const { one } = throttle();
-      const [open, held]: [Attempt[], Attempt[]] = [[], []];
-      let failed = 0;
-      for (const [next, user] of all) {
+      const open: { user: string; end: () => void }[] = [];
+      const failed = new Set<number>();
+      const proven = new Set<string>();
+      all.forEach(([next, user], n) => {
+        const who = { client: 'a', user };
         if (next === 'begin') {
-          if (!one.isDeaf('a') && one.mayGuess('a', user)) open.push(one.beginGuess('a', user));
-        } else if (next === 'answered') held.shift()?.answered();
-        else if (open.length > 0) {
-          open[0]?.checked(next as Outcome);
-          held.push(...open.splice(0, 1));
-          if (next !== 'unavailable') failed = next === 'right' ? 0 : failed + 1;
+          if (!one.isDeaf(who) && one.mayGuess(who)) open.push({ user, end: one.begin(who) });
+          return;
         }
-        assert.ok(failed + open.length <= 20);
-      }
+        const ending = open.shift();
+        if (!ending) return;
+        ending.end();
+        const of = { client: 'a', user: ending.user };
+        if (next === 'right') one.right(of);
+        if (next === 'right') proven.add(ending.user);
+        if (next === 'wrong') one.wrong(of, `${n}`);
+        if (next === 'again') one.wrong(of, 'again');
+        if (next === 'wrong') failed.add(n);
+        if (next === 'again') failed.add(-1);
+      });
+      assert.ok(failed.size + open.length <= 20 * (1 + proven.size));
       // No place is lost.
-      for (const attempt of open) attempt.checked('right');
-      for (const attempt of [...open, ...held]) attempt.answered();
-      one.beginToken('a').checked('right');
-      for (let n = 0; n < 20; n++) {
-        assert.ok(one.mayGuess('a', 'bob'));
-        one.beginGuess('a', 'bob');
-      }
-      assert.ok(!one.mayGuess('a', 'bob'));
+      for (const { end } of open) end();
+      const who = { client: 'b', user: 'bob' };
+      const ends = Array.from({ length: 20 }, () => one.begin(who));
+      assert.ok(!one.mayGuess(who) && !one.isDeaf(who));
+      for (const end of ends) end();
+      assert.ok(one.mayGuess(who));
     }),
   );
+});
+
+test('clients, users and guesses are bounded: the oldest ones are forgotten', () => {
+  const { one, wrong } = throttle();
+  for (let n = 0; n < 19; n++) wrong('first', `u${n}`);
+  for (let n = 0; n < 10_001; n++) wrong(`c${n}`, `user${n}`);
+  assert.equal(wrong('first', 'x'), 0);
+  for (let n = 0; n < 10_001; n++) one.refused(`g${n}`, 's');
+  assert.deepEqual([one.wasRefused('g0', 's'), one.wasRefused('g10000', 's')], [false, true]);
+  // However many tokens are judged at a time.
+  for (let n = 0; n < 100; n++) one.wrong({ client: 'tokens' }, `t${n}`);
+  assert.ok(one.isDeaf({ client: 'tokens' }));
 });

@@ -1,136 +1,112 @@
 /**
- * What has failed, by client and by user name. A failure delays the answers to the next wrong ones of both. A client with
- * many failures is refused without a check for a while. A good login of a client clears what was counted for it.
+ * Which wrong guesses a client and a user have had within ten minutes. Time alone forgets them: a good login does nothing
+ * for the guesses of others. A wrong guess that comes again counts once, so an application with an old password is one.
  *
- * A password may be a guess, so it counts from the beginning of its check: many at a time are no way around the limits. Until
- * its answer it also counts for its client and user name together, which no good login of another user clears: who knows one
- * password guesses those of others no faster. A token is no guess, so it holds no place. Memory is bounded: the entries with
- * the oldest failure are dropped. The clock comes from outside. Pure.
+ * A client that has had twenty, answered or on their way, is deaf: it is refused without a check. The users that it has logged
+ * in as within ten minutes are proven. Guesses at these count apart, twenty for each, so neighbours behind one address keep
+ * nobody out who is known there. For a user over all clients, wrong answers only get slower.
+ *
+ * Clients, users and guesses are names that have no blank. Memory is bounded: the oldest entries are dropped. The clock comes
+ * from outside. Pure.
  */
 import { dropOldest } from '../task/oldest.ts';
+import { Counts, Recent } from './recent.ts';
 
 const WINDOW_MS = 10 * 60_000;
-const FAILURES_UNTIL_DEAF = 20;
+const MOST_WRONG = 20;
+/** Clients, users, proven users of a client, and guesses that were refused: so many of each. */
 const ENTRIES = 10_000;
+/** Of a client or user. An eighth is dropped at once, which must leave it as many as make it deaf. */
+const KEPT_GUESSES = 24;
 const FIRST_MS = 500;
 const LONGEST_MS = 10_000;
 
-/** `unavailable`: nobody could judge the attempt. */
-export type Outcome = 'right' | 'wrong' | 'unavailable';
-
-export interface Attempt {
-  /** The check is over. */
-  readonly checked: (outcome: Outcome) => void;
-  /** How long the answer to a wrong one waits after its check. Nothing any more if a login succeeds meanwhile. */
-  readonly delayMs: () => number;
-  /** It has its answer. */
-  readonly answered: () => void;
+export interface Who {
+  readonly client: string;
+  /** A token names nobody before it is verified. */
+  readonly user?: string;
 }
 
 export class LoginThrottle {
-  readonly #clients: Failures;
-  readonly #users: Failures;
-  /** Guesses under check, by client. */
+  /** Of a client alone, and of a client and a proven user. */
+  readonly #ofClients: WrongGuesses;
+  readonly #ofUsers: WrongGuesses;
+  readonly #proven: Recent;
+  readonly #refused: Recent;
   readonly #underWay = new Counts();
-  /** Guesses without an answer, by client and user name. */
-  readonly #unanswered = new Counts();
 
   constructor(clock: () => number) {
-    this.#clients = new Failures(clock);
-    this.#users = new Failures(clock);
+    this.#ofClients = new WrongGuesses(clock);
+    this.#ofUsers = new WrongGuesses(clock);
+    this.#proven = new Recent(clock, WINDOW_MS, ENTRIES);
+    this.#refused = new Recent(clock, WINDOW_MS, ENTRIES);
   }
 
-  /** The client is refused without a check. */
-  isDeaf(client: string): boolean {
-    return this.#clients.of(client) >= FAILURES_UNTIL_DEAF;
+  /** It is refused without a check. */
+  isDeaf(who: Who): boolean {
+    return this.#ofClients.count(this.#counted(who)) >= MOST_WRONG;
   }
 
-  /** False: those before could turn out to be the last. */
-  mayGuess(client: string, user: string): boolean {
-    return (
-      this.#clients.of(client) + this.#underWay.of(client) < FAILURES_UNTIL_DEAF &&
-      this.#unanswered.of(pairOf(client, user)) < FAILURES_UNTIL_DEAF
-    );
+  /** False: those on their way could turn out to be the last. */
+  mayGuess(who: Who): boolean {
+    const counted = this.#counted(who);
+    return this.#ofClients.count(counted) + this.#underWay.of(counted) < MOST_WRONG;
   }
 
-  beginGuess(client: string, user: string): Attempt {
-    const attempt = this.#begin([
-      [this.#clients, client],
-      [this.#users, user],
-    ]);
-    this.#underWay.add(client, 1);
-    this.#unanswered.add(pairOf(client, user), 1);
-    return {
-      ...attempt,
-      checked: (outcome) => {
-        this.#underWay.add(client, -1);
-        attempt.checked(outcome);
-      },
-      answered: () => this.#unanswered.add(pairOf(client, user), -1),
-    };
+  /** A guess is on its way, until the returned function is called. */
+  begin(who: Who): () => void {
+    const counted = this.#counted(who);
+    this.#underWay.add(counted, 1);
+    return () => this.#underWay.add(counted, -1);
   }
 
-  /** It names nobody before it is verified. */
-  beginToken(client: string): Attempt {
-    return this.#begin([[this.#clients, client]]);
+  right({ client, user = '' }: Who): void {
+    this.#proven.add(`${client} ${user}`);
   }
 
-  #begin(counted: readonly (readonly [Failures, string])[]): Attempt {
-    let delays: readonly (() => number)[] = [];
-    return {
-      checked: (outcome) => {
-        if (outcome === 'right') for (const [failures, key] of counted) failures.clear(key);
-        if (outcome === 'wrong') delays = counted.map(([failures, key]) => failures.add(key));
-      },
-      delayMs: () => Math.max(0, ...delays.map((read) => read())),
-      answered: () => undefined,
-    };
+  /** How long the answer waits, by the guesses before it. */
+  wrong(who: Who, guess: string): number {
+    const before = this.#ofClients.add(this.#counted(who), guess);
+    const ofUser = who.user === undefined ? 0 : this.#ofUsers.add(who.user, guess);
+    const most = Math.max(before, ofUser);
+    return most === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (most - 1));
+  }
+
+  /** Whether the guess was refused for what is still stored of the user. */
+  wasRefused(guess: string, stored: string): boolean {
+    return this.#refused.has(`${guess} ${stored}`);
+  }
+
+  refused(guess: string, stored: string): void {
+    this.#refused.add(`${guess} ${stored}`);
+  }
+
+  #counted({ client, user = '' }: Who): string {
+    const pair = `${client} ${user}`;
+    return this.#proven.has(pair) ? pair : client;
   }
 }
 
-/** A client has no blank. */
-function pairOf(client: string, user: string): string {
-  return `${client} ${user}`;
-}
-
-class Failures {
+class WrongGuesses {
   readonly #clock: () => number;
-  readonly #known = new Map<string, { readonly count: number; readonly lastAt: number }>();
+  readonly #guesses = new Map<string, Recent>();
 
   constructor(clock: () => number) {
     this.#clock = clock;
   }
 
-  of(key: string): number {
-    const known = this.#known.get(key);
-    return known && this.#clock() - known.lastAt < WINDOW_MS ? known.count : 0;
+  count(name: string): number {
+    return this.#guesses.get(name)?.size ?? 0;
   }
 
-  clear(key: string): void {
-    this.#known.delete(key);
-  }
-
-  /** Returns the delay of this one, by those before it. */
-  add(key: string): () => number {
-    const before = this.of(key);
-    this.#known.delete(key);
-    this.#known.set(key, { count: before + 1, lastAt: this.#clock() });
-    dropOldest(this.#known, ENTRIES);
-    const delayMs = before === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (before - 1));
-    return () => (this.of(key) === 0 ? 0 : delayMs);
-  }
-}
-
-class Counts {
-  readonly #counts = new Map<string, number>();
-
-  of(key: string): number {
-    return this.#counts.get(key) ?? 0;
-  }
-
-  add(key: string, more: number): void {
-    const count = this.of(key) + more;
-    if (count > 0) this.#counts.set(key, count);
-    else this.#counts.delete(key);
+  /** Returns how many there were before. */
+  add(name: string, guess: string): number {
+    const known = this.#guesses.get(name) ?? new Recent(this.#clock, WINDOW_MS, KEPT_GUESSES);
+    const before = known.size;
+    known.add(guess);
+    this.#guesses.delete(name);
+    this.#guesses.set(name, known);
+    dropOldest(this.#guesses, ENTRIES);
+    return before;
   }
 }

@@ -54,7 +54,7 @@ export class TokenJudge {
     this.#clocks = clocks;
   }
 
-  /** `ended` aborts when the client has gone, or will send no more. */
+  /** `ended` aborts when the connection is closed or broken. */
   async judge(token: string, ended: AbortSignal): Promise<TokenVerdict> {
     try {
       const payload = await this.#verified(token, ended);

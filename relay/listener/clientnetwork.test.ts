@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientNetwork, countedAs } from './clientnetwork.ts';
+import { clientNetwork, countedAs, siteOf } from './clientnetwork.ts';
 
 test('of IPv6 a /64 is one client, of IPv4 an address, however it comes', () => {
   const cases: [string, string][] = [
@@ -17,6 +17,13 @@ test('of IPv6 a /64 is one client, of IPv4 an address, however it comes', () => 
 test('people are shown networks of a size that says something', () => {
   assert.equal(clientNetwork('192.0.2.7'), '192.0.2.0/24');
   assert.equal(clientNetwork('2001:db8:1:2::9'), '2001:db8:1:2::/64');
+});
+
+test('a site is a /24 of IPv4, in whatever form, or a /48 of IPv6', () => {
+  assert.equal(siteOf('192.0.2.7'), '192.0.2.0/24');
+  assert.equal(siteOf('64:ff9b::c000:201'), '192.0.2.0/24');
+  assert.equal(siteOf('2001:db8:1:2::9'), '2001:db8:1::/48');
+  assert.equal(siteOf('::1'), '0:0:0::/48');
 });
 
 test('an IPv4 address in translated form has the network of IPv4, and no other address of IPv6 has', () => {

@@ -5,17 +5,27 @@
 
 /** /24 of IPv4, also in translated form, /64 of IPv6. */
 export function clientNetwork(client: string): string {
-  if (!client.includes(':')) return formatPrefix24(client);
-  const groups = readGroups(client);
-  const translated = readTranslated(groups);
-  return translated === undefined ? formatPrefix64(groups) : formatPrefix24(translated);
+  return networkOf(client, 4);
+}
+
+/** A site, which has many clients: /24 of IPv4, also in translated form, /48 of IPv6. */
+export function siteOf(client: string): string {
+  return networkOf(client, 3);
 }
 
 /** The client name for limits. An IPv4 address stands for itself, also in translated form. */
 export function countedAs(client: string): string {
   if (!client.includes(':')) return client;
   const groups = readGroups(client);
-  return readTranslated(groups) === undefined ? formatPrefix64(groups) : client;
+  return readTranslated(groups) === undefined ? formatPrefix(groups, 4) : client;
+}
+
+/** Of IPv6, so many groups. */
+function networkOf(client: string, count: number): string {
+  if (!client.includes(':')) return formatPrefix24(client);
+  const groups = readGroups(client);
+  const translated = readTranslated(groups);
+  return translated === undefined ? formatPrefix(groups, count) : formatPrefix24(translated);
 }
 
 /** The IPv4 address in one of 64:ff9b::/96 (RFC 6052). Undefined for other addresses. */
@@ -32,8 +42,8 @@ function formatPrefix24(client: string): string {
   return `${client.split('.').slice(0, 3).join('.')}.0/24`;
 }
 
-function formatPrefix64(groups: readonly string[]): string {
-  return `${groups.slice(0, 4).join(':')}::/64`;
+function formatPrefix(groups: readonly string[], count: number): string {
+  return `${groups.slice(0, count).join(':')}::/${16 * count}`;
 }
 
 /** All eight. */

@@ -56,8 +56,6 @@ export class GatedConnection extends SMTPConnection {
       feedData(parser, chunk, done, (kind, isLast) => this.#loneDots.seen(kind, isLast));
     };
     parser.on('finish', () => this.#onFin(parser));
-    // Sooner: `finish` waits for the command under way.
-    parser.on('pipe', (socket) => socket.once('end', this.#parts.ended));
     const write = parser._write;
     parser._write = (chunk, encoding, done) => {
       this.#endIfTls(parser, chunk);

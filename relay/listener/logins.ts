@@ -8,10 +8,9 @@ import type { SMTPServerAuthentication } from 'smtp-server';
 import { cutText } from '#crds/cut.ts';
 import { passwordFault, passwordMatches } from '#crds/passwordhash.ts';
 import type { Listener } from '#crds/policyfile.ts';
-import type { PasswordHash } from '#crds/storedpassword.ts';
 import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
-import type { Guess, LoginGuard } from '../auth/guard.ts';
-import { scramFirst } from '../auth/scram.ts';
+import type { LoginGuard } from '../auth/guard.ts';
+import { type ScramFirst, scramFirst } from '../auth/scram.ts';
 import { TokenJudge } from '../auth/tokens.ts';
 import { type Login, Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
@@ -19,10 +18,11 @@ import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { trustFrom } from '../task/trust.ts';
+import { countedAs, siteOf } from './clientnetwork.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-/** The limit of a user name in memory and log. */
+/** The limit of a user name in the log. */
 const LONGEST_NAME = 255;
 
 export interface LoginDeps {
@@ -30,8 +30,6 @@ export interface LoginDeps {
   readonly log: Log;
   readonly clocks: Clocks;
   readonly counters: Counters;
-  /** The client name under which failures are counted. */
-  readonly countedAs: (client: string) => string;
   /** One for all listeners of the process. */
   readonly guard: LoginGuard;
 }
@@ -41,13 +39,14 @@ export type Judged =
   | { kind: 'login'; login: Login }
   | { kind: 'refused'; reply: Reply }
   | { kind: 'tokenRefused'; data: Record<string, string> };
+type ScramChallenge = Extract<ScramFirst, { kind: 'challenge' }>;
 type Settled = Exclude<Judged, { kind: 'tokenRefused' }>;
 
 type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'password' | 'accessToken'>;
 
 export interface LoginClient {
   readonly client: string;
-  /** Aborts when the client has gone, or will send no more. */
+  /** Aborts when the connection is closed or broken. */
   readonly ended: AbortSignal;
 }
 
@@ -96,14 +95,13 @@ export class Logins {
 
   /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
   async judge({ method, username = '', password, accessToken }: Shown, from: LoginClient): Promise<Judged> {
-    const user = cutText(username, LONGEST_NAME);
-    const attempt = { ...from, mechanism: method, user };
+    const attempt = { ...from, mechanism: method, user: username };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2') {
       const secret = password ?? '';
       return this.#deps.listener.clients.oauth?.acceptAsPassword && isToken(secret)
         ? this.#token(attempt, secret)
-        : this.#password(attempt, username, secret);
+        : this.#password(attempt, secret);
     }
     const said = await this.#token(attempt, accessToken ?? '');
     const isRefusedToken = said.kind === 'refused' && said.reply === REPLIES.authFailed;
@@ -119,33 +117,23 @@ export class Logins {
 
   /** RFC 5802: first message, challenge, final message, our proof as the last challenge, empty response. */
   #scram(from: LoginClient): Exchange {
+    // Asked again for the proof: the Secret may change before it comes.
+    const find = (user: string) => this.#users.find(user);
     let step: (response: string) => Promise<Said> = async (response) => {
-      // The Secret may change before the proof comes.
-      const users = this.#users;
-      const first = scramFirst(decoded(response), randomBytes(18).toString('base64'), (user) =>
-        users.find(user),
-      );
+      const first = scramFirst(decoded(response), randomBytes(18).toString('base64'), find);
       if (first.kind === 'unreadable') return { kind: 'refused', reply: REPLIES.authBadSyntax };
-      step = (final) => prove(first, users, final);
+      step = (final) => prove(first, final);
       return challenge(first.text);
     };
-    const prove = async (
-      first: Extract<ReturnType<typeof scramFirst>, { kind: 'challenge' }>,
-      users: Users,
-      response: string,
-    ) => {
-      const user = cutText(first.user, LONGEST_NAME);
-      const attempt = { ...from, mechanism: 'SCRAM-SHA-256', user };
+    const prove = async (first: ScramChallenge, response: string) => {
       let proof = '';
       const check = async () => {
         const final = first.finish(decoded(response));
         if (final.kind !== 'refused') proof = final.text;
         return final.kind !== 'refused';
       };
-      const { senders } = users.find(first.user);
-      const login = { name: first.user, senders };
-      const reason = 'wrong password or unknown user';
-      const said = await this.#guess(attempt, { key: Symbol('proof'), check }, { login, reason });
+      const attempt = { ...from, mechanism: 'SCRAM-SHA-256', user: first.user };
+      const said = await this.#guess(attempt, `proof ${response}`, check);
       if (said.kind !== 'login') return said;
       step = async () => said;
       return challenge(proof);
@@ -170,39 +158,53 @@ export class Logins {
     };
   }
 
-  #password(attempt: Attempt, name: string, password: string): Promise<Settled> {
-    const { exists, hash, senders } = this.#users.find(name);
-    const check = async () =>
-      (await passwordMatches(hash, password)) && exists && passwordFault(password) === undefined;
-    const reason = exists ? 'wrong password' : 'unknown user';
-    return this.#guess(attempt, { key: keyOf(hash, password), check }, { login: { name, senders }, reason });
+  #password(attempt: Attempt, password: string): Promise<Settled> {
+    const check = async () => {
+      const { exists, hash } = this.#users.find(attempt.user);
+      return (await passwordMatches(hash, password)) && exists && passwordFault(password) === undefined;
+    };
+    return this.#guess(attempt, `password ${password}`, check);
   }
 
   /** A password, or the proof of one. */
-  async #guess(
-    attempt: Attempt,
-    guess: Pick<Guess, 'key' | 'check'>,
-    { login, reason }: { readonly login: Login; readonly reason: string },
-  ): Promise<Settled> {
-    const { user, ended } = attempt;
-    const client = this.#deps.countedAs(attempt.client);
-    const verdict = await this.#deps.guard.guess({ ...guess, client, user, ended });
+  async #guess(attempt: Attempt, shown: string, check: () => Promise<boolean>): Promise<Settled> {
+    const { user: name, ended, client } = attempt;
+    const verdict = await this.#deps.guard.guess({
+      client: countedAs(client),
+      network: siteOf(client),
+      user: { secret: this.#deps.listener.clients.usersSecret, name },
+      shown,
+      ended,
+      stored: () => this.#users.find(name).hash.storedKey.toString('base64'),
+      check,
+    });
     if (verdict.kind === 'gone') return ABORTED;
     if (verdict.kind === 'deaf') return DEAF;
     if (verdict.kind === 'full') return this.#judged(attempt, TOO_MANY);
-    if (verdict.kind === 'right') return this.#judged(attempt, { kind: 'right', login });
-    const said = this.#judged(attempt, { kind: 'wrong', reason });
-    return afterDelay(verdict.held, ended, said);
+    // What the Secret has at the moment of the verdict: nothing has happened since.
+    const { exists, senders } = this.#users.find(name);
+    if (verdict.kind === 'right') return this.#judged(attempt, { kind: 'right', login: { name, senders } });
+    const isScram = attempt.mechanism === 'SCRAM-SHA-256';
+    const why = exists ? 'wrong password' : 'unknown user';
+    const said = this.#judged(attempt, {
+      kind: 'wrong',
+      reason: isScram ? 'wrong password or unknown user' : why,
+    });
+    await verdict.held;
+    return said;
   }
 
   async #token(attempt: Attempt, token: string): Promise<Settled> {
-    const { client, ended } = attempt;
-    const settled = await this.#deps.guard.token(this.#deps.countedAs(client), () =>
+    const { ended } = attempt;
+    const client = countedAs(attempt.client);
+    const settled = await this.#deps.guard.token({ client, ended }, token, () =>
       this.#checkToken(token, ended),
     );
     if (settled === 'deaf') return DEAF;
     if (settled.judged.kind === 'unavailable' && ended.aborted) return ABORTED;
-    return afterDelay(settled.held, ended, this.#judged(attempt, settled.judged));
+    const said = this.#judged(attempt, settled.judged);
+    await settled.held;
+    return said;
   }
 
   /** Counts the attempt, and logs the reason of a failure without telling the client. */
@@ -210,7 +212,13 @@ export class Logins {
     const { counters, log, listener } = this.#deps;
     counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
     if (checked.kind === 'right') return { kind: 'login', login: checked.login };
-    log('login_failed', { client, user, mechanism, listener: listener.name, reason: checked.reason });
+    log('login_failed', {
+      client,
+      user: cutText(user, LONGEST_NAME),
+      mechanism,
+      listener: listener.name,
+      reason: checked.reason,
+    });
     const reply = checked.kind === 'unavailable' ? REPLIES.authUnavailable : REPLIES.authFailed;
     return { kind: 'refused', reply };
   }
@@ -232,22 +240,6 @@ const TOO_MANY: Checked = { kind: 'unavailable', reason: 'too many logins at a t
 
 const ABORTED: Settled = { kind: 'refused', reply: REPLIES.authAborted };
 const DEAF: Settled = { kind: 'refused', reply: REPLIES.tooManyFailures };
-
-/** Who goes meanwhile is told nothing, and keeps no place of a connection. The delay goes on, and counts. */
-function afterDelay(held: Promise<void> | undefined, ended: AbortSignal, said: Settled): Promise<Settled> {
-  if (!held) return Promise.resolve(said);
-  const { promise, resolve } = Promise.withResolvers<Settled>();
-  const leave = () => resolve(ABORTED);
-  if (ended.aborted) leave();
-  ended.addEventListener('abort', leave, { once: true });
-  void held.then(() => resolve(said));
-  return promise.finally(() => ended.removeEventListener('abort', leave));
-}
-
-/** Each user has a salt of its own, also one that does not exist (users.ts). A changed Secret changes the key. */
-function keyOf({ iterations, salt, storedKey }: PasswordHash, password: string): string {
-  return `${iterations} ${salt.toString('base64')} ${storedKey.toString('base64')} ${password}`;
-}
 
 function decoded(response: string): string {
   return Buffer.from(response, 'base64').toString();

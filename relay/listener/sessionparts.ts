@@ -29,7 +29,7 @@ export interface SessionParts {
   readonly exchange: (mechanism: string) => Exchange | undefined;
   /** Called for every refusal, by our rules or by the library. A returned reply ends the session. */
   readonly refused: (refusal: SaidRefusal) => Reply | undefined;
-  /** The client has gone, or will send no more: a login that waits is given up. */
+  /** The connection is closed or broken: a login that waits is given up. */
   readonly ended: () => void;
   /** What a list of sessions tells of it. */
   readonly describe: () => SessionNote;

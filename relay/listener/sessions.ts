@@ -70,7 +70,7 @@ export class ListenerSessions {
     };
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
     this.#addresses = new ChangedAddresses(policy, options.maps, this.#reportAddress, options.isSuppressed);
-    this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
+    this.logins = new Logins(options, materials);
   }
 
   /** The lowest TLS version of a client's sessions. */

@@ -86,6 +86,14 @@ async function reject(token: string): Promise<string> {
   return client.command(base64('\x01'));
 }
 
+test('who has closed its sending side waits for the keys of the issuer', async () => {
+  const client = await rig.secureClient('discovery');
+  client.finish(`AUTH XOAUTH2 ${xoauth2('anything', await tokenOf())}\r\n`);
+  assert.match(await client.reply(), /^235/);
+  await client.closed();
+  assert.equal(asked, 2);
+});
+
 test('a token logs in by OAUTHBEARER and XOAUTH2, keys are discovered once, and who has may relay', async () => {
   const client = await rig.secureClient('discovery');
   assert.match(await client.command('EHLO client.example'), /AUTH OAUTHBEARER XOAUTH2\n/);

@@ -1,0 +1,50 @@
+/**
+ * Keys that were added within a while, and counts of what is open. Both are bounded: of keys, the oldest ones are dropped.
+ * The clock comes from outside. Pure.
+ */
+import { dropOldest } from '../task/oldest.ts';
+
+export class Recent {
+  readonly #clock: () => number;
+  readonly #windowMs: number;
+  readonly #most: number;
+  readonly #addedAt = new Map<string, number>();
+
+  constructor(clock: () => number, windowMs: number, most: number) {
+    this.#clock = clock;
+    this.#windowMs = windowMs;
+    this.#most = most;
+  }
+
+  has(key: string): boolean {
+    const at = this.#addedAt.get(key);
+    return at !== undefined && this.#clock() - at < this.#windowMs;
+  }
+
+  /** Looks at each key, so it is for few of them. */
+  get size(): number {
+    const since = this.#clock() - this.#windowMs;
+    return [...this.#addedAt.values()].filter((at) => at > since).length;
+  }
+
+  /** Again: its time begins anew. */
+  add(key: string): void {
+    this.#addedAt.delete(key);
+    this.#addedAt.set(key, this.#clock());
+    dropOldest(this.#addedAt, this.#most);
+  }
+}
+
+export class Counts {
+  readonly #counts = new Map<string, number>();
+
+  of(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
+
+  add(key: string, more: number): void {
+    const count = this.of(key) + more;
+    if (count > 0) this.#counts.set(key, count);
+    else this.#counts.delete(key);
+  }
+}
