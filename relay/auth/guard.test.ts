@@ -43,7 +43,7 @@ function makeGuard() {
     const verdict = guard.guess({
       client,
       network: network ?? client,
-      user: { secret: of ?? 'users', name: user },
+      user: { source: of ?? 'users', name: user },
       shown: password,
       stored: () => secret.stored,
       check,
@@ -231,7 +231,7 @@ test('an answer that is held back waits its time, whoever logs in meanwhile, and
     guard.guess({
       client,
       network: client,
-      user: { secret: null, name: 'app' },
+      user: { source: null, name: 'app' },
       shown,
       stored: () => '',
       check: async () => shown === 'right',
@@ -306,12 +306,16 @@ test('a check that fails fails all of its logins and stops no other', async () =
 test('tokens take no turn, and a wrong one is held back after the first', async () => {
   const { guard, guess, endChecks, sleeps } = makeGuard();
   const busy = Array.from({ length: 5 }, (_, n) => guess('a', `u${n}`, 'right'));
+  const claimOf = (name: string) => ({ client: 'a', user: { source: 'https://issuer', name }, ended: OPEN });
+  const right = () => guard.token(claimOf('app'), 'good', async () => ({ kind: 'right' as const }));
+  await right();
   const token = (said: string) =>
-    guard.token({ client: 'a', ended: OPEN }, said, async () => ({ kind: 'wrong' as const }));
+    guard.token(claimOf('mailer'), said, async () => ({ kind: 'wrong' as const }));
   for (let n = 0; n < 3; n++) await token('one');
   assert.deepEqual(sleeps, [500, 500], 'one that comes again counts once');
   await endChecks();
   await Promise.all(busy);
   for (let n = 1; n < 20; n++) assert.notEqual(await token(`${n}`), 'deaf');
   assert.equal(await token('last'), 'deaf');
+  assert.notEqual(await right(), 'deaf', 'this client is known for it');
 });

@@ -19,16 +19,19 @@ const CHECKS_AT_ONCE = 2;
 const MOST_OF_CLIENT = 500;
 const MOST_WAITING = 5_000;
 
-export interface Guess {
+interface Claim {
   readonly client: string;
-  /** Takes turns with others. */
-  readonly network: string;
-  /** With the name of its Secret: no two Secrets share a user. */
-  readonly user: { readonly secret: string | null; readonly name: string };
-  /** The password, or the proof of one. */
-  readonly shown: string;
+  /** With the name of the Secret that has the user, or of the issuer: no two of them share a user. */
+  readonly user: { readonly source: string | null; readonly name: string };
   /** Aborts when the connection is closed or broken. */
   readonly ended: AbortSignal;
+}
+
+export interface Guess extends Claim {
+  /** Takes turns with others. */
+  readonly network: string;
+  /** The password, or the proof of one. */
+  readonly shown: string;
   /** What the Secret has of the user now. */
   readonly stored: () => string;
   /** Whether what is shown fits what the Secret has now. */
@@ -79,11 +82,11 @@ export class LoginGuard {
   /** Rejects as the check does. */
   async guess(guess: Guess): Promise<Verdict> {
     const { client, ended, shown } = guess;
-    const user = this.#hash(guess.user.secret, guess.user.name);
+    const who = this.#who(guess);
     const { promise, resolve: settle } = Promise.withResolvers<Verdict>();
-    const one = { guess, who: { client, user }, key: this.#hash(user, shown), settle };
+    const one = { guess, who, key: this.#hash(who.user, shown), settle };
     if (ended.aborted) return { kind: 'gone' };
-    if (this.#throttle.isDeaf(one.who)) return { kind: 'deaf' };
+    if (this.#throttle.isDeaf(who)) return { kind: 'deaf' };
     if (this.#ofClients.of(client) >= MOST_OF_CLIENT) return { kind: 'full' };
     this.#enter(one);
     const leave = () => this.#settle(one, { kind: 'gone' });
@@ -91,17 +94,18 @@ export class LoginGuard {
     return promise.finally(() => ended.removeEventListener('abort', leave));
   }
 
-  /** A token is no guess: it takes no turn. */
+  /** It is no guess and takes no turn. The user is the one that the token claims. */
   async token<Judged extends { readonly kind: string }>(
-    who: { readonly client: string; readonly ended: AbortSignal },
+    claim: Claim,
     token: string,
     judge: () => Promise<Judged>,
   ): Promise<{ readonly judged: Judged; readonly held: Promise<void> | undefined } | 'deaf'> {
-    const { client } = who;
-    if (this.#throttle.isDeaf({ client })) return 'deaf';
+    const who = this.#who(claim);
+    if (this.#throttle.isDeaf(who)) return 'deaf';
     const judged = await judge();
+    if (judged.kind === 'right') this.#throttle.right(who);
     if (judged.kind !== 'wrong') return { judged, held: undefined };
-    return { judged, held: this.#wrong(who.ended, { client }, this.#hash(token)).held };
+    return { judged, held: this.#wrong(claim.ended, who, this.#hash(token)).held };
   }
 
   #enter(one: Waiting): void {
@@ -207,6 +211,10 @@ export class LoginGuard {
     this.#ofClients.add(client, -1);
     this.#size -= 1;
     return true;
+  }
+
+  #who({ client, user: { source, name } }: Claim): Who {
+    return { client, user: this.#hash(source, name) };
   }
 
   #hash(...parts: readonly (string | null)[]): string {

@@ -1,6 +1,7 @@
 /**
- * Which wrong guesses a client and a user have had within ten minutes. Time alone forgets them: a good login does nothing
- * for the guesses of others. A wrong guess that comes again counts once, so an application with an old password is one.
+ * Which wrong guesses a client and a user have had within ten minutes. Time alone forgets them, and no good login does. A
+ * wrong guess that comes again counts once, so an application with an old password is one failure. A wrong token
+ * counts as one too, at the user that it claims.
  *
  * A client that has had twenty, answered or on their way, is deaf: it is refused without a check. The users that it has logged
  * in as within ten minutes are proven. Guesses at these count apart, twenty for each, so neighbours behind one address keep
@@ -14,7 +15,7 @@ import { Counts, Recent } from './recent.ts';
 
 const WINDOW_MS = 10 * 60_000;
 const MOST_WRONG = 20;
-/** Clients, users, proven users of a client, and guesses that were refused: so many of each. */
+/** Clients, users, proven users of clients, and refused guesses: so many of each. Full, all take 50 MiB. */
 const ENTRIES = 10_000;
 /** Of a client or user. An eighth is dropped at once, which must leave it as many as make it deaf. */
 const KEPT_GUESSES = 24;
@@ -23,8 +24,7 @@ const LONGEST_MS = 10_000;
 
 export interface Who {
   readonly client: string;
-  /** A token names nobody before it is verified. */
-  readonly user?: string;
+  readonly user: string;
 }
 
 export class LoginThrottle {
@@ -60,16 +60,16 @@ export class LoginThrottle {
     return () => this.#underWay.add(counted, -1);
   }
 
-  right({ client, user = '' }: Who): void {
+  right({ client, user }: Who): void {
     this.#proven.add(`${client} ${user}`);
   }
 
   /** How long the answer waits, by the guesses before it. */
   wrong(who: Who, guess: string): number {
-    const before = this.#ofClients.add(this.#counted(who), guess);
-    const ofUser = who.user === undefined ? 0 : this.#ofUsers.add(who.user, guess);
-    const most = Math.max(before, ofUser);
-    return most === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (most - 1));
+    const ofClient = this.#ofClients.add(this.#counted(who), guess);
+    const ofUser = this.#ofUsers.add(who.user, guess);
+    const before = Math.max(ofClient, ofUser);
+    return before === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (before - 1));
   }
 
   /** Whether the guess was refused for what is still stored of the user. */
@@ -81,7 +81,7 @@ export class LoginThrottle {
     this.#refused.add(`${guess} ${stored}`);
   }
 
-  #counted({ client, user = '' }: Who): string {
+  #counted({ client, user }: Who): string {
     const pair = `${client} ${user}`;
     return this.#proven.has(pair) ? pair : client;
   }

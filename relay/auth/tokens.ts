@@ -9,6 +9,7 @@
 import { Agent, request } from 'node:https';
 import {
   createLocalJWKSet,
+  decodeJwt,
   errors,
   type JSONWebKeySet,
   type JWTHeaderParameters,
@@ -39,6 +40,15 @@ export interface IssuerTerms extends Pick<NonNullable<Clients['oauth']>, 'issuer
   readonly keys: string | null;
   /** The authorities that verify the issuer. */
   readonly trust: Trust;
+}
+
+/** Nothing is verified. Empty if the token names nobody. */
+export function claimedSubject(token: string): string {
+  try {
+    return decodeJwt(token).sub ?? '';
+  } catch {
+    return '';
+  }
 }
 
 export class TokenJudge {

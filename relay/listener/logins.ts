@@ -11,7 +11,7 @@ import type { Listener } from '#crds/policyfile.ts';
 import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
 import type { LoginGuard } from '../auth/guard.ts';
 import { type ScramFirst, scramFirst } from '../auth/scram.ts';
-import { TokenJudge } from '../auth/tokens.ts';
+import { claimedSubject, TokenJudge } from '../auth/tokens.ts';
 import { type Login, Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clocks } from '../task/clock.ts';
@@ -169,10 +169,11 @@ export class Logins {
   /** A password, or the proof of one. */
   async #guess(attempt: Attempt, shown: string, check: () => Promise<boolean>): Promise<Settled> {
     const { user: name, ended, client } = attempt;
+    const { usersSecret } = this.#deps.listener.clients;
     const verdict = await this.#deps.guard.guess({
       client: countedAs(client),
       network: siteOf(client),
-      user: { secret: this.#deps.listener.clients.usersSecret, name },
+      user: { source: usersSecret, name },
       shown,
       ended,
       stored: () => this.#users.find(name).hash.storedKey.toString('base64'),
@@ -196,10 +197,10 @@ export class Logins {
 
   async #token(attempt: Attempt, token: string): Promise<Settled> {
     const { ended } = attempt;
-    const client = countedAs(attempt.client);
-    const settled = await this.#deps.guard.token({ client, ended }, token, () =>
-      this.#checkToken(token, ended),
-    );
+    const source = this.#deps.listener.clients.oauth?.issuer ?? null;
+    const user = { source, name: claimedSubject(token) };
+    const claim = { client: countedAs(attempt.client), user, ended };
+    const settled = await this.#deps.guard.token(claim, token, () => this.#checkToken(token, ended));
     if (settled === 'deaf') return DEAF;
     if (settled.judged.kind === 'unavailable' && ended.aborted) return ABORTED;
     const said = this.#judged(attempt, settled.judged);
