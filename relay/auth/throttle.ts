@@ -4,8 +4,9 @@
  * counts as one too, at the user that it claims.
  *
  * A client that has had twenty, answered or on their way, is deaf: it is refused without a check. The users that it has logged
- * in as within ten minutes are proven. Guesses at these count apart, twenty for each, so of those behind one address
- * nobody keeps another one out who is known there, but by guesses at that very user. For a user over all clients, wrong answers only get slower.
+ * in as within ten minutes are proven. Guesses at these count apart, twenty for each. So of those behind one address, nobody
+ * keeps out another one who is known there, but by guesses at that very user. For a user over all clients, wrong answers only
+ * get slower.
  *
  * Clients, users and guesses are names that have no blank. Memory is bounded: the oldest entries are dropped. The clock comes
  * from outside. Pure.
