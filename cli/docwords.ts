@@ -53,8 +53,8 @@ export const ALERTS: Readonly<Record<string, Required<Word>>> = {
     cure: 'see sts_policy_failed in the log, and let the relay reach port 443 of the policy host',
   },
   MailRelayNotSigned: {
-    meaning: 'messages of a domain with a DKIM key went out without a signature',
-    cure: 'see "reason" in the lines "not_signed" of the log, and correct the Secret of the key',
+    meaning: 'messages of ours went out without a DKIM signature, although there are keys',
+    cure: 'see "reason" in the lines "not_signed" of the log; correct the program that sends such mail, or the senderDomains of its client',
   },
   MailRelayTasksDie: {
     meaning: 'a task process died more than three times in a quarter of an hour, and is started again',

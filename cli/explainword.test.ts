@@ -23,6 +23,17 @@ test('the types of events for a webhook, and all alerts, are words', () => {
   assertExplained(find(page('alerts.md'), /^## (MailRelay\w+)$/gm), 17);
 });
 
+test('a message without a signature is told what is wrong with it: mail waits for a key that is missing', () => {
+  for (const word of ['not_signed', 'MailRelayNotSigned']) {
+    const { text } = explainWord(word);
+    assert.match(text, /cure: .*senderDomains/);
+    assert.doesNotMatch(text, /Secret/);
+  }
+  const [, runbook = ''] = /^## MailRelayNotSigned\n([^#]*)/m.exec(page('alerts.md')) ?? [];
+  assert.match(runbook, /sender_domains/);
+  assert.doesNotMatch(runbook, /Secret/);
+});
+
 test('the codes of the page about symptoms are words', () => {
   const codes = find(page('troubleshooting.md'), /`([245]\d\d(?: [245]\.\d\.\d)?)[ `]/g);
   assertExplained([...codes, ...codes.flatMap((code) => code.split(' ').slice(1)), '5.7.0', '5.7.1'], 15);

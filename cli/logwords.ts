@@ -172,9 +172,10 @@ export const LOG_WORDS: Readonly<Record<LogEvent, LogWord>> = {
     cure: ASKED_AGAIN,
   },
   not_signed: {
-    meaning: 'a message of a domain with a DKIM key went out without a signature',
-    cause: 'the Secret of the key is missing, or its key cannot be read',
-    cure: 'see "reason" in the line, and correct the Secret of the key',
+    meaning: 'a message of ours went out without a DKIM signature, although there are keys',
+    cause:
+      'its From field or another line is not as verifiers need it, or senderDomains of its client lack the domain; while a key is missing mail waits',
+    cure: 'see "reason" in the line; correct the program that sends such mail, or the senderDomains of its client',
   },
   proxy_header_missing: {
     meaning: 'a connection from a proxy of proxyProtocol has no PROXY header, and was closed',
