@@ -2,6 +2,7 @@
  * `mailrelay queue suppressed` and `mailrelay queue lift`: recipients that get no mail for some time. The exit status of
  * lift is 1 if a named recipient was not suppressed.
  */
+import { readDomain } from '#relay/addresses/address.ts';
 import type { Suppressed } from '#relay/suppression/entry.ts';
 import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
@@ -9,6 +10,7 @@ import { screenful } from './queuelist.ts';
 import { describeRest } from './queuetext.ts';
 import { stateFolder } from './statefolder.ts';
 import { visible } from './terminal.ts';
+import { cannotBe } from './usage.ts';
 import type { Format } from './verb.ts';
 
 interface Options {
@@ -34,6 +36,7 @@ export async function suppressed({
 }
 
 export async function lift(addresses: readonly string[], { state, output }: Options): Promise<number> {
+  for (const address of addresses) refuseNoAddress(address);
   const lifted = await new QueueClient(stateFolder(state)).lift(addresses);
   const isDone = ({ result }: { result: string }) => result === 'done';
   await print(output, lifted, () =>
@@ -42,6 +45,13 @@ export async function lift(addresses: readonly string[], { state, output }: Opti
       .join(''),
   );
   return lifted.every(isDone) ? 0 : 1;
+}
+
+/** A shell may have eaten the quotes of a local part. */
+function refuseNoAddress(text: string): void {
+  const at = text.lastIndexOf('@');
+  if (at < 1 || !readDomain(text.slice(at + 1)))
+    throw cannotBe('addresses', text, 'it must be an address, such as joe@example.com');
 }
 
 export function describeSuppressed(list: readonly Suppressed[], isWide: boolean, lines: number): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
 import { readMailbox } from './address.ts';
-import { type Entry, keyOf, makeAddressMap, makeTable, readKey } from './addressmap.ts';
+import { type Entry, keyOf, makeAddressMap, makeTable, printKeyed, readKey } from './addressmap.ts';
 
 type Given = { address: string; to: string[]; refuse: string | null };
 const to = (address: string, ...targets: string[]): Given => ({ address, to: targets, refuse: null });
@@ -109,7 +109,7 @@ test('as a plain search over all entries finds it', () => {
   );
 });
 
-test('the key of a key is the same key, and quotes inside a local part are part of it', () => {
+test('the key of a key is the same key, also of one printed as an address, and quotes inside a local part are part of it', () => {
   assert.equal(keyOf('"Victim"@example.com'), 'victim@example.com');
   const odd = [
     '"\\"victim\\""@example.com',
@@ -130,6 +130,8 @@ test('the key of a key is the same key, and quotes inside a local part are part 
     fc.property(part, (local) => {
       const key = keyOf(`"${local.replace(/["\\]/g, '\\$&')}"@example.com`);
       assert.equal(keyOf(key), key);
+      assert.equal(keyOf(printKeyed(key)), key);
+      assert.ok(readMailbox(printKeyed(key)), key);
     }),
   );
 });

@@ -4,7 +4,14 @@
  * without regard to case, as in Postfix. Domains are in lower case and in the form of DNS, so an IDN has one form. Pure.
  */
 import { crc32 } from 'node:zlib';
-import { hasDomain, type Mailbox, readDomain, readMailbox, withSenderDomain } from './address.ts';
+import {
+  hasDomain,
+  type Mailbox,
+  printMailbox,
+  readDomain,
+  readMailbox,
+  withSenderDomain,
+} from './address.ts';
 
 export type Entry =
   | { readonly kind: 'addresses'; readonly to: readonly string[] }
@@ -117,6 +124,13 @@ export function keyOf(address: string): string {
 export function printKey({ local, domain }: Mailbox): string {
   const text = local.toLowerCase();
   return `${/["\\]/.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : text}@${domain}`;
+}
+
+/** The address of a key of `printKey`, as other programs read it. */
+export function printKeyed(key: string): string {
+  const at = key.lastIndexOf('@');
+  const mailbox = readMailbox(key) ?? { local: key.slice(0, at), isQuoted: false, domain: key.slice(at + 1) };
+  return printMailbox(mailbox);
 }
 
 /** True for a key that stands for many addresses. */

@@ -149,7 +149,7 @@ test('what an earlier version stored under another key is suppressed, listed and
   await eventually(() => old.every(isOut) && spool.suppressions.size === 3);
   assert.deepEqual(
     [...list.list()].map(({ address }) => address),
-    ['ann@xn--bcher-kva.example', 'joe@partner.example', 'john doe@partner.example'],
+    ['ann@xn--bcher-kva.example', 'joe@partner.example', '"john doe"@partner.example'],
   );
   const lifted = await list.lift(old);
   assert.deepEqual(

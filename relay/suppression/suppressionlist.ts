@@ -4,7 +4,7 @@
  * such a recipient bounces once more. What is over or damaged is removed, and the number is bounded.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { keyOf } from '../addresses/addressmap.ts';
+import { keyOf, printKeyed } from '../addresses/addressmap.ts';
 import type { Log } from '../observe/log.ts';
 import type { SuppressedRecipients } from '../queue/control.ts';
 import type { MailEvent } from '../queue/mailevent.ts';
@@ -56,7 +56,7 @@ export class SuppressionList implements SuppressedRecipients {
     const { wall } = this.#deps;
     for (const { address, bounced } of this.#all()) {
       const { until } = bounced;
-      if (until !== null && until > wall()) yield describe(address, { ...bounced, until });
+      if (until !== null && until > wall()) yield describe(printKeyed(address), { ...bounced, until });
     }
   }
 

@@ -140,6 +140,12 @@ describe('queue.suppression', { concurrency: false }, () => {
     assert.deepEqual([lifted.status, lifted.stdout], [0, 'gone@example.com gets mail again\n']);
     assert.deepEqual(await listed(), []);
     assert.equal((await queue('lift', 'gone@example.com')).status, 1);
+    assert.equal((await queue('lift', 'eaten quotes@example.com')).status, 1);
+    for (const address of ['joe', '', '@example.com', 'joe@', 'example.com']) {
+      const { status, stderr } = await queue('lift', 'gone@example.com', address);
+      assert.equal(status, 2, address);
+      assert.ok(stderr.includes(`"${address}": it must be an address, such as joe@example.com`), stderr);
+    }
     await send('gone@example.com');
     await until('the next bounce', async () => (await listed()).length === 1);
   });
