@@ -13,16 +13,18 @@ const pattern = () =>
   named(
     `^${LOCAL}@${DOMAIN}$|^@(\\*\\.)?${DOMAIN}$|^\\*$`,
     LONGEST_ADDRESS,
-    'an address, @example.com for all of a domain, @*.example.com for all below it, or * for every address',
+    'an address whose domain is in lower case, @example.com for all of a domain, @*.example.com for all below it, or * for every address',
   ).describe(
     'Address that is looked up: one address, @example.com for all of a domain, @*.example.com for all of its sub-domains, or * for every address. The closest one counts, in this order. Case does not matter.',
   );
-const target = () =>
+const target = (local = LOCAL) =>
   named(
-    `^${LOCAL}?@${DOMAIN}$`,
+    `^${local}?@${DOMAIN}$`,
     LONGEST_ADDRESS,
     'an address whose domain is in lower case, or @example.com to keep the part before the @',
   );
+/** Other servers may read these as routing, so no recipient has them, in quotes either. */
+const recipientTarget = () => target(LOCAL.replace('"[^"', '"[^"@%!:;,'));
 const refusal = () =>
   text('^[!-~]([ -~]*[!-~])?$', 200, 'one line of ASCII that neither begins nor ends with a blank')
     .optional()
@@ -63,7 +65,7 @@ const single = z.object({
 const several = z.object({
   address: pattern(),
   to: z
-    .array(target())
+    .array(recipientTarget())
     .min(1)
     .max(32)
     .optional()
@@ -78,7 +80,11 @@ const copies = () =>
       entries: entries(
         z.object({
           address: pattern(),
-          to: z.array(address()).min(1).max(32).describe('Addresses that get a copy.'),
+          to: z
+            .array(recipientTarget())
+            .min(1)
+            .max(32)
+            .describe('Addresses that get a copy, or @example.com to keep the part before the @.'),
         }),
       ),
       tables: tables(),

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { validateMailRelay } from '#crds/validate.ts';
 import { DOMAIN_FIELDS, type Reading, valuesOf } from '#test/fixtures/domains.ts';
 import { changed, document } from '#test/fixtures/manifests.ts';
-import { readDomain, readMailbox } from './address.ts';
+import { isRouting, readDomain, readMailbox } from './address.ts';
 import { readKey } from './addressmap.ts';
 import { compileSenders } from './senders.ts';
 
@@ -20,6 +20,10 @@ const READERS: Readonly<Record<Reading, (text: string) => boolean>> = {
   host: (text) => isIP(text) !== 0 || isDomain(text.replace(/\.$/, '')),
   key: (text) => readKey(text) !== undefined,
   target: (text) => (text.startsWith('@') ? readDomain(text.slice(1)) !== undefined : isAddress(text)),
+  'recipient target': (text) => {
+    const mailbox = readMailbox(text.startsWith('@') ? `joe${text}` : text);
+    return mailbox !== undefined && mailbox.domain !== '' && !isRouting(mailbox);
+  },
   url: (text) => URL.canParse(text),
 };
 
@@ -36,6 +40,9 @@ for (const { field, reading, at } of DOMAIN_FIELDS)
         taken.some((value) => value.includes(usual)),
         `${usual} is not taken`,
       );
+    if (reading === 'target' || reading === 'recipient target')
+      for (const usual of ['@example.com', 'joe@b\u00fccher.example', '"a b"@example.com'])
+        assert.ok(taken.includes(usual), `${usual} is not taken`);
   });
 
 test('a name that ends in a number is told in words, once', () => {

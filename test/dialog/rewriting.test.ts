@@ -181,7 +181,7 @@ test('copies by sender and by recipient, and no header tells of them', async () 
   const rig = await rigWith({
     recipient: { entries: [{ address: 'sales@y.example', to: ['ann@y.example'] }] },
     bcc: {
-      sender: { entries: [{ address: '@x.example', to: ['log@z.example'] }] },
+      sender: { entries: [{ address: '@x.example', to: ['log@z.example', '@archive.example'] }] },
       recipient: { entries: [{ address: 'sales@y.example', to: ['log@z.example', 'chief@z.example'] }] },
     },
   });
@@ -192,10 +192,10 @@ test('copies by sender and by recipient, and no header tells of them', async () 
       .toSorted();
   try {
     const { text } = await send(rig, 'both', { to: ['sales@y.example'] });
-    const all = ['ann@y.example', 'chief@z.example', 'log@z.example'];
+    const all = ['a@archive.example', 'ann@y.example', 'chief@z.example', 'log@z.example'];
     await until('all copies', () => recipients('both').length >= all.length);
     assert.deepEqual(recipients('both'), all);
-    assert.doesNotMatch(text, /log@|chief@/);
+    assert.doesNotMatch(text, /log@|chief@|archive/);
     await send(rig, 'null', { from: '', to: ['b@y.example'] });
     assert.deepEqual(recipients('null'), ['b@y.example']);
   } finally {
