@@ -58,3 +58,41 @@ test('a name that no public authority certifies is told, wherever it is a name o
     ['spec.hostname', 'spec.tls.dnsNames.1', 'spec.tls.certificates.0.hostnames.0'],
   );
 });
+
+test('entries of address maps that say less than they seem to', () => {
+  const to = ['a@b.example'];
+  const found = told([], {
+    addresses: {
+      sender: {
+        entries: [
+          { address: '*@x.example', to: 'a@b.example' },
+          { address: '@x.example', to: 'a@b.example' },
+          { address: '@*.x.example', refuse: '450 later' },
+          { address: '*', refuse: '450 4.7.1 later' },
+        ],
+      },
+      recipient: {
+        entries: [
+          { address: 'joe@x.example', to },
+          { address: '"Joe"@x.example', to },
+          { address: 'ann@x.example', refuse: '550 gone' },
+          { address: 'bob@x.example', refuse: '2.1.5 fine' },
+          { address: 'eve@x.example', refuse: '5.1.6 Gone' },
+          { address: 'kim@x.example', refuse: '500 messages a day are enough' },
+        ],
+      },
+      bcc: { recipient: { entries: [1, 2].map(() => ({ address: '*', to })) } },
+    },
+  });
+  assert.deepEqual(
+    found.map(({ path, message }) => `${path} ${message.slice(0, 18)}`),
+    [
+      'spec.addresses.sender.entries[0].address is one address wit',
+      'spec.addresses.sender.entries[2].refuse is answered by 550',
+      'spec.addresses.recipient.entries[1].address is in this list be',
+      'spec.addresses.recipient.entries[2].refuse is answered by 550',
+      'spec.addresses.recipient.entries[3].refuse is answered by 550',
+      'spec.addresses.bcc.recipient.entries[1].address is in this list be',
+    ],
+  );
+});

@@ -1,6 +1,6 @@
 /**
- * What the API server and the relay take, and a person may not have meant: networks with bits behind their prefix, and
- * names that no public authority certifies. Pure.
+ * What the API server and the relay take, and a person may not have meant: networks with bits behind their prefix, names
+ * that no public authority certifies, and entries of address maps that say less than they seem to. Pure.
  */
 import type { Key } from './culprits.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
@@ -17,11 +17,12 @@ const NETWORK_FIELDS: readonly Key[] = ['networks', 'loadBalancerSourceRanges', 
 const MAPPED = 0xffffn << 32n;
 
 export function listWarnings(spec: MailRelaySpec): Warning[] {
-  return [...listLooseNetworks(spec, ['spec']), ...listUncertifiable(spec)].map((found) => ({
-    ...found,
-    kind: 'warning',
-    path: printPath(found.keys),
-  }));
+  const found = [
+    ...listLooseNetworks(spec, ['spec']),
+    ...listUncertifiable(spec),
+    ...listDoubtfulEntries(spec),
+  ];
+  return found.map((one) => ({ ...one, kind: 'warning', path: printPath(one.keys) }));
 }
 
 function listLooseNetworks(value: unknown, keys: readonly Key[]): Found[] {
@@ -67,4 +68,53 @@ function listUncertifiable({ hostname, tls }: MailRelaySpec): Found[] {
   return names
     .filter(([, name]) => name.includes('_'))
     .map(([keys]) => ({ keys: ['spec', ...keys], message }));
+}
+
+interface MapEntry {
+  readonly address: string;
+  readonly refuse?: string | undefined;
+}
+
+function listDoubtfulEntries({ addresses }: MailRelaySpec): Found[] {
+  const { sender, recipient, bcc } = addresses ?? {};
+  const maps: readonly (readonly [readonly Key[], readonly MapEntry[] | undefined])[] = [
+    [['sender'], sender?.entries],
+    [['recipient'], recipient?.entries],
+    [['bcc', 'sender'], bcc?.sender?.entries],
+    [['bcc', 'recipient'], bcc?.recipient?.entries],
+  ];
+  return maps.flatMap(([keys, entries = []]) => {
+    const before = new Set<string>();
+    return entries.flatMap(({ address, refuse = '' }, index) => {
+      const at = ['spec', 'addresses', ...keys, 'entries', index];
+      const name = address.toLowerCase().replace(/^"([^"]*)"@/, '$1@');
+      const isSecond = before.has(name);
+      before.add(name);
+      return [
+        ...describeAddress(address, isSecond).map((message) => ({ keys: [...at, 'address'], message })),
+        ...describeRefusal(refuse).map((message) => ({ keys: [...at, 'refuse'], message })),
+      ];
+    });
+  });
+}
+
+/** As it is in Postfix's tables, a star before the @ is a letter like others. */
+function describeAddress(address: string, isSecond: boolean): string[] {
+  const [, local = '', domain = ''] = /^(.+)@(.*)$/.exec(address) ?? [];
+  return [
+    ...(local.includes('*')
+      ? [`is one address with a star in it: write @${domain} for all of the domain`]
+      : []),
+    ...(isSecond ? ['is in this list before, and the first entry counts: remove one of them'] : []),
+  ];
+}
+
+/** Undelivered mail comes back at once where a 450 was meant. */
+function describeRefusal(text: string): string[] {
+  const isCode = /^(421|45\d|55\d)[ -](?![45]\.\d)|^[1-3]\.\d{1,3}\.\d{1,3} /.test(text);
+  return isCode
+    ? [
+        'is answered by 550, because its first word is no status: begin with 4.7.1 to refuse for now, or with 5.7.1',
+      ]
+    : [];
 }

@@ -191,7 +191,8 @@ function replyTo(refusal: MapRefusal): Reply {
   if (refusal.cause === 'nothing') return REPLIES.aliasOfNothing;
   if (refusal.cause === 'unreadable') return REPLIES.mapUnreadable;
   if (refusal.cause === 'foreign return') return REPLIES.foreignReturn;
-  const { text } = refusal;
+  // A reply code in front says what the status says.
+  const text = refusal.text.replace(/^[45]\d\d (?=[45]\.\d{1,3}\.\d{1,3} )/, '');
   const hasStatus = /^[45]\.\d{1,3}\.\d{1,3} /.test(text);
   return {
     code: text.startsWith('4.') && hasStatus ? 450 : 550,

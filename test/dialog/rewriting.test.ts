@@ -61,6 +61,7 @@ describe('maps in the manifest', () => {
           { address: 'host@web.m.example', to: 'host@deep.m.example' },
           { address: 'spam@x.example', refuse: 'This program may not send' },
           { address: '@slow.example', refuse: '4.7.1 Not today' },
+          { address: '@code.example', refuse: '450 4.7.1 Not today' },
         ],
       },
       recipient: {
@@ -136,6 +137,7 @@ describe('maps in the manifest', () => {
   for (const [what, command, reply] of [
     ['a sender', 'MAIL FROM:<spam@x.example>', /^550 5\.7\.1 This program may not send$/],
     ['a sender of a domain, for now', 'MAIL FROM:<a@slow.example>', /^450 4\.7\.1 Not today$/],
+    ['a sender, with a reply code in the text', 'MAIL FROM:<a@code.example>', /^450 4\.7\.1 Not today$/],
     ['a recipient', 'RCPT TO:<Gone@y.example>', /^550 5\.1\.6 Gone for good$/],
     ['an alias whose only member is refused', 'RCPT TO:<empty@y.example>', /^550 5\.1\.6 Gone for good$/],
     ['a circle', 'RCPT TO:<one@y.example>', /^451 4\.6\.0 /],
