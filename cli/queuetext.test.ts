@@ -33,6 +33,12 @@ test('describeEntry tells a message in a few lines', () => {
       to c@example.org by example.org, on its way
 `,
   );
+  const untold = { address: 'b@example.com', destination: 'mx', nextAttempt: '2026-11-25T12:00:28Z' };
+  assert.match(
+    describeEntry({ ...entry, recipients: [untold] }, NOW),
+    /again in 28s\n {9}not tried yet, or not since a restart: the log has the last answer\n$/,
+  );
+  assert.match(describeEntry({ ...entry, recipients: [untold] }, NOW + 60_000), /due now\n$/);
   const held = describeEntry({ ...entry, state: 'held' }, NOW);
   assert.ok(!held.includes('again in') && !held.includes('on its way'), held);
 });

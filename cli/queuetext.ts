@@ -24,6 +24,11 @@ const OUTCOMES: Readonly<Record<RetryOutcome['outcome'], { readonly one: string;
   gone: { one: 'tried, and is not in the queue any more', many: 'tried, and are not in the queue any more' },
 };
 
+/** The queue keeps no answers: they are in the log and in the history. */
+const NOT_TRIED = 'not tried yet, or not since a restart: the log has the last answer';
+
+const AGAIN = ', again in ';
+
 /** The reasons that a summary tells. */
 const REASONS = 5;
 
@@ -43,8 +48,10 @@ export function describeEntry(entry: QueueEntry, now: number): string {
   const { id, state, bytes, from, received, recipients } = entry;
   const head = columns(id, state, age(Date.parse(received), now), size(bytes));
   const lines = recipients.flatMap((recipient) => {
-    const { address, destination, reason } = recipient;
-    const way = `      to ${visible(address)} by ${visible(destination)}${prospect(entry, recipient, now)}`;
+    const { address, destination } = recipient;
+    const next = prospect(entry, recipient, now);
+    const reason = recipient.reason ?? (next.startsWith(AGAIN) ? NOT_TRIED : undefined);
+    const way = `      to ${visible(address)} by ${visible(destination)}${next}`;
     return reason === undefined ? [way] : [way, `         ${visible(reason)}`];
   });
   return `${[`${head}  <${visible(from)}>`, ...lines].join('\n')}\n`;
@@ -133,7 +140,7 @@ function prospect({ state }: QueueEntry, { nextAttempt }: QueueEntry['recipients
   if (state !== 'queued') return '';
   if (nextAttempt === undefined) return ', on its way';
   const waitMs = Date.parse(nextAttempt) - now;
-  return waitMs <= 0 ? ', due now' : `, again in ${age(now, now + waitMs)}`;
+  return waitMs <= 0 ? ', due now' : `${AGAIN}${age(now, now + waitMs)}`;
 }
 
 function columns(id: string, state: string, old: string, bytes: string): string {
