@@ -34,6 +34,17 @@ test('a message without a signature is told what is wrong with it: mail waits fo
   assert.doesNotMatch(runbook, /Secret/);
 });
 
+test('cures of one code are told apart', () => {
+  for (const word of listWords().filter((one) => /^5\.7\.|^[a-z]+_[a-z]+$/.test(one))) {
+    const { text } = explainWord(word);
+    const refusals = text.split(/^(?=\S)/m).filter((one) => one.includes('(refusal of our login)'));
+    const cases = refusals.map((one) => /^ {2}where: (.*)$/m.exec(one)?.[1]);
+    assert.equal(new Set(cases).size, refusals.length, text);
+    assert.ok(refusals.length < 2 || cases.every((one) => one !== undefined), text);
+  }
+  assert.match(explainWord('5.7.8').text, /where: the login is a token\n(.|\n)*a password, and the answer says "google\.com" or "gsmtp"/);
+});
+
 test('the codes of the page about symptoms are words', () => {
   const codes = find(page('troubleshooting.md'), /`([245]\d\d(?: [245]\.\d\.\d)?)[ `]/g);
   assertExplained([...codes, ...codes.flatMap((code) => code.split(' ').slice(1)), '5.7.0', '5.7.1'], 15);

@@ -22,6 +22,8 @@ interface Meaning {
   readonly kind: string;
   readonly meaning?: string;
   readonly cause?: string;
+  /** What tells this meaning from another one of the same word. */
+  readonly where?: string;
   readonly cure?: string;
 }
 
@@ -91,7 +93,7 @@ function listMeanings(): Meaning[] {
     ...name('alert', ALERTS),
     ...name('event for a webhook', MAIL_EVENTS),
     ...Object.entries(HOP_CURES).map(([word, cure]) => ({ word, kind: 'cause of a failed delivery', cure })),
-    ...LOGIN_PROBLEMS.map(({ code, cure }) => ({ word: code, kind: 'refusal of our login', cure })),
+    ...LOGIN_PROBLEMS.map(({ code, ...more }) => ({ word: code, kind: 'refusal of our login', ...more })),
   ];
 }
 
@@ -99,11 +101,12 @@ function name(kind: string, words: Readonly<Record<string, Omit<Meaning, 'word' 
   return Object.entries(words).map(([word, one]) => ({ word, kind, ...one }));
 }
 
-function describe({ word, kind, meaning, cause, cure }: Meaning): string {
+function describe({ word, kind, meaning, cause, where, cure }: Meaning): string {
   const lines = [
     `${word} (${kind})`,
     ...(meaning === undefined ? [] : [`  means: ${meaning}`]),
     ...(cause === undefined ? [] : [`  cause: ${cause}`]),
+    ...(where === undefined ? [] : [`  where: ${where}`]),
     ...(cure === undefined ? [] : [`  cure:  ${cure}`]),
   ];
   return `${lines.join('\n')}\n`;

@@ -204,7 +204,25 @@ export function readKnownWords(reply: string): string {
   return REPLIES.flatMap(({ words }) => words?.exec(reply)?.[0] ?? []).join(', ');
 }
 
-/** All codes with their cures, for `mailrelay explain`. */
-export const LOGIN_PROBLEMS: readonly LoginProblem[] = [...MICROSOFT, ...GOOGLE, ...OAUTH, ...REPLIES].map(
-  ({ code, cure }) => ({ code, cure }),
+const ALL_RULES = [...MICROSOFT, ...GOOGLE, ...OAUTH, ...REPLIES];
+
+/** All codes with their cures, for `mailrelay explain`. `where` tells those of one code apart. */
+export const LOGIN_PROBLEMS: readonly (LoginProblem & { readonly where?: string })[] = ALL_RULES.map(
+  (rule) => {
+    const { code, cure } = rule;
+    const where = describeCase(rule);
+    return where === undefined ? { code, cure } : { code, cure, where };
+  },
 );
+
+function describeCase({ code, words, login }: Rule): string | undefined {
+  const all = ALL_RULES.filter((rule) => rule.code === code);
+  const texts = (words?.source ?? '').replaceAll('\\', '').split('|');
+  const cases = [
+    ...(login ? [`the login is a ${login}`] : []),
+    ...(!login && all.some((rule) => rule.login === 'token') ? ['the login is a password'] : []),
+    ...(words ? [`the answer says ${texts.map((text) => `"${text}"`).join(' or ')}`] : []),
+  ];
+  if (cases.length === 0 && all.length > 1) return 'the answer says something else';
+  return cases.join(', and ') || undefined;
+}
