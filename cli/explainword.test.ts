@@ -42,7 +42,10 @@ test('cures of one code are told apart', () => {
     assert.equal(new Set(cases).size, refusals.length, text);
     assert.ok(refusals.length < 2 || cases.every((one) => one !== undefined), text);
   }
-  assert.match(explainWord('5.7.8').text, /where: the login is a token\n(.|\n)*a password, and the answer says "google\.com" or "gsmtp"/);
+  assert.match(
+    explainWord('5.7.8').text,
+    /where: the login is a token\n(.|\n)*a password, and the answer says "google\.com" or "gsmtp"/,
+  );
 });
 
 test('the codes of the page about symptoms are words', () => {

@@ -1,5 +1,6 @@
 /** Reads the values of options that have the form of a field of a MailRelay, and refuses others in the words of the fields. Pure. */
 import type { host } from '#crds/shapes.ts';
+import { describeForm } from '#crds/valuefault.ts';
 import { compileSenders, type SenderMatcher } from '#relay/addresses/senders.ts';
 import { cannotBe } from './usage.ts';
 
@@ -10,7 +11,8 @@ export function refuseMisshapen(option: string, shape: ReturnType<typeof host>, 
   // The shape itself, and what besides it must not be.
   const misshapen = read.error.issues.find(({ code }) => code === 'invalid_format' || code === 'custom');
   const fault = misshapen?.message ?? (value === '' ? 'has no value' : 'is too long: choose a shorter one');
-  throw cannotBe(option, value, `it ${fault}`);
+  const form = misshapen?.code === 'invalid_format' ? describeForm(value, misshapen.pattern) : '';
+  throw cannotBe(option, value, `it ${fault}${form}`);
 }
 
 /** A sender, or a domain of senders, as a manifest has them. `orElse`: what the option takes besides. */

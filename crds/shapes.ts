@@ -128,7 +128,7 @@ export const address = () =>
   named(
     `^[^@%!\\\\:;,<>"()\\[\\]${UNSEEN_CHARACTERS}]{1,64}@${HOST_PATTERN.slice(1)}`,
     LONGEST_ADDRESS,
-    'an address without quotes whose domain is in lower case and in ASCII (xn--), such as archive@example.com',
+    'an address without quotes whose domain is in lower case, such as archive@example.com',
   );
 export const size = () => text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi');
 export const positiveSize = () =>

@@ -43,6 +43,23 @@ test('validateMailRelay refuses a name that cannot be that of a Service', () => 
   }
 });
 
+test('a name in capitals, in letters of a country or with a final dot is told as the field takes it', () => {
+  for (const [given, wanted] of [
+    ['Example.COM', 'example.com'],
+    ['b\u00fccher.example', 'xn--bcher-kva.example'],
+    ['B\u00dcCHER.example.', 'xn--bcher-kva.example'],
+    ['a b.example', undefined],
+    ['b\u00fccher.example/x', undefined],
+    ['b\u00fccher.example:25', undefined],
+    ['', undefined],
+  ] as const) {
+    const [fault] = faultsOf(document(changed({ hostname: given })));
+    assert.equal(/: write (\S+)$/.exec(fault?.message ?? '')?.[1], wanted, fault?.message);
+  }
+  const [fault] = faultsOf(document(changed({ addresses: { sendAllTo: 'Joe@Example.com' } })));
+  assert.match(fault?.message ?? '', /, not "Joe@Example\.com": write Joe@example\.com$/);
+});
+
 /** Every fault as "path: message". */
 const told = (spec: Record<string, unknown>) =>
   faultsOf(document({ ...changed({}), ...spec })).map(({ path, message }) => `${path}: ${message}`);

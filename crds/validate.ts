@@ -10,7 +10,7 @@ import { findNearest } from './nearest.ts';
 import { objectMeta } from './objectmeta.ts';
 import { listBrokenRules } from './partialrules.ts';
 import { NAME_RULE, RULES } from './rules.ts';
-import { describeValueFault, quote } from './valuefault.ts';
+import { describeForm, describeValueFault, quote } from './valuefault.ts';
 import { API_VERSION, KIND } from './wellknown.ts';
 
 export interface Fault {
@@ -64,10 +64,12 @@ export function validateMailRelay(value: unknown): Validated {
 
 /** One for each field: the last one says most, because the bounds of a text come before its form. */
 function listValueFaults(issues: readonly z.core.$ZodIssue[], value: unknown): Fault[] {
-  const faults = issues.map(({ path, message, code }) => {
-    const keys = path.map((key) => (typeof key === 'symbol' ? String(key) : key));
-    const given = code === 'invalid_format' ? `, not ${quote(readKeys(value, keys))}` : '';
-    return makeFault('value', keys, `${message}${given}`);
+  const faults = issues.map((issue) => {
+    const keys = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+    const given = readKeys(value, keys);
+    const more =
+      issue.code === 'invalid_format' ? `, not ${quote(given)}${describeForm(given, issue.pattern)}` : '';
+    return makeFault('value', keys, `${issue.message}${more}`);
   });
   return [...new Map(faults.map((fault) => [fault.path, fault])).values()];
 }

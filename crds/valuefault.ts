@@ -41,6 +41,21 @@ export function quote(value: unknown): string {
   return text.length > SHOWN ? `${cutText(text, SHOWN)}…` : text;
 }
 
+/**
+ * How a name is written that has capitals, letters of a country, or a final dot, if the field takes it then. `pattern`: that
+ * of the issue, as text.
+ */
+export function describeForm(value: unknown, pattern: string | undefined): string {
+  if (typeof value !== 'string' || pattern === undefined) return '';
+  const at = value.lastIndexOf('@') + 1;
+  const name = value.slice(at).replace(/\.$/, '').toLowerCase();
+  const url = `https://${name}`;
+  // A URL would end its host at some characters, and read numbers as an address.
+  const isForeign = /[^ -~]/.test(name) && !/[/?#:%\\]/.test(name) && URL.canParse(url);
+  const meant = `${value.slice(0, at)}${isForeign ? new URL(url).hostname : name}`;
+  return new RegExp(pattern.slice(1, -1)).test(meant) ? `: write ${meant}` : '';
+}
+
 function describeType(expected: string, input: unknown): string {
   if (input === undefined) return 'is required: add it';
   const wanted = TYPES[expected] ?? expected;

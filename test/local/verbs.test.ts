@@ -318,7 +318,10 @@ printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0];
       ],
       ['lease_lost', /^lease_lost \(event of the log of the operator\)\n +means: /],
       ['relaying_denied', /^relaying_denied \(refusal of a client\)\n +cure: /],
-      ['5.7.139', /^5\.7\.139 \(refusal of our login\)\n +where: the answer says "disabled for the tenant"\n +cure: /],
+      [
+        '5.7.139',
+        /^5\.7\.139 \(refusal of our login\)\n +where: the answer says "disabled for the tenant"\n +cure: /,
+      ],
       ['AADSTS7000215', /^AADSTS7000215 \(refusal of our login\)\n +cure: /],
       ['starttls-missing', /^starttls-missing \(cause of a failed delivery\)\n +cure: /],
     ] as const) {
