@@ -54,7 +54,8 @@ test('a name in capitals, in letters of a country or with a final dot is told as
     ['', undefined],
   ] as const) {
     const [fault] = faultsOf(document(changed({ hostname: given })));
-    assert.equal(/: write (\S+)$/.exec(fault?.message ?? '')?.[1], wanted, fault?.message);
+    const message = fault?.message ?? 'no fault';
+    assert.equal(/: write (\S+)$/.exec(message)?.[1], wanted, message);
   }
   const [fault] = faultsOf(document(changed({ addresses: { sendAllTo: 'Joe@Example.com' } })));
   assert.match(fault?.message ?? '', /, not "Joe@Example\.com": write Joe@example\.com$/);

@@ -44,3 +44,18 @@ test('a long name of a user, with control characters, stays one short line', () 
   assert.match(said, /cannot be read \(😀+\), who/u);
   assert.ok(said.length < 350 && said.isWellFormed());
 });
+
+test('a key that a Secret lacks stands in quotes: it may be called "key"', () => {
+  const forwarding = changed({
+    inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['example.com'] },
+    addresses: { srs: { domain: 'example.com', secretName: 'srs' } },
+  }) as MailRelaySpec;
+  const secrets = { srs: { other: 'x' } };
+  assert.deepEqual(
+    listMissing(effectivePolicy({ name: 'relay', namespace: 'mail' }, forwarding), {
+      secrets,
+      configMaps: {},
+    }).filter((text) => text.includes('lacks')),
+    ['addresses.srs.secretName: Secret "srs" lacks the key "key": forwarded mail waits at its client (451)'],
+  );
+});

@@ -82,7 +82,7 @@ function findFault({ field, without }: Reference, files: Files): string | undefi
   if (Object.keys(files).length === 0) return `does not exist or is empty: ${without}`;
   const { keys = [] } = NEEDED.find((needed) => needed.field.test(field)) ?? {};
   const lacking = keys.find((choice) => !choice.some((key) => files[key] !== undefined));
-  return lacking && `lacks the key ${lacking.join(' or ')}: ${without}`;
+  return lacking && `lacks the key ${lacking.map((key) => `"${key}"`).join(' or ')}: ${without}`;
 }
 
 /** By the files, which stay the same object until a mount changes: a status is made often, and users are many. */
