@@ -117,3 +117,21 @@ test('a listener is told with the port of the manifest, and with the one where i
   assert.match(text, /^listeners +smtp at port 25 \(here 10025\): /m);
   assert.match(text, /^ +other at port 2525: /m);
 });
+
+test('the status tells what keeps mail away, and what goes wrong beside the mail', () => {
+  const queue = { ...report.queue, full: 'the disk is nearly full' };
+  const events = { waiting: 7, failure: 'HTTP 403', hasDropped: true };
+  const text = describeStatus(
+    { ...report, queue, filter: { failure: 'no answer in 30s' }, events },
+    Date.UTC(2026, 0, 2),
+  );
+  assert.match(text, /^full +the disk is nearly full$/m);
+  assert.match(text, /^filter +judges no message: no answer in 30s$/m);
+  assert.match(text, /^events +not taken: HTTP 403; 7 wait; some were dropped in the last hour$/m);
+  const well = {
+    ...report,
+    filter: { failure: null },
+    events: { waiting: 7, failure: null, hasDropped: false },
+  };
+  assert.doesNotMatch(describeStatus(well, Date.UTC(2026, 0, 2)), /^(full|filter|events) /m);
+});

@@ -21,6 +21,7 @@ export function describeStatus(status: PodStatus, now: number): string {
     ...policyHostLines(status, now),
     ...queueLines(status),
     ...sessionLines(status),
+    ...troubleLines(status),
     ...status.missing.map((gap) => row('missing', gap)),
     ...status.notInForce.map((gap) => row('not in force', gap)),
     ...refusalLines(status),
@@ -146,6 +147,22 @@ export function queueLines({ queue }: PodStatus): string[] {
     ...loginsRefused.map(({ destination, message }) => note(`login refused by ${destination}: ${message}`)),
     ...secretsHeldBack.map(({ destination, message }) => note(`${destination}: ${message}`)),
   ];
+}
+
+/** What keeps new mail away, or goes wrong beside the mail. */
+export function troubleLines({ queue: { full }, filter, events }: PodStatus): string[] {
+  return [
+    ...(full ? [row('full', full)] : []),
+    ...(filter?.failure ? [row('filter', `judges no message: ${filter.failure}`)] : []),
+    ...(events ? eventLines(events) : []),
+  ];
+}
+
+function eventLines({ waiting, failure, hasDropped }: NonNullable<PodStatus['events']>): string[] {
+  if (failure === null && !hasDropped) return [];
+  const why = failure === null ? 'the receiver is too slow' : `not taken: ${failure}`;
+  const dropped = hasDropped ? ['some were dropped in the last hour'] : [];
+  return [row('events', [why, `${waiting} wait`, ...dropped].join('; '))];
 }
 
 export function sessionLines({ sessions, tasks }: PodStatus): string[] {

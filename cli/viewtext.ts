@@ -9,7 +9,7 @@ import { describeListener, describeNextHops } from './policytext.ts';
 import { idleSinkWords, listSendWords, type RunFacts, SINK_ADDRESS } from './runtext.ts';
 import type { TakenMessage } from './sink/taken.ts';
 import { describeEnvelope, describeProtection } from './sinktext.ts';
-import { describeCertificate, queueLines, sessionLines } from './statustext.ts';
+import { describeCertificate, queueLines, sessionLines, troubleLines } from './statustext.ts';
 import { note, row, showEndpoint, visible } from './terminal.ts';
 
 export interface Notice {
@@ -86,7 +86,7 @@ function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: 
     inTone(ready ? 'good' : 'fault', [`${name} is ${ready ? 'ready' : `not ready: ${notReady.join('; ')}`}`]),
     inTone('fault', [
       ...(refused ? [row('refused', `a changed policy: ${refused.message}`)] : []),
-      ...rows('full', status.queue.full ? [status.queue.full] : []),
+      ...troubleLines(status),
       ...rows('missing', missing),
       ...rows('not in force', notInForce),
       ...rows('not started', notStarted),
