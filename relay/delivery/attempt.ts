@@ -37,6 +37,9 @@ import type { Verdict } from './verdict.ts';
 /** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
 const UNKNOWN_HOSTS_AT_ONCE = 10;
 
+/** Nobody reads it. Without a reason Node makes an error each time. */
+const ENDED = 'the attempt has ended';
+
 export type HopResult =
   | {
       readonly kind: 'answered';
@@ -83,8 +86,9 @@ export async function attempt(
   deps: AttemptDeps,
 ): Promise<AttemptResult> {
   const budget = new AttemptBudget();
+  const ended = new AbortController();
   try {
-    const sts = findSts(destination, deps.discovery);
+    const sts = findSts(destination, deps.discovery, ended.signal);
     const resolved = await budget.within(findHops(destination, deps));
     if (resolved?.kind === 'hops') {
       const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
@@ -98,6 +102,7 @@ export async function attempt(
     return withoutHops(destination, parcel, resolved?.failure ?? late);
   } finally {
     budget.close();
+    ended.abort(ENDED);
   }
 }
 
@@ -244,9 +249,16 @@ class Attempt {
   }
 }
 
-/** Begins together with the look-up of the MX, because both may take long. Only MX hosts have policies of MTA-STS. */
-function findSts(destination: RemoteDestination, discovery: TlsDiscovery): StsFinding | Promise<StsFinding> {
-  return destination.kind === 'mx' ? discovery.findSts(destination.domain) : NO_FINDINGS.sts;
+/**
+ * Begins together with the look-up of the MX, because both may take long, and ends with the attempt at the latest. Only MX
+ * hosts have policies of MTA-STS.
+ */
+function findSts(
+  destination: RemoteDestination,
+  discovery: TlsDiscovery,
+  ended: AbortSignal,
+): StsFinding | Promise<StsFinding> {
+  return destination.kind === 'mx' ? discovery.findSts(destination.domain, ended) : NO_FINDINGS.sts;
 }
 
 function outOfTime(): Failure {

@@ -39,7 +39,7 @@ class World {
     this.cache = cache;
     this.policies = new StsPolicies({
       lookUpTxt: () => this.lookUp(),
-      fetch: async () => this.fetch(),
+      fetch: async (domain, signal) => this.fetch(domain, signal),
       cache,
       wall: () => this.now,
       log: (event, fields) => {
@@ -57,13 +57,13 @@ class World {
     return this.records;
   };
 
-  fetch: () => Promise<Fetched> = async () => {
+  fetch: (domain: string, signal: AbortSignal) => Promise<Fetched> = async () => {
     this.fetched += 1;
     return this.published ? { kind: 'policy', policy: this.published } : { kind: 'failed', failure };
   };
 
-  find(domain = 'example.com') {
-    return this.policies.find(domain);
+  find(domain = 'example.com', left?: AbortSignal) {
+    return this.policies.find(domain, left);
   }
 }
 
@@ -340,6 +340,103 @@ test('fetches that never end keep no slot, and a domain that waited for one is h
   for (const one of stuck.slice(0, 50)) assert.equal((await one).kind, 'failed');
 });
 
+/** Fetches that hang, by domain. Each ends with its signal alone. */
+function hang(world: World): Map<string, PromiseWithResolvers<Fetched>> {
+  const open = new Map<string, PromiseWithResolvers<Fetched>>();
+  world.fetch = (domain, signal) => {
+    const one = Promise.withResolvers<Fetched>();
+    open.set(domain, one);
+    signal.addEventListener('abort', () => {
+      open.delete(domain);
+      one.resolve({ kind: 'failed', failure });
+    });
+    return one.promise;
+  };
+  return open;
+}
+const manyNames = (count: number) => Array.from({ length: count }, (_, index) => `d${index}.example`);
+
+test('look-ups that nobody waits for any more keep no other from its turn', async () => {
+  const world = new World();
+  const open = hang(world);
+  const names = manyNames(200);
+  const asking = names.map(() => new AbortController());
+  const stale = names.map((domain, index) => world.find(domain, asking[index]?.signal));
+  await turn();
+  assert.equal(open.size, 50);
+  for (const one of asking.toReversed()) one.abort();
+  await turn();
+  // They may go on where nobody wants their slots.
+  assert.equal(open.size, 50);
+  for (const [index, left] of [new AbortController().signal, undefined].entries()) {
+    const domain = `good${index}.example`;
+    const good = world.find(domain, left);
+    await turn();
+    assert.deepEqual([open.size, open.has(domain)], [50, true]);
+    open.get(domain)?.resolve({ kind: 'policy', policy: enforce('mx.example.com') });
+    open.delete(domain);
+    assert.deepEqual(await good, finding(enforce('mx.example.com')));
+  }
+  for (const one of open.values()) one.resolve({ kind: 'failed', failure });
+  const kinds = (await Promise.all(stale)).map(({ kind }) => kind);
+  assert.deepEqual([kinds.filter((kind) => kind === 'failed').length, kinds.length], [49, 200]);
+  // Who was given up is neither late nor a failure.
+  assert.equal(world.counts.length, 51);
+});
+
+test('slots go from those who left to those who wait already', async () => {
+  const world = new World();
+  const open = hang(world);
+  const asking = new AbortController();
+  for (const domain of manyNames(50)) void world.find(domain, asking.signal);
+  await turn();
+  void world.find('good.example');
+  await turn();
+  assert.equal(open.has('good.example'), false);
+  asking.abort();
+  await turn();
+  assert.equal(open.has('good.example'), true);
+});
+
+test('a look-up goes on while one asker waits, and another may come to it', async () => {
+  const world = new World();
+  const open = hang(world);
+  const [first, second, third] = [1, 2, 3].map(() => new AbortController()) as [
+    AbortController,
+    AbortController,
+    AbortController,
+  ];
+  const answers = [first, second].map(({ signal }) => world.find('good.example', signal));
+  await turn();
+  for (const one of [first, second]) one.abort();
+  answers.push(world.find('good.example', third.signal));
+  // Takes all slots, and one more.
+  for (const domain of manyNames(60)) void world.find(domain);
+  await turn();
+  assert.equal(open.has('good.example'), true);
+  open.get('good.example')?.resolve({ kind: 'policy', policy: enforce('mx.example.com') });
+  for (const answer of answers) assert.deepEqual(await answer, finding(enforce('mx.example.com')));
+  assert.deepEqual(world.counts, ['fetched']);
+});
+
+test('who asks again after its look-up was given up begins a new one at once', async () => {
+  const world = new World();
+  const open = hang(world);
+  const all = manyNames(50);
+  const asking = all.map(() => new AbortController());
+  for (const [index, domain] of all.entries()) void world.find(domain, asking[index]?.signal);
+  const again = new AbortController();
+  const waiting = world.find('good.example', again.signal);
+  await turn();
+  again.abort();
+  const good = world.find('good.example');
+  assert.equal((await waiting).kind, 'unasked');
+  asking[0]?.abort();
+  await turn();
+  open.get('good.example')?.resolve({ kind: 'policy', policy: enforce('mx.example.com') });
+  assert.deepEqual(await good, finding(enforce('mx.example.com')));
+});
+
 test('a domain whose fetch never ends keeps no other from its refresh', async (context) => {
   const world = new World();
   const names = ['evil.example', ...Array.from({ length: 30 }, (_, index) => `d${index}.example`)];
@@ -349,7 +446,7 @@ test('a domain whose fetch never ends keeps no other from its refresh', async (c
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { fetch } = world;
   let asked = 0;
-  world.fetch = () => (asked++ === 0 ? NEVER() : fetch());
+  world.fetch = (...terms) => (asked++ === 0 ? NEVER() : fetch(...terms));
   const swept = world.policies.refreshAll();
   await turn();
   assert.equal(world.fetched - before, 30);

@@ -6,12 +6,15 @@
  * is told, and so is a policy whose time ended because it could not be refreshed. Fetches at a time are bounded, and one
  * look-up serves all deliveries that ask for the domain meanwhile. The time of a fetch begins when it has its place, and
  * strangers whose hosts are slow make others wait and no more: a look-up that never had its turn is no absence of a policy.
+ * A look-up that nobody waits for any more stands back: it waits for no place, and has its own only until another wants it.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
 import { dropOldest } from '../task/oldest.ts';
+import { within } from '../task/within.ts';
 import type { PolicyCache } from './cache.ts';
+import { Claim, claimToTheEnd } from './claim.ts';
 import type { Fetched } from './fetch.ts';
 import { type CachedPolicy, lifetimeMs } from './policiestext.ts';
 import { readPolicyId } from './policy.ts';
@@ -74,10 +77,15 @@ interface FailedFetch {
   readonly failure: Failure;
 }
 
+interface LookUp {
+  readonly claim: Claim;
+  readonly answer: Promise<StsFinding>;
+}
+
 export class StsPolicies {
   readonly #deps: StsDeps;
   readonly #slots = new Slots(FETCHES_AT_A_TIME);
-  readonly #asking = new Map<string, Promise<StsFinding>>();
+  readonly #asking = new Map<string, LookUp>();
   readonly #refreshing = new Map<string, Promise<unknown>>();
   /** In the order of time. */
   readonly #failed = new Map<string, FailedFetch>();
@@ -90,12 +98,11 @@ export class StsPolicies {
     this.#sweep = setInterval(() => void this.refreshAll(), SWEEP_MS).unref();
   }
 
-  /** `domain` is in lower case and ASCII. Never rejects. */
-  find(domain: string): Promise<StsFinding> {
+  /** `domain` is in lower case and ASCII. `left` ends when the asker waits no more. Never rejects. */
+  find(domain: string, left?: AbortSignal): Promise<StsFinding> {
     const asked = this.#asking.get(domain);
-    if (asked) return asked;
-    const answer = this.#look(domain).finally(() => this.#asking.delete(domain));
-    this.#asking.set(domain, answer);
+    const { claim, answer } = asked && !asked.claim.ended.aborted ? asked : this.#begin(domain);
+    claim.join(left);
     return answer;
   }
 
@@ -132,20 +139,30 @@ export class StsPolicies {
     await Promise.all(Array.from({ length: REFRESHES_AT_A_TIME }, refreshSome));
   }
 
-  async #look(domain: string): Promise<StsFinding> {
+  #begin(domain: string): LookUp {
+    const claim = new Claim((left) => this.#slots.leave(left));
+    const answer = this.#look(domain, claim).finally(() => {
+      if (this.#asking.get(domain)?.claim === claim) this.#asking.delete(domain);
+    });
+    const begun = { claim, answer };
+    this.#asking.set(domain, begun);
+    return begun;
+  }
+
+  async #look(domain: string, claim: Claim): Promise<StsFinding> {
     if (!DOMAIN.test(domain)) return NONE;
     const { cache, wall, count } = this.#deps;
     cache.takeIn(wall());
     const ms = this.#held(domain) ? HELD_LOOK_UP_MS : LOOK_UP_MS;
     cache.use(domain, wall());
-    const found = await this.#limits.run(ms, (signal) => this.#find(domain, signal));
+    const found = await this.#limits.run(ms, (signal) => this.#find(domain, claim, signal));
     if (found) return found;
-    if (!this.#limits.isClosed) count('late');
+    if (!this.#limits.isClosed && !claim.ended.aborted) count('late');
     const held = this.#held(domain);
     return held ? toFinding(held) : { kind: 'unasked', failure: makeUnasked(domain) };
   }
 
-  async #find(domain: string, signal: AbortSignal): Promise<StsFinding | undefined> {
+  async #find(domain: string, claim: Claim, signal: AbortSignal): Promise<StsFinding | undefined> {
     const id = await this.#readId(domain);
     const cached = this.#held(domain);
     if (cached && (id === null || id === cached.id)) {
@@ -153,7 +170,7 @@ export class StsPolicies {
       return toFinding(cached);
     }
     if (id === null) return NONE;
-    const fetched = await this.#fetch(domain, id, signal);
+    const fetched = await this.#fetch({ domain, id }, claim, signal);
     if (fetched?.kind === 'policy') return toFinding(fetched.policy);
     if (cached) return toFinding(cached);
     return fetched && { kind: 'failed', failure: fetched.failure };
@@ -174,11 +191,11 @@ export class StsPolicies {
 
   /** Without a look at the record (section 10.2): a new id is found with the next mail. */
   #refresh(domain: string, id: string): Promise<unknown> {
-    const refreshing =
-      this.#refreshing.get(domain) ??
-      this.#limits
-        .run(LOOK_UP_MS, (signal) => this.#fetch(domain, id, signal))
-        .finally(() => this.#refreshing.delete(domain));
+    const before = this.#refreshing.get(domain);
+    if (before) return before;
+    const refreshing = this.#limits
+      .run(LOOK_UP_MS, (signal) => this.#fetch({ domain, id }, claimToTheEnd(), signal))
+      .finally(() => this.#refreshing.delete(domain));
     this.#refreshing.set(domain, refreshing);
     return refreshing;
   }
@@ -196,19 +213,17 @@ export class StsPolicies {
     }
   }
 
-  /** Undefined if there was no slot before the signal ended. */
+  /** Undefined if there was no slot before the signal ended, or if another had the slot. */
   async #fetch(
-    domain: string,
-    id: string,
+    { domain, id }: { readonly domain: string; readonly id: string },
+    claim: Claim,
     signal: AbortSignal,
   ): Promise<{ kind: 'policy'; policy: CachedPolicy } | { kind: 'failed'; failure: Failure } | undefined> {
-    const { fetch, wall, count } = this.#deps;
+    const { wall, count } = this.#deps;
     const before = this.#failed.get(domain);
     if (before?.id === id && Math.abs(wall() - before.at) < RETRY_MS)
       return { kind: 'failed', failure: before.failure };
-    const inTime = async () =>
-      (await this.#limits.run(FETCH_MS, (ended) => fetch(domain, ended))) ?? tookTooLong(domain);
-    const fetched = await this.#slots.run(signal, inTime);
+    const fetched = await this.#slots.run(signal, () => this.#fetchInTime(domain, claim.ended), claim);
     if (fetched === undefined) return undefined;
     if (fetched.kind === 'failed') {
       if (this.#limits.isClosed) return fetched;
@@ -220,6 +235,16 @@ export class StsPolicies {
     const policy = { ...fetched.policy, id, fetchedAt: wall(), usedAt: wall() };
     this.#keep(domain, policy);
     return { kind: 'policy', policy };
+  }
+
+  /** Undefined if it was given up. */
+  #fetchInTime(domain: string, givenUp: AbortSignal): Promise<Fetched | undefined> {
+    const { fetch } = this.#deps;
+    const fetching = this.#limits.run(FETCH_MS, (late) => fetch(domain, AbortSignal.any([late, givenUp])));
+    return within(
+      givenUp,
+      fetching.then((fetched) => fetched ?? tookTooLong(domain)),
+    );
   }
 
   #keep(domain: string, policy: CachedPolicy): void {
