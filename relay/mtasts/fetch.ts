@@ -8,7 +8,7 @@ import type { LookupFunction } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { hasName } from '../task/certificatename.ts';
-import { answerTo, readBody } from '../task/httpanswer.ts';
+import { answerTo, readBody, tellsItsEnd } from '../task/httpanswer.ts';
 import { readPolicy, type StsPolicy } from './policy.ts';
 
 /** RFC 8461 section 3.3. */
@@ -96,6 +96,9 @@ async function readAnswer(response: IncomingMessage, signal: AbortSignal): Promi
   const [type = ''] = (headers['content-type'] ?? '').split(';');
   if (type.trim().toLowerCase() !== 'text/plain')
     return { kind: 'failed', cause: 'sts-policy-invalid', reason: 'its media type is not text/plain' };
+  // A part of a policy is a policy too: with fewer hosts, or for a shorter time.
+  if (!tellsItsEnd(response))
+    return { kind: 'failed', cause: 'sts-policy-fetch-error', reason: 'it may be cut off: it has no length' };
   const body = await readBody(response, MOST_BYTES, signal);
   return { kind: 'text', text: body.toString() };
 }

@@ -73,6 +73,14 @@ test('an answer in time is given once, whatever follows', async () => {
     );
 });
 
+test('without a length a body ends with its connection, if that ends in order', async () => {
+  const text = 'x'.repeat(30_000);
+  await withServer(
+    (socket) => void socket.end(`HTTP/1.1 200 OK\r\n\r\n${text}`),
+    async ({ port }) => assert.equal(await settled(ask(port, false, LONG())), text),
+  );
+});
+
 test('a few answers 1xx before the answer are none', async () => {
   const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}';
   for (const first of ['HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 103 Early Hints\r\n\r\n'])

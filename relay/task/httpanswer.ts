@@ -40,9 +40,23 @@ export function answerTo(made: ClientRequest, signal: AbortSignal): Promise<Inco
   return promise.finally(() => signal.removeEventListener('abort', late));
 }
 
+/**
+ * True if the answer says itself where its body ends: by a length or by chunks. If not, the end of the connection is the end
+ * of the body (RFC 9112 section 6.3), and over TLS Node does not tell an end that the server proves from one that anybody
+ * can forge.
+ */
+export function tellsItsEnd({ headers, statusCode }: IncomingMessage): boolean {
+  const isChunked = /(^|,)\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? '');
+  return isChunked || headers['content-length'] !== undefined || statusCode === 204 || statusCode === 304;
+}
+
 /** Rejects if the body is longer, is cut off, or does not end in time. Afterwards the answer has ended. */
 export function readBody(answer: IncomingMessage, mostBytes: number, signal: AbortSignal): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const { socket } = answer;
+  // Node ends the body where the connection ends, however that ends.
+  const isWhole = () => tellsItsEnd(answer) || socket.readableEnded;
+  const cutOff = () => reject(new Error('the answer ended too early'));
   const pieces: Buffer[] = [];
   let bytes = 0;
   const late = () => reject(new Error(LATE));
@@ -51,9 +65,8 @@ export function readBody(answer: IncomingMessage, mostBytes: number, signal: Abo
     if (bytes > mostBytes) reject(new Error(`the answer is longer than ${mostBytes / 1024} KiB`));
     else pieces.push(piece);
   });
-  answer.on('end', () => resolve(Buffer.concat(pieces)));
-  for (const event of ['error', 'close'])
-    answer.on(event, () => reject(new Error('the answer ended too early')));
+  answer.on('end', () => (isWhole() ? resolve(Buffer.concat(pieces)) : cutOff()));
+  for (const event of ['error', 'close']) answer.on(event, cutOff);
   if (signal.aborted) late();
   signal.addEventListener('abort', late, { once: true });
   return promise.finally(() => {

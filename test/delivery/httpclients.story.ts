@@ -24,6 +24,7 @@ import type { Trust } from '#relay/task/trust.ts';
 import { postReport } from '#relay/tlsrpt/post.ts';
 import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { badBodies, HOSTILITIES, type Hostility } from '#test/kit/hostileserver.ts';
+import { policyText } from '#test/kit/policyhost.ts';
 
 /** All times of the clients are cut to this. */
 let withinMs = 400;
@@ -171,9 +172,10 @@ for (const [what, hostility] of Object.entries(HOSTILITIES))
 
 for (const what of Object.keys(badBodies('')))
   test(`no client takes this for an answer, or waits for more: ${what}`, async () => {
-    const bodyOf = (type: string) => badBodies(type)[what] as Hostility;
+    const bodyOf = (type: string, body?: string) => badBodies(type, body)[what] as Hostility;
     await settleAll(bodyOf('application/json'), (name) => !HEAD_IS_ENOUGH.has(name) && name !== PATIENT);
-    await settleAll(bodyOf('text/plain'), (name) => name === 'the policy of a domain');
+    const part = policyText('enforce', ['mx.hostile.example']);
+    await settleAll(bodyOf('text/plain', part), (name) => name === 'the policy of a domain');
   });
 
 test('a client is as good as before', async () => {

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('HTTP clients', async () => {
   const told = await tellInNetwork(new URL('httpclients.story.ts', import.meta.url));
-  assert.match(told, /tests 27\b/);
+  assert.match(told, /tests 28\b/);
 });

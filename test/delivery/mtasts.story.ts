@@ -46,6 +46,10 @@ const BAD: Readonly<Record<string, [PolicyAnswer['answer'], RegExp]>> = {
   large: [(response) => text(response).end(GOOD + 'x'.repeat(10_000_000)), /sts-policy-fetch-error .*64 KiB/],
   endless: [(response) => flood(text(response)), /sts-policy-fetch-error .*64 KiB/],
   short: [(response) => cut(text(response)), /sts-policy-fetch-error .*too early/],
+  lengthless: [
+    ({ socket }) => socket?.end(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n${GOOD}`),
+    /sts-policy-fetch-error .*no length/,
+  ],
   silent: [() => undefined, /sts-policy-fetch-error .*too long/],
   drip: [(response) => drip(text(response)), /sts-policy-fetch-error .*took too long/],
   headers: [

@@ -43,8 +43,13 @@ export const HOSTILITIES: Readonly<Record<string, Hostility>> = {
   'an end in the head': (socket) => void socket.end(`${OK}content-le`),
 };
 
-/** As far as clients read a body. `type` and `status` are those of an answer that they take. */
-export function badBodies(type: string): Readonly<Record<string, Hostility>> {
+/** Of TCP, also below TLS. */
+function reset(socket: Socket & { readonly _parent?: Socket }): void {
+  (socket._parent ?? socket).resetAndDestroy();
+}
+
+/** As far as clients read a body. `type` and `body` are those of an answer that they take. */
+export function badBodies(type: string, body = '{}'): Readonly<Record<string, Hostility>> {
   const head = `${OK}content-type: ${type}\r\n`;
   return {
     'a body that never comes': (socket) => void socket.write(`${head}content-length: 9\r\n\r\n`),
@@ -55,6 +60,8 @@ export function badBodies(type: string): Readonly<Record<string, Hostility>> {
         setTimeout(() => socket.destroy(), EVERY_MS),
       ),
     'an end in the body': (socket) => void socket.end(`${head}content-length: 9\r\n\r\n{}`),
+    'a reset in a body without a length': (socket) =>
+      void socket.write(`${head}\r\n${body}`, () => setTimeout(() => reset(socket), EVERY_MS)),
     'a broken chunk': (socket) => void socket.write(`${head}transfer-encoding: chunked\r\n\r\nzz\r\n`),
     'a chunk that never ends': (socket) => drip(socket, `${head}transfer-encoding: chunked\r\n\r\nfffff\r\n`),
     'a body without an end': (socket) => {
