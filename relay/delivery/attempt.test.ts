@@ -83,6 +83,42 @@ test('a domain whose many mail hosts are all this machine is final', async () =>
   assert.deepEqual(asked, []);
 });
 
+test('what is not known of a domain says nothing of its hosts, and what is asked ends with the attempt', async () => {
+  const unasked = makeFailure({ cause: 'dns', status: '4.4.3', text: 'not asked' });
+  const failedHops = new FailedHops(() => 0);
+  const records = [1, 2].map((priority) => ({ exchange: `mx${priority}.shared.example`, priority }));
+  const names = { lookUp: async (name: string) => ({ kind: 'records', name, records, isSigned: false }) };
+  const left: (AbortSignal | undefined)[] = [];
+  const deps = {
+    client: { resume: () => assert.fail(), deliver: () => assert.fail() },
+    policy: policyOf(),
+    random: () => 0.5,
+    failedHops,
+    discovery: {
+      ...NO_DISCOVERY,
+      findSts: async (_: string, signal?: AbortSignal) => {
+        left.push(signal);
+        return { kind: 'unasked', failure: unasked } as const;
+      },
+    },
+    names: names as MailNames,
+  };
+  const asking: Destination = {
+    ...{ kind: 'mx', key: 'x', name: 'x', rule: 'x', domain: 'new.example' },
+    ...{ tlsLevel: 'Opportunistic', minTlsVersion: 'TLSv1.2', sourceAddresses: [], socksProxy: null },
+  };
+  const ended = attempt(asking, { ...parcel, saysTlsNotRequired: async () => false }, deps);
+  assert.equal(left[0]?.aborted, false);
+  const result = await ended;
+  assert.equal(result.kind === 'unreachable' && result.failure.text, 'not asked');
+  assert.equal(left[0]?.aborted, true);
+  const others = ['mx1.shared.example', 'backup.example'].map((host) => ({
+    ...hopTo(25, { host }),
+    mxOf: 'other.example',
+  }));
+  assert.deepEqual(failedHops.order(others), others);
+});
+
 test('what waits has a status that says so, whatever one of the failures says', async () => {
   const mixed = attempts(hosts(2), (address) => unreachable(address.endsWith('1') ? '5.1.3' : '4.4.1'));
   const { result } = await mixed();

@@ -178,7 +178,7 @@ class Attempt {
     const decision = decideTls(hop, findings, this.#parcel.requireTls);
     if (decision.kind === 'wait') {
       this.#tellSession(refusedSession(hop, findings, decision.failure));
-      return this.#passOver(hop, decision.failure);
+      return this.#passOver(hop, decision.failure, isOfDomain(findings, decision.failure));
     }
     const way = { hop, policy: decision.policy, destination: this.#destination };
     const resumed = await client.resume(way, this.#parcel, this.#budget);
@@ -231,10 +231,15 @@ class Attempt {
     return undefined;
   }
 
-  /** No connection to this hop is made. Another host may have an address, or a TLS policy that can be met. */
-  #passOver(hop: NextHop, failure: Failure): undefined {
-    if (!judgeFor(this.#parcel, failure).permanent) this.#unknownLeft -= 1;
-    return this.#fail(hop, failure, []);
+  /**
+   * No connection to this hop is made. Another host may have an address, or a TLS policy that can be met. A finding about
+   * the domain says nothing about its hosts, which other domains share.
+   */
+  #passOver(hop: NextHop, failure: Failure, isOfDomain = false): undefined {
+    const judged = judgeFor(this.#parcel, failure);
+    if (!judged.permanent) this.#unknownLeft -= 1;
+    if (!isOfDomain) return this.#fail(hop, failure, []);
+    this.#tries.fail(hop, judged);
   }
 
   /**
@@ -259,6 +264,11 @@ function findSts(
   ended: AbortSignal,
 ): StsFinding | Promise<StsFinding> {
   return destination.kind === 'mx' ? discovery.findSts(destination.domain, ended) : NO_FINDINGS.sts;
+}
+
+/** Nobody knows yet what the domain wants: this is found before any host is looked at. */
+function isOfDomain({ sts }: TlsFindings, failure: Failure): boolean {
+  return sts.kind === 'unasked' && sts.failure === failure;
 }
 
 function outOfTime(): Failure {
