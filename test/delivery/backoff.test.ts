@@ -65,7 +65,7 @@ test('explain names the schedule of an address, and the fields that set it', asy
   const nobody = await run('a@away.example', '--admin-port', String(await freePort()));
   assert.match(
     nobody.stderr,
-    /No relay answers at 127\.0\.0\.1 port \d+: name its health port by --admin-port/,
+    /No relay answers at 127\.0\.0\.1 port \d+: name its state folder by --state DIR, or its health port by --admin-port PORT/,
   );
   assert.equal(nobody.status, 1);
   const away = await explain('a@away.example');
