@@ -18,8 +18,9 @@ export interface CodedLine {
   readonly isLast: boolean;
 }
 
-const CODED = /^([2-5][0-5]\d)(?:([ -])|$)/;
-const MAY_BE_CODED = /^[2-5](?:$|[0-5](?:$|\d(?:$|[ -])))/;
+/** The first digit is the class. As in Postfix, the others may be any: some hosts refuse with 571 or 591. */
+const CODED = /^([2-5]\d\d)(?:([ -])|$)/;
+const MAY_BE_CODED = /^[2-5](?:$|\d(?:$|\d(?:$|[ -])))/;
 
 /** Undefined: the line is text without a code. */
 export function readLine(line: string): CodedLine | undefined {

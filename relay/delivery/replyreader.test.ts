@@ -47,12 +47,8 @@ for (const [what, text, replies, begun] of [
     '',
   ],
   ['text between different codes', '550-a\r\nb\r\n250 c\r\n', ['250 c\n550-a\nb (doubtful)'], ''],
-  [
-    'codes that nobody knows',
-    '199 a\r\n600 b\r\n260 c\r\n250 d\r\n',
-    ['250 d\n199 a\n600 b\n260 c (doubtful)'],
-    '',
-  ],
+  ['codes that nobody knows', '199 a\r\n600 b\r\n250 d\r\n', ['250 d\n199 a\n600 b (doubtful)'], ''],
+  ['codes of no RFC', '571 a\r\n491-b\r\n491 c\r\n299 d\r\n', ['571 a', '491-b\n491 c', '299 d'], ''],
   ['no line end', '250 ok', [], '250 ok'],
   ['UTF-8', '250 für dich ✓\r\n', ['250 für dich ✓'], ''],
 ] as const)
@@ -104,7 +100,7 @@ test('every way of cutting the bytes gives the same replies', () => {
   );
 });
 
-const CODE = fc.tuple(fc.constantFrom(2, 3, 4, 5), fc.nat(5), fc.nat(9)).map((digits) => digits.join(''));
+const CODE = fc.tuple(fc.constantFrom(2, 3, 4, 5), fc.nat(9), fc.nat(9)).map((digits) => digits.join(''));
 const WORDS = fc.string({ unit: fc.constantFrom(...'ab 0259-.ö✓'), maxLength: 8 });
 /** Neither a code alone, nor one with a hyphen or a space behind it. */
 const TEXT = fc
@@ -114,10 +110,10 @@ const TEXT = fc
       .tuple(CODE, fc.constantFrom('.', '/', '_', '\t', ':', '0', '5', '\u00a0'), WORDS)
       .map((parts) => parts.join('')),
     fc
-      .tuple(fc.constantFrom('199', '600', '260', '590', '25', '2', ' 250', '+250', '２５０'), WORDS)
+      .tuple(fc.constantFrom('199', '600', '050', '25', '2', ' 250', '+250', '２５０'), WORDS)
       .map(([one, two]) => `${one} ${two}`),
   )
-  .filter((line) => !/^[2-5][0-5][0-9]([ -]|$)/.test(line));
+  .filter((line) => !/^[2-5][0-9]{2}([ -]|$)/.test(line));
 const REPLY = fc.record({
   code: CODE,
   before: fc.array(TEXT, { maxLength: 3 }),

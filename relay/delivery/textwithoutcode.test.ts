@@ -17,7 +17,7 @@ function saying(asked: string, said: string, offers: string, protocol: 'SMTP' | 
   return (line) => {
     const reply = answer(line);
     if (line.startsWith('MAIL')) taken = 0;
-    if (line.startsWith('RCPT') && /^250 .*$/.test(reply?.split('\r\n').at(-1) ?? '')) taken += 1;
+    if (line.startsWith('RCPT') && /^2\d\d .*$/.test(reply?.split('\r\n').at(-1) ?? '')) taken += 1;
     return line === '.' && protocol === 'LMTP'
       ? Array.from({ length: taken }, () => reply).join('\r\n')
       : reply;
@@ -26,6 +26,32 @@ function saying(asked: string, said: string, offers: string, protocol: 'SMTP' | 
 
 const OFFERS = ['PIPELINING', 'SIZE'];
 const PROTOCOLS = ['SMTP', 'LMTP'] as const;
+
+for (const protocol of PROTOCOLS)
+  for (const offers of OFFERS)
+    for (const asked of ['RCPT TO:<r0@', '.'])
+      for (const [said, expected] of [
+        ['571 5.7.1 Message refused', 'R'],
+        ['591 no', 'R'],
+        ['471-4.7.1 not now\r\n471 4.7.1 later', 'w'],
+        ['499', 'w'],
+        ['299 taken', 'D'],
+      ] as const)
+        test(`${protocol}, ${offers}: the first digit of a code counts: ${asked} ${JSON.stringify(said)}`, async () => {
+          const { send } = await rig(saying(asked, said, offers, protocol), { protocol });
+          assert.equal(letters(await send(asked === '.' ? 1 : 2)), asked === '.' ? expected : `${expected}D`);
+        });
+
+for (const [step, asked, expected] of [
+  ['the greeting', /^$/, 'unreachable'],
+  ['all of an envelope', /^(MAIL|RCPT|DATA)/, 'RR'],
+] as const)
+  test(`a 571 as ${step} is read at once`, async () => {
+    const { send } = await rig((line) => (asked.test(line) ? '571 5.7.1 go away' : takeAll(line)));
+    const result = await send(2);
+    assert.equal(letters(result), expected);
+    assert.match(reasons(result), /571 5\.7\.1 go away/);
+  });
 
 const IN_REPLY = [
   ['550-5.7.1 Rejected, because\r\n203.0.113.5 is on our list.\r\n550 5.7.1 Ask postmaster', 'R'],
@@ -41,7 +67,7 @@ const BEFORE_REPLY = [
   ['25451 4.3.0\r\n551 5.7.1 no', 'R'],
   ['2\r\n550-5.7.1 no\r\n550 5.7.1 no', 'R'],
   ['5026-11-30 05:53:00 warning\r\n250 taken', 'D'],
-  ['199 x\r\n600 x\r\n260 x\r\n250-x\r\n250 taken', 'D'],
+  ['199 x\r\n600 x\r\n250-x\r\n250 taken', 'D'],
 ] as const;
 
 for (const protocol of PROTOCOLS)
