@@ -46,7 +46,8 @@ export class HopConnection extends HopAnswers {
   finalReply: Reply | undefined;
   /** LMTP: the replies to the message by recipient, as far as they have come. */
   readonly finalReplies = new Map<string, Reply>();
-  /** When the last of them must have come. */
+  /** How many replies the message had to get when its end left, and when the last of them must have come. */
+  #repliesOwed = 0;
   #repliesBy = 0;
   /** Called after the next hop has answered 354. */
   onOffered: () => void = () => undefined;
@@ -254,16 +255,18 @@ export class HopConnection extends HopAnswers {
       if (this.destroyed || !socket.writable) return;
       writeEnd(socket, isLineEnded);
       this.isWriting = false;
-      this.#repliesBy =
-        monotonic() + FINAL_REPLY_MS + NEXT_REPLY_MS * Math.max(0, this._responseActions.length - 1);
+      this.#repliesOwed = this._responseActions.length;
+      this.#repliesBy = monotonic() + FINAL_REPLY_MS + NEXT_REPLY_MS * Math.max(0, this.#repliesOwed - 1);
       this.#awaitFinalReply();
     });
   }
 
   #awaitFinalReply(): void {
-    const leftMs = this.#repliesBy - monotonic();
-    if (leftMs >= FINAL_REPLY_MS) this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
-    else this.#await(leftMs, 'the replies to the message take too long');
+    const late =
+      this.#repliesOwed > 1
+        ? 'the replies to the message take too long'
+        : 'no reply to the message within ten minutes';
+    this.#await(Math.min(FINAL_REPLY_MS, this.#repliesBy - monotonic()), late);
   }
 
   override _sendCommand(line: string, shown = line): void {

@@ -123,6 +123,7 @@ for (const offers of ['PIPELINING', 'SIZE']) {
     const result = await send(12);
     assert.ok(result.kind === 'unreachable' && result.hadSession);
     assert.match(result.failure.text, /421 4\.7\.0/);
+    assert.equal(result.failure.slowDown, undefined);
     // The next attempt begins with the others.
     assert.deepEqual(
       result.refused,
@@ -130,3 +131,26 @@ for (const offers of ['PIPELINING', 'SIZE']) {
     );
   });
 }
+
+for (const [what, refusal, goodbye, asks] of [
+  ['a 421 behind refusals of recipients', '450 4.2.1 later', '421 4.7.0 hop Error: too many errors', false],
+  ['a 421 in whose words it is', '450 4.2.1 later', '421 4.7.0 Error: too many connections', true],
+  ['a refusal in whose words it is', '450 4.7.1 Error: too much mail from 192.0.2.1', '421 4.7.0 bye', true],
+  [
+    'the same where somebody is refused for good',
+    '550 5.1.1 no',
+    '421 4.7.0 Error: too many connections',
+    true,
+  ],
+  ['a 421 for a recipient', '421 4.7.0 bye', '421 4.7.0 bye', true],
+] as const)
+  test(`${what} ${asks ? 'asks' : 'does not ask'} for fewer messages`, async () => {
+    const { send } = await rig((line, socket) => {
+      if (/^EHLO/.test(line)) return '250 SIZE';
+      if (line.startsWith('RCPT TO:<r0@')) return refusal;
+      if (!line.startsWith('RCPT')) return takeAll(line);
+      socket.end(`${goodbye}\r\n`);
+      return null;
+    });
+    assert.equal(/"slowDown":true/.test(JSON.stringify(await send(3))), asks);
+  });

@@ -7,13 +7,14 @@ import { holdTime } from '#test/kit/heldtime.ts';
 import { type Answer, Hop, type HopOptions, type Said } from '#test/kit/hop.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { takeAll } from '#test/kit/linehop.ts';
-import { letters, rig } from '#test/kit/linerig.ts';
+import { letters, reasons, rig } from '#test/kit/linerig.ts';
 import { freePort } from '#test/kit/ports.ts';
 import fc from '#test/kit/property.ts';
 import { HOSTNAME, hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import type { NextHop, Parcel } from './courier.ts';
+import { LateTimer } from './latetimer.ts';
 
 const TEXT = 'Subject: x\r\n\r\n.dot\r\nend\r\n';
 const ends: (() => unknown)[] = [];
@@ -147,7 +148,8 @@ test('replies before the message has ended: refusals count, and an early 250 del
   }
   for (const [early, wanted] of [
     ['552 5.3.4 too big\r\n552 5.3.4 too big', 'refused 5.3.4,refused 5.3.4'],
-    ['550 5.7.1 no\r\n250 fine', 'refused 5.7.1,deferred 4.0.0'],
+    // The 250 shows that nobody knows whom the 550 is for.
+    ['550 5.7.1 no\r\n250 fine', 'deferred 4.0.0,deferred 4.0.0'],
     ['250 fine\r\n250 fine', 'deferred 4.0.0,deferred 4.0.0'],
   ] as const) {
     const { way } = await store({
@@ -196,6 +198,26 @@ test('a store with the name of the relay is no loop, and a server that speaks SM
   assert.deepEqual(smtp.lines('HELO'), []);
 });
 
+for (const [protocol, recipients, late] of [
+  ['SMTP', 3, /^no reply to the message within ten minutes$/],
+  ['LMTP', 1, /^no reply to the message within ten minutes$/],
+  ['LMTP', 3, /^the replies to the message take too long$/],
+] as const)
+  test(`${protocol}: a wait for the end of a message to ${recipients} says what is late`, async (context) => {
+    const { mock } = context.mock.method(LateTimer.prototype, 'start');
+    const { send } = await rig(
+      (line) =>
+        line === '.' && protocol === 'LMTP' ? Array(recipients).fill('250 ok').join('\r\n') : takeAll(line),
+      { protocol },
+    );
+    assert.equal(letters(await send(recipients)), 'D'.repeat(recipients));
+    const waits = mock.calls
+      .map((call) => call.arguments[1])
+      .filter((reason) => reason.includes('to the message'));
+    assert.ok(waits.length > 0);
+    for (const reason of waits) assert.match(reason, late);
+  });
+
 const realTimeout = setTimeout;
 
 for (const [recipients, minutes] of [
@@ -232,4 +254,7 @@ for (const [recipients, minutes] of [
     const answered = Math.min(recipients - 1, Math.floor((minutes - 1) / 8));
     assert.ok(result);
     assert.equal(letters(result), `${'D'.repeat(answered)}${'w'.repeat(recipients - answered)}`);
+    const late =
+      recipients > 1 ? /the replies to the message take/ : /no reply to the message within ten min/;
+    assert.match(reasons(result), late);
   });

@@ -54,7 +54,15 @@ const ENDS = /^(\d{3}[ -])?4\.[34]\.\d{1,3}\b/;
 
 /** `code` and text of the reply, with or without its code at the beginning. */
 export function asksToSlowDown(code: number | undefined, text: string): boolean {
-  const says = ({ reply }: Sign) => reply.test(text);
-  if (code === undefined || code < 400 || code > 499 || ASKS_NOTHING.some(says)) return false;
-  return ASKS.some(says) || (code === 421 && !ENDS.test(text));
+  if (code === undefined || code < 400 || code > 499) return false;
+  return saysToSlowDown(text) || (code === 421 && !ENDS.test(text) && !asksNothing(text));
+}
+
+/** The words of a 4xx reply ask for fewer messages, whatever its code is. */
+export function saysToSlowDown(text: string): boolean {
+  return ASKS.some(({ reply }) => reply.test(text)) && !asksNothing(text);
+}
+
+function asksNothing(text: string): boolean {
+  return ASKS_NOTHING.some(({ reply }) => reply.test(text));
 }

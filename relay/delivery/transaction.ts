@@ -10,6 +10,7 @@ import { abortFailure, type SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { judgeContent, makeParameters } from './parameters.ts';
+import { saysToSlowDown } from './slowdown.ts';
 import { failureFromReply, judgeReply, type Verdict } from './verdict.ts';
 
 /** The least time from 354 to the final dot. The size of the message adds to it. RFC 5321 section 4.5.3.2.5. */
@@ -99,6 +100,10 @@ function isFinal(verdict: Verdict | undefined): boolean {
   return verdict?.kind === 'failed' && verdict.failure.permanent;
 }
 
+function isRequest(verdict: Verdict): boolean {
+  return verdict.kind === 'failed' && verdict.failure.slowDown === true && !isGoodbye(verdict);
+}
+
 function isGoodbye(verdict: Verdict | undefined): boolean {
   return verdict?.kind === 'failed' && verdict.failure.reply?.code === 421;
 }
@@ -125,11 +130,12 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
     const failure = makeFailure({ cause: 'policy', status: '5.1.3', text: error.message });
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
-  // What RCPT refused may have been somebody else.
-  const own = collectOwn(shift ? [] : error.rejectedErrors, connection);
+  // Whom a reply refused may have been somebody else.
+  const own = shift ? new Map<string, Verdict>() : collectOwn(error.rejectedErrors, connection);
   if (isClosing && !offered) {
     const explain = wasCut === 'relay' ? abortFailure : sessionFailure;
-    return endedEarly(explain(error, `${host}:${port}`), parcel, own);
+    const asks = saysToSlowDown(error.response ?? '') || [...own.values()].some(isRequest);
+    return endedEarly(explain(error, `${host}:${port}`), parcel, own, asks);
   }
   const whole = judgeError(error);
   const result = answered(parcel, (address) => own.get(address) ?? whole, false);
@@ -141,12 +147,19 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
 
 /**
  * A recipient that was refused for good stays refused, whatever comes later: the next attempt has fewer recipients. The
- * hop may have counted its refusals, so its end then asks for no slower pace.
+ * hop may have counted its refusals. A 421 behind them then asks for fewer messages only if the words of a reply do.
  */
-function endedEarly(failure: Failure, parcel: Parcel, own: ReadonlyMap<string, Verdict>): Sent {
+function endedEarly(
+  failure: Failure,
+  parcel: Parcel,
+  own: ReadonlyMap<string, Verdict>,
+  asks: boolean,
+): Sent {
   const refused = parcel.to.filter((address) => own.has(address) && !isGoodbye(own.get(address)));
-  if (!refused.some((address) => isFinal(own.get(address)))) return { kind: 'unsent', failure, refused };
-  const { slowDown: _, ...waits } = failure;
+  const { slowDown: _, ...calm } = failure;
+  const waits: Failure = refused.length === 0 ? failure : { ...calm, ...(asks ? { slowDown: true } : {}) };
+  if (!refused.some((address) => isFinal(own.get(address))))
+    return { kind: 'unsent', failure: waits, refused };
   const judge = (address: string): Verdict => {
     const verdict = own.get(address);
     return verdict && !isGoodbye(verdict) ? verdict : { kind: 'failed', failure: waits };
