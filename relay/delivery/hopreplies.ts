@@ -27,6 +27,8 @@ export abstract class HopReplies extends Library {
   protected said: Reply = { code: 0, text: '', isDoubtful: false };
   /** Why the replies to the envelope, or to a message under way, may belong to other commands. Nobody is refused by them. */
   shift: Error | undefined;
+  /** Commands that left together were not answered up to the 354, so one at a time may be told apart. */
+  hasShiftedTogether = false;
 
   /** No message goes over it any more. */
   get isEnding(): boolean {
@@ -77,7 +79,7 @@ export abstract class HopReplies extends Library {
 
   /**
    * A reply that came before its command was sent answers something else, also if it is a refusal. A 421 may always come, and
-   * whoever waits gets it as the reason for the end.
+   * whoever waits gets it as the reason for the end, whatever text is before it.
    */
   #take({ code, text, isDoubtful }: Reply, isAsked: boolean): void {
     this.lastServerResponse = text;
@@ -86,7 +88,7 @@ export abstract class HopReplies extends Library {
       this.#endUngreeted(text);
       return;
     }
-    if (isDoubtful && this.isInBatch) {
+    if (isDoubtful && this.isInBatch && code !== 421) {
       this.endShifted(`text without a code came between the replies: ${text}`);
       return;
     }
@@ -129,6 +131,7 @@ export abstract class HopReplies extends Library {
   /** The error has no reply, because nobody knows what the reply answers. */
   protected endShifted(reason: string): void {
     this.shift ??= new Error(reason);
+    this.hasShiftedTogether ||= !this.offered && this._envelope?.pipelined === true;
     this._onError(this.shift, 'EPROTOCOL', '', 'CONN');
   }
 

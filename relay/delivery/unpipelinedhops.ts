@@ -18,8 +18,8 @@ export class UnpipelinedHops {
     if (this.#kept.size > 0 && this.#kept.has(keyOf(hop))) connection.stopPipelining();
   }
 
-  learn(hop: NextHop, { shift }: HopConnection): void {
-    if (!shift) return;
+  learn(hop: NextHop, { hasShiftedTogether }: HopConnection): void {
+    if (!hasShiftedTogether) return;
     this.#kept.add(keyOf(hop));
     dropOldest(this.#kept, MOST_HOPS);
   }
