@@ -224,3 +224,18 @@ test('a mail host that has no address now may have one later, so mail waits for 
   );
   assert.equal(describe(await next()), 'waits 4.4.3');
 });
+
+test('whom a host refused before it ended the session is told, whatever the next host answers', async () => {
+  const refused = ['you@example.net'];
+  const ended = { ...unreachable('4.4.2', true), refused } as HopResult;
+  for (const reply of ['450 4.1.1 unverified', '250 2.0.0 Ok'])
+    for (const mayTryAnother of [true, false])
+      for (const first of ['192.0.2.1', '192.0.2.2']) {
+        const verdicts = [judgeReply(Number(reply.slice(0, 3)), reply, 'RCPT')];
+        const later: HopResult = { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother };
+        const asking = attempts(hosts(2), (address) => (address === first ? ended : later), {}, [0, 1]);
+        const { result, asked } = await asking();
+        assert.equal(result.kind, 'answered');
+        assert.deepEqual(result.kind === 'answered' && result.refused, asked.includes(first) ? refused : []);
+      }
+});

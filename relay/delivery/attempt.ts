@@ -149,7 +149,7 @@ class Attempt {
       const answer = await this.#tryHop(hop, index === hops.length - 1);
       if (answer) return answer;
     }
-    if (this.#deferral) return this.#deferral;
+    if (this.#deferral) return { ...this.#deferral, refused: this.#refused };
     const final = this.#tries.findFinal();
     if (final) return answerForAll(hops[0]?.host ?? '', this.#parcel, final);
     const failures = [...this.#tries.failures, ...(this.#budget.isOver ? [outOfTime()] : [])];
@@ -225,7 +225,8 @@ class Attempt {
     }
     failedHops.answered(hop);
     const { mayTryAnother, ...rest } = result;
-    const answer = { ...rest, hop: `${hop.host}:${hop.port}`, passedOver: this.#tries.failures };
+    const told = { passedOver: this.#tries.failures, refused: this.#refused };
+    const answer = { ...rest, hop: `${hop.host}:${hop.port}`, ...told };
     if (!mayTryAnother) return answer;
     this.#deferral ??= answer;
     return undefined;

@@ -131,6 +131,8 @@ export type AttemptResult =
       readonly tellsSender: boolean;
       /** The failures of the hops that were tried before. */
       readonly passedOver: readonly Failure[];
+      /** Recipients that one of those refused for now before it ended the session. */
+      readonly refused?: readonly string[];
     }
   /** There was no session that meets the policy, or the session ended before the message was offered. */
   | Unreachable;

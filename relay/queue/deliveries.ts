@@ -15,7 +15,7 @@ import type { Counters } from '../task/counts.ts';
 import type { MessageActions } from './actions.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import type { Offer } from './destinationqueues.ts';
-import { beginLate, chooseBatch, packParcel } from './parcel.ts';
+import { beginRound, chooseBatch, moveBack, packParcel } from './parcel.ts';
 import { chooseRetry } from './retry.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
 import { sortTooMany } from './settlement.ts';
@@ -119,7 +119,8 @@ export class Deliveries {
     if (verdicts.some((verdict) => verdict.kind === 'delivered' || verdict.failure.permanent))
       queue.settled();
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
-    const round = afterBatch(waiting.round, batch, verdicts, alone);
+    const settled = afterBatch(waiting.round, batch, verdicts, alone);
+    const round = settled && { ...settled, ...moveBack(batch, outcome, waiting.round) };
     if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
     else this.#endRound(queue, waiting, round, taken.record);
   }
@@ -164,7 +165,7 @@ export class Deliveries {
       backoff,
       pauseMs: (failures) => retryMs(failures, random(), backoff),
       due: hadSession ? now + messageRetryMs(ageMs, random(), backoff) : undefined,
-      round: beginLate(batch, outcome.refused ?? [], waiting.round),
+      round: beginRound(moveBack(batch, outcome, waiting.round)),
       now,
     });
     const { name, rule, kind } = queue.destination;
@@ -218,16 +219,23 @@ export class Deliveries {
     round: Round | undefined,
     { receivedAt }: QueueRecord,
   ): void {
-    if (round?.failure) this.#putOff(queue, waiting, round.failure, receivedAt);
+    if (round?.failure) this.#putOff(queue, waiting, round.failure, receivedAt, beginRound(round));
   }
 
-  #putOff(queue: DestinationQueue, waiting: Waiting, failure: Failure, receivedAt: number): void {
+  #putOff(
+    queue: DestinationQueue,
+    waiting: Waiting,
+    failure: Failure,
+    receivedAt: number,
+    round?: Round,
+  ): void {
     const { clock, wall, random } = this.#deps;
     queue.fails(wall());
     queue.putOff(
       waiting,
       clock() + messageRetryMs(wall() - receivedAt, random(), findBackoff(queue)),
       failure,
+      round,
     );
   }
 }
@@ -270,7 +278,6 @@ function afterBatch(
     deferred: [...(round?.deferred ?? []), ...listAddresses(isDeferred)],
     alone: [...(round?.alone ?? []), ...listAddresses((index) => alone[index] === true)],
     ...(failure ? { failure } : {}),
-    ...(round?.late ? { late: round.late } : {}),
   };
   return next.deferred.length + next.alone.length > 0 ? next : undefined;
 }

@@ -17,18 +17,24 @@ export interface Waiting {
   readonly round?: Round;
 }
 
-export interface Round {
+/**
+ * The order of recipients where next hops end a session after so many refusals: without it the others would never have their
+ * turn.
+ */
+export interface Order {
+  /** They were refused once. They go after the others. */
+  readonly late?: readonly string[];
+  /** They were refused again. They go after all. */
+  readonly last?: readonly string[];
+}
+
+export interface Round extends Order {
   /** Deferred recipients. The other recipients go first. */
   readonly deferred: readonly string[];
   /** The reason. */
   readonly failure?: Failure;
   /** Recipients that were refused because of the others. Each goes in a transaction of its own. */
   readonly alone: readonly string[];
-  /**
-   * Recipients that go after the others. A next hop refused them and then ended the session: it allows so many refusals in
-   * one, and the others would never have their turn.
-   */
-  readonly late?: readonly string[];
 }
 
 /** Up to this number a search needs no index and no table. */
