@@ -8,7 +8,8 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import type { Answers } from './answers.ts';
 import { attempt, caught, contentOf, paced, read, readFor, type Writer } from './attempt.ts';
-import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
+import { hasController, isGoing, isOwnedBy, stamped } from './compare.ts';
+import { isOwnClaim } from './judge/place.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
@@ -134,7 +135,7 @@ async function foreignClaim(
     const object = `${CLAIM.kind}/${claim}`;
     if (objects.has(object)) continue;
     const live = await read(writer, apiPath(CLAIM, namespace, claim));
-    if (live && !isLabelledFor(live, relayName)) return object;
+    if (live && !isOwnClaim(live, relayName)) return object;
   }
   return undefined;
 }

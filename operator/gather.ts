@@ -14,7 +14,7 @@ import { isRolling } from './judge/pods.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { withServedResolver } from './judge/sidecar.ts';
-import { findNotReadySince, findTrouble, type PodState } from './judge/trouble.ts';
+import { findNotReadySince, findTrouble, hasRun, type PodState } from './judge/trouble.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { OPTIONAL, STATEFUL_SET } from './kube/kinds.ts';
 import { separatePartial } from './kube/partial.ts';
@@ -135,17 +135,19 @@ function viewPod(relay: string, pod: KubeObject, mustName: boolean, { reportOf, 
   const { name, namespace = '', uid = '', labels, annotations, deletionTimestamp } = pod.metadata;
   const status = (pod['status'] ?? {}) as PodState & { podIP?: string };
   const { nodeName } = (pod['spec'] ?? {}) as { nodeName?: string };
+  const told = believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }, mustName);
   return {
     name,
     uid,
     ip: status.podIP,
+    hasRun: hasRun(status) || told.report !== undefined,
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
     deleting: deletionTimestamp !== undefined,
     serving: labels?.[SERVING_LABEL],
     trouble: findTrouble(status, { now, deletionTimestamp, node: nodeName }),
     notReadySince: findNotReadySince(status),
     refresh: annotations?.[ANNOTATIONS.refresh],
-    ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }, mustName),
+    ...told,
   };
 }
 

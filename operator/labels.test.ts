@@ -178,6 +178,27 @@ test('it is given up when there is no claim, or one that goes', async () => {
   for (const there of [[], [deleted]]) assert.equal((await scalesIn(there)).replicas, 2);
 });
 
+test('a claim of somebody else is told, and stays as it is', async () => {
+  const postgres = { 'app.kubernetes.io/name': 'postgresql', 'app.kubernetes.io/instance': 'relay' };
+  for (const labels of [{}, { app: 'postgres' }, postgres]) {
+    const { claims, told, replicas } = await scalesIn([pod(2), claim(2, labels)]);
+    assert.deepEqual(claims, []);
+    assert.match(
+      told,
+      /PersistentVolumeClaim\/spool-relay-2 belongs to someone else: rename this MailRelay, or,/,
+    );
+    assert.equal(replicas, 2);
+    // A pod that is not there cannot tell what the claim has.
+    const held = await scalesIn([claim(2, labels)]);
+    assert.deepEqual([held.claims, held.replicas], [[], undefined]);
+  }
+  for (const labels of [{ 'app.kubernetes.io/instance': 'relay' }, { 'app.kubernetes.io/name': 'mailrelay' }])
+    assert.equal((await scalesIn([claim(2, labels)])).claims.length, 1);
+  const { metadata, ...rest } = claim(2, {});
+  const noted = { ...rest, metadata: { ...metadata, annotations: { 'mailrelay.dev/emptied': 'u' } } };
+  assert.equal((await scalesIn([noted])).claims.length, 1);
+});
+
 /** As the StatefulSet controller leaves it: without a controller, and not counted. */
 function released(
   labels: object,

@@ -1,8 +1,8 @@
 /**
  * Gives pods and claims of a relay their labels back. Without that of the manager the caches do not have them. A pod without
  * one of the selector is released by the StatefulSet, which then wants another pod of the same name, and cannot make it;
- * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its place. A pod of somebody
- * else in such a place is told. While the caches have all pods of the StatefulSet with their labels, none is looked for. Else
+ * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its place, and by what it still bears of ours.
+ * A pod or a claim of somebody else in such a place is told, and stays as it is. While the caches have all pods of the StatefulSet with their labels, none is looked for. Else
  * two lists ask for pods of the account of the relay without a label, and one asks for the first place that is still empty.
  * What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
  * judge/holdback.ts).
@@ -14,6 +14,7 @@ import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
 import { covers, hasController, isOwnedBy } from './compare.ts';
 import { isRead, type SetStatus } from './judge/allseen.ts';
 import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
+import { isOwnClaim } from './judge/place.ts';
 import { changesSize, type StatefulSetSpec } from './judge/storage.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
@@ -56,7 +57,7 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
   const claims = await restoreClaims(world, writer, set, restore);
   const obstacles = [...ofPods, ...claims.obstacles];
   const isUnseen = isHidden || claims.isHidden || obstacles.length > 0;
-  return { obstacles: [...taken, ...obstacles], isHidden: isUnseen };
+  return { obstacles: [...taken, ...claims.taken, ...obstacles], isHidden: isUnseen };
 }
 
 async function restorePods(world: World, writer: Writer, set: KubeObject, restore: Restore) {
@@ -133,6 +134,7 @@ function isInTheWay(pod: KubeObject, world: World): boolean {
 
 async function restoreClaims(world: World, writer: Writer, set: KubeObject, restore: Restore) {
   const obstacles: Obstacle[] = [];
+  const taken: Obstacle[] = [];
   let isHidden = false;
   for (const name of listHiddenClaims(world, set)) {
     const object = `${LABELS}${CLAIM.kind}/${name}`;
@@ -140,13 +142,21 @@ async function restoreClaims(world: World, writer: Writer, set: KubeObject, rest
     const look = async () => {
       const claim = await readFor(writer, object, undefined, path);
       if (!claim || claim.metadata.deletionTimestamp !== undefined) return;
+      if (!isOwnClaim(claim, nameOf(world))) {
+        taken.push({ kind: 'nameTaken', object: `${CLAIM.kind}/${name}` });
+        // A pod that uses it tells what is in it. So its place stays until there is one.
+        isHidden ||= !world.objects.has(podOf(world, parseOrdinal(name)));
+        return;
+      }
       isHidden = true;
       if (!isLabelled(claim, world)) obstacles.push(...(await restore(CLAIM, claim)));
     };
     obstacles.push(...(await caught(object, look)));
   }
-  return { obstacles, isHidden };
+  return { taken, obstacles, isHidden };
 }
+
+const podOf = (world: World, ordinal: number) => `${POD.kind}/${nameOf(world)}-${ordinal}`;
 
 /**
  * The claims that the caches lack, or know without a label; by ordinal. Those of pods, and those of places that may be given

@@ -14,6 +14,8 @@ export interface PodView {
   readonly name: string;
   readonly uid: string;
   readonly ip: string | undefined;
+  /** True if its relay has run at some time, whatever it does now, so that its disk may have mail. */
+  readonly hasRun: boolean;
   /** True if the kubelet reports the Ready condition. */
   readonly ready: boolean;
   readonly deleting: boolean;

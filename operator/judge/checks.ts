@@ -4,6 +4,8 @@
  */
 
 import { hashContent } from '#crds/policyfile.ts';
+import { selectorLabels } from '#crds/wellknown.ts';
+import { CLAIM } from '../kube/kinds.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is } from './finding.ts';
 import { findCure } from './kubecures.ts';
@@ -14,13 +16,22 @@ export const specInvalid: Check = ({ faults }) => {
   return fault && is('True', 'SpecInvalid', `${fault.path}: ${fault.message}`);
 };
 
-export const nameTaken: Check = ({ obstacles }) => {
-  const taken = obstacles.filter(({ kind }) => kind === 'nameTaken').map(({ object }) => object);
+export const nameTaken: Check = ({ obstacles, relay }) => {
+  const found = obstacles.filter(({ kind }) => kind === 'nameTaken').map(({ object }) => object);
+  const taken = [...new Set(found)];
   if (taken.length === 0) return undefined;
   const [belong, them] = taken.length === 1 ? ['belongs', 'it'] : ['belong', 'them'];
   const text = `${listed(taken)} ${belong} to someone else`;
+  // Its data is not ours to have removed.
+  if (taken.every((object) => object.startsWith(`${CLAIM.kind}/`)))
+    return is('True', 'NameTaken', `${text}: ${cureOfClaims(relay.metadata.name)}`);
   return is('True', 'NameTaken', `${text}: rename or remove ${them}, or rename this MailRelay`);
 };
+
+function cureOfClaims(relay: string): string {
+  const labels = Object.entries(selectorLabels(relay)).map(([name, value]) => `${name}=${value}`);
+  return `rename this MailRelay, or, if it is a queue of this relay, label it ${labels.join(' ')}`;
+}
 
 /** Two Certificates would fill the same Secret and overwrite each other. */
 export const secretTaken: Check = ({ obstacles }) => {

@@ -66,15 +66,20 @@ const CLAIMS = {
 const emptied = reportOf('Emptied', 0);
 const mail = reportOf('HandingOver', 500);
 const [starting, ending] = [
-  { ip: undefined, ready: false },
+  { ip: undefined, hasRun: false, ready: false },
   { deleting: true, ready: false },
 ];
+
+const NEVER = ['keep', 'keep', 'keep', '-', '-', '-'];
+const SILENT = ['keep', 'keep', 'keep', 'keep', '-', '-'];
 
 /** `keep`: the place stays. `mark`: it stays for now, and the claim gets the mark. `-`: it goes. */
 const TABLE: readonly (readonly [string, PodView | undefined, readonly string[]])[] = [
   ['no pod', undefined, ['-', 'keep', 'keep', '-', '-', '-']],
-  ['never started', podView('relay-2', undefined, starting), ['keep', 'keep', 'keep', '-', '-', '-']],
-  ['silent', podView('relay-2', undefined), ['keep', 'keep', 'keep', 'keep', '-', '-']],
+  ['never started', podView('relay-2', undefined, starting), NEVER],
+  ['has an address, never ran', podView('relay-2', undefined, { ...starting, ip: '10.0.0.1' }), NEVER],
+  ['has run, has no address', podView('relay-2', undefined, { ...starting, hasRun: true }), SILENT],
+  ['silent', podView('relay-2', undefined), SILENT],
   ['ready, has mail', podView('relay-2', mail), ['keep', 'keep', 'keep', 'keep', 'keep', 'keep']],
   ['ready, Emptied', podView('relay-2', emptied), ['-', 'keep', 'mark', 'mark', '-', '-']],
   ['ending, silent', podView('relay-2', undefined, ending), ['-', 'keep', 'keep', '-', '-', '-']],

@@ -1,11 +1,11 @@
 /**
  * The places of a relay, and which of them may have mail. A place is what has one number: a pod, a claim, or both. One rule
- * says when a place may be given up. A pod that runs keeps its place until it has said that it is empty, whatever becomes of
+ * says when a place may be given up. A pod that has run keeps its place until it has said that it is empty, whatever becomes of
  * its claim: with its end its mail would go. Its word counts for good once it is on the claim, as a mark. A claim without a pod
- * that runs is mail too, unless it has a mark, or is being deleted: then it was found empty, or a person gave it up. Pure.
+ * that has run is mail too, unless it has a mark, or is being deleted: then it was found empty, or a person gave it up. Pure.
  */
 import { isNumbered, parseOrdinal, scaleOrder } from '#crds/scalefile.ts';
-import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { ANNOTATIONS, FIELD_MANAGER, selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CLAIM } from '../kube/kinds.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -20,6 +20,12 @@ export interface Place {
 }
 
 type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers'>;
+
+const [APP, INSTANCE, MANAGED] = [
+  'app.kubernetes.io/name',
+  'app.kubernetes.io/instance',
+  'app.kubernetes.io/managed-by',
+];
 
 /** The mark of a claim that has never had a volume. It no longer counts when the claim has a volume. */
 export const NEVER_BOUND = 'never-bound';
@@ -45,7 +51,7 @@ export function mayHaveMail({ pod, claim, isTaken }: Place, relay: World['relay'
   // The caches may lack the claim. A pod that is ending needs no place for what it has in itself.
   if (!claim) return pod !== undefined && !pod.deleting && !saysEmptied(pod, relay);
   if (isTaken) return true;
-  if (isGoing(claim) && !isRunning(pod)) return false;
+  if (isGoing(claim) && !hasTaken(pod)) return false;
   const mark = readMark(claim);
   if (mark === NEVER_BOUND) return !isUnbound(claim);
   return mark === undefined || (pod !== undefined && (pod.uid !== mark || tellsOfMail(pod)));
@@ -57,12 +63,12 @@ const tellsOfMail = ({ report }: PodView) => (report?.queue.depth ?? 0) > 0;
 export function losesMail({ pod, claim }: Place): boolean {
   if (!claim || !isGoing(claim)) return false;
   const mark = readMark(claim);
-  return mark === undefined || (isRunning(pod) && pod.uid !== mark);
+  return mark === undefined || (hasTaken(pod) && pod.uid !== mark);
 }
 
-/** True if the pod may take mail: it has an address, and is not ending. */
-export function isRunning(pod: PodView | undefined): pod is PodView {
-  return pod !== undefined && pod.ip !== undefined && !pod.deleting;
+/** True if the pod may have taken mail, and is not ending. It may have no address for now, as after a start of its node. */
+export function hasTaken(pod: PodView | undefined): pod is PodView {
+  return pod?.hasRun === true && !pod.deleting;
 }
 
 export function isGoing({ metadata }: KubeObject): boolean {
@@ -99,6 +105,21 @@ function listClaims({ objects, relay }: Observed): KubeObject[] {
   return [...objects.values()].filter(
     ({ kind, metadata }) => kind === CLAIM.kind && isNumbered(metadata.name, prefix),
   );
+}
+
+/**
+ * True if the claim still bears something of ours: a note, or a label that no other application would give it. A name alone is
+ * nobody's: such a claim is not labelled, marked or deleted.
+ */
+export function isOwnClaim(
+  { metadata: { labels = {}, annotations = {} } }: KubeObject,
+  relay: string,
+): boolean {
+  const { [APP]: app, [INSTANCE]: instance } = selectorLabels(relay);
+  if (Object.values(ANNOTATIONS).some((note) => note in annotations)) return true;
+  if (labels[APP] === app || labels[MANAGED] === FIELD_MANAGER) return true;
+  // A release of another chart can have the name of the relay.
+  return labels[INSTANCE] === instance && labels[APP] === undefined && labels[MANAGED] === undefined;
 }
 
 /** In mode CutThrough, claims of the name are left from an earlier relay. No pod can empty them, so they stay. */

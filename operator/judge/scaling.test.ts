@@ -5,6 +5,7 @@ import { scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject } from '../kube/client.ts';
+import { managedLabels } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 import { judge } from './chain.ts';
 import { planScaling } from './scaling.ts';
@@ -14,7 +15,8 @@ const relay = relayObject();
 function claim(ordinal: number, mark?: string, changes: Partial<KubeObject['metadata']> = {}): KubeObject {
   const annotations = mark === undefined ? {} : { annotations: { [ANNOTATIONS.emptied]: mark } };
   const name = `spool-relay-${ordinal}`;
-  const metadata = { name, namespace: 'mail', uid: `uid-of-${name}`, ...annotations, ...changes };
+  const labels = managedLabels('relay');
+  const metadata = { name, namespace: 'mail', uid: `uid-of-${name}`, labels, ...annotations, ...changes };
   return { kind: 'PersistentVolumeClaim', metadata } as KubeObject;
 }
 
@@ -116,7 +118,7 @@ describe('scaling in', () => {
 
   test('a claim without a volume, as of a pod that no node had room for, holds nothing', () => {
     const unbound = { ...claim(2), status: { phase: 'Pending' } } as KubeObject;
-    const pending = podView('relay-2', undefined, { ip: undefined });
+    const pending = podView('relay-2', undefined, { hasRun: false });
     const marked = ['spool-relay-2 never-bound'];
     assert.deepEqual(decided(world([unbound], [pending], 3)), { ...nothing, replicas: 3, marked });
     const found = { ...claim(2, 'never-bound'), status: { phase: 'Pending' } } as KubeObject;
@@ -127,7 +129,7 @@ describe('scaling in', () => {
   test('it holds something once there is a volume, or where it says what it will be made from', () => {
     const bound = { ...claim(2, 'never-bound'), status: { phase: 'Bound' } } as KubeObject;
     assert.deepEqual(decided(world([bound], [], 2)), { replicas: 3, ...nothing });
-    const pending = podView('relay-2', undefined, { ip: undefined });
+    const pending = podView('relay-2', undefined, { hasRun: false });
     const origins = [
       { volumeName: 'restored' },
       { selector: { matchLabels: { from: 'backup' } } },
@@ -212,7 +214,19 @@ describe('what the status says of pods that leave', () => {
     assert.match(stuck?.message ?? '', /relay-2 .*no pod stays/);
   });
   test('a pod that does not start cannot say what its claim holds', () => {
-    assert.match(reasonOf(podView('relay-2', undefined, { ip: undefined }))?.message ?? '', /does not start/);
+    assert.match(reasonOf(podView('relay-2', undefined, { hasRun: false }))?.message ?? '', /does not start/);
+  });
+  test('and how its mail is given up: one that has run keeps its place while it is there', () => {
+    const never = reasonOf(podView('relay-2', undefined, { hasRun: false }))?.message ?? '';
+    assert.match(never, /or give its mail up: kubectl delete -n mail pvc\/spool-relay-2$/);
+    const trouble = { reason: 'CrashLoopBackOff', message: 'CrashLoopBackOff', isStuck: true };
+    const crashes = reasonOf(podView('relay-2', undefined, { trouble, ready: false }))?.message ?? '';
+    assert.match(
+      crashes,
+      /: CrashLoopBackOff: see .* kubectl delete -n mail pvc\/spool-relay-2 pod\/relay-2$/,
+    );
+    const away = reasonOf(podView('relay-2', undefined, { ip: undefined }))?.message ?? '';
+    assert.match(away, /it has no address now, and its disk may hold mail/);
   });
   test('a pod that cannot be asked says its own trouble', () => {
     const trouble = { reason: 'Terminating', message: 'Terminating: its node is away', isStuck: false };

@@ -6,11 +6,13 @@
  * place.ts says which places may have mail. Pure; claims.ts writes the plan.
  */
 import type { KubeObject } from '../kube/client.ts';
+import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is } from './finding.ts';
 import {
+  hasTaken,
   isGoing,
-  isRunning,
+  isOwnClaim,
   isUnbound,
   listPlaces,
   mayHaveMail,
@@ -59,7 +61,7 @@ export function planScaling(world: World): Scaling {
  * it says that nothing is lost.
  */
 function isMarkStale(claim: KubeObject, { pod }: Place): boolean {
-  return readMark(claim) !== undefined && (!isGoing(claim) || isRunning(pod));
+  return readMark(claim) !== undefined && (!isGoing(claim) || hasTaken(pod));
 }
 
 /** Pods leave without an obstacle. */
@@ -73,20 +75,29 @@ export const scalingIn: Check = ({ leaving, relay }) =>
     : undefined;
 
 /** A pod leaves, and its queue cannot be handed over. */
-export const scaleInWaits: Check = ({ leaving }) => {
+export const scaleInWaits: Check = ({ leaving, relay }) => {
   const [stuck] = leaving.flatMap((pod) => {
     const why = whyItWaits(pod);
     return why === undefined ? [] : [{ pod, why }];
   });
   if (!stuck) return undefined;
   const text = `Pod ${stuck.pod.name} stays until its queue is empty: ${stuck.why}`;
-  return is('True', 'ScaleInWaits', `${text}: see why its mail waits, or raise replicas again`);
+  const cure = `see why its mail waits, or raise replicas again${giveUp(stuck.pod, relay)}`;
+  return is('True', 'ScaleInWaits', `${text}: ${cure}`);
 };
 
-function whyItWaits({ report, ip, stranger, trouble }: PodView): string | undefined {
+/** How a person gives up the mail of a pod that nobody can ask. One that has run keeps its place while it is there. */
+function giveUp({ name, report, hasRun }: PodView, { metadata }: World['relay']): string {
+  if (report) return '';
+  const objects = `pvc/${objectNames.claim(name)}${hasRun ? ` pod/${name}` : ''}`;
+  return `, or give its mail up: kubectl delete -n ${metadata.namespace} ${objects}`;
+}
+
+function whyItWaits({ report, ip, hasRun, stranger, trouble }: PodView): string | undefined {
   if (stranger !== undefined) return `${stranger} answers at its address`;
   if (!report && trouble) return trouble.message;
-  if (!report) return ip === undefined ? 'it does not start, and its claim may hold mail' : undefined;
+  if (!report && !hasRun) return 'it does not start, and its claim may hold mail';
+  if (!report) return ip === undefined ? 'it has no address now, and its disk may hold mail' : undefined;
   if (report.evacuation === undefined || !report.identity)
     return `version ${report.version} cannot hand it over, so the pod must be replaced by a newer one`;
   const { held, depth } = report.queue;
@@ -102,6 +113,7 @@ function isRemovable(claim: KubeObject, place: Place, { relay, objects }: World,
   return (
     ordinal >= replicas &&
     ordinal >= places &&
+    isOwnClaim(claim, relay.metadata.name) &&
     !mayHaveMail(place, relay) &&
     (pod === undefined || pod.deleting) &&
     !isGoing(claim)
@@ -115,5 +127,5 @@ function isRemovable(claim: KubeObject, place: Place, { relay, objects }: World,
 function proveEmpty(relay: World['relay'], claim: KubeObject, pod: PodView | undefined): string | undefined {
   if (!pod) return undefined;
   if (saysEmptied(pod, relay)) return pod.uid;
-  return isUnbound(claim) && pod.ip === undefined ? NEVER_BOUND : undefined;
+  return isUnbound(claim) && !pod.hasRun ? NEVER_BOUND : undefined;
 }

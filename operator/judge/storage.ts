@@ -16,7 +16,7 @@ import { isAtLeast } from '../render/quantity.ts';
 import { storageRequest } from '../render/statefulset.ts';
 import type { World } from '../world.ts';
 import { type Check, is } from './finding.ts';
-import { isRunning, listPlaces, losesMail } from './place.ts';
+import { hasTaken, listPlaces, losesMail } from './place.ts';
 
 export interface StatefulSetSpec {
   readonly replicas: number;
@@ -107,7 +107,7 @@ export const claimDeleted: Check = (world) => {
     spec: { replicas },
   } = world.relay;
   const found = listPlaces(world).find(
-    (place) => losesMail(place) && (place.ordinal < replicas || isRunning(place.pod)),
+    (place) => losesMail(place) && (place.ordinal < replicas || hasTaken(place.pod)),
   );
   if (!found?.claim) return undefined;
   const { volumeName = 'of the claim' } = (found.claim['spec'] ?? {}) as { volumeName?: string };
@@ -117,7 +117,7 @@ export const claimDeleted: Check = (world) => {
   const cure =
     found.ordinal < replicas
       ? `${keep}, let the queue of the pod run empty, and delete the pod, so that it gets a new claim`
-      : `${keep}; the pod leaves when its queue is empty`;
+      : `${keep}; the pod leaves when its queue is empty, or when you delete it too and so give its mail up`;
   return is('False', 'ClaimDeleted', `${text}: ${cure}`);
 };
 

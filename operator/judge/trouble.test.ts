@@ -1,7 +1,7 @@
 /** The reason of Kubernetes for a pod that does not run, as a sentence; and whether waiting helps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findTrouble as find, findNotReadySince, type PodState } from './trouble.ts';
+import { findTrouble as find, findNotReadySince, hasRun, type PodState } from './trouble.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
 const ago = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString();
@@ -218,4 +218,30 @@ test('a pod waits since its kubelet, or before that its scheduler, spoke last', 
   assert.equal(since(at('PodScheduled', 'True', 5)), NOW - 5 * 60_000);
   assert.equal(since(at('PodScheduled', 'True', 5), at('Ready', 'False', 2)), NOW - 2 * 60_000);
   assert.equal(since(at('PodScheduled', 'True', 5), at('Ready', 'True', 2)), undefined);
+});
+
+test('a relay has run if its container says so; an address and other containers prove nothing', () => {
+  const container = (fields: object, name = 'relay'): PodState => ({
+    phase: 'Pending',
+    containerStatuses: [{ name, restartCount: 0, ...fields }],
+  });
+  const never: PodState[] = [
+    {},
+    { phase: 'Pending' },
+    { phase: 'Failed', reason: 'OutOfcpu' },
+    waiting('ImagePullBackOff'),
+    container({ started: false }),
+    container({ state: { running: {} } }, 'proxy'),
+  ];
+  for (const state of never) assert.equal(hasRun(state), false, JSON.stringify(state));
+  const ever: PodState[] = [
+    { phase: 'Running' },
+    { phase: 'Succeeded' },
+    running(0, 0),
+    waiting('CrashLoopBackOff', '', {}),
+    container({ state: { terminated: { exitCode: 1 } } }),
+    container({ restartCount: 1 }),
+    container({ started: true }),
+  ];
+  for (const state of ever) assert.equal(hasRun(state), true, JSON.stringify(state));
 });

@@ -32,6 +32,7 @@ export interface PodState {
 interface ContainerState {
   readonly name: string;
   readonly restartCount?: number;
+  readonly started?: boolean;
   readonly state?: {
     readonly waiting?: Waiting;
     readonly running?: { readonly startedAt?: string };
@@ -119,6 +120,20 @@ export function findTrouble(state: PodState, around: PodAround): PodTrouble | un
     if (found) return found;
   }
   return undefined;
+}
+
+/** True if the relay of the pod has run. A pod gets its address before that, and can lose it later. */
+export function hasRun({ phase, containerStatuses = [] }: PodState): boolean {
+  // The phase of a pod that is Failed does not say whether it has run: a kubelet may have refused it.
+  if (phase === 'Running' || phase === 'Succeeded') return true;
+  const {
+    state,
+    lastState,
+    restartCount = 0,
+    started,
+  } = containerStatuses.find(({ name }) => name === RELAY_CONTAINER) ?? {};
+  const isSeen = state?.running ?? state?.terminated ?? lastState?.terminated;
+  return isSeen !== undefined || restartCount > 0 || started === true;
 }
 
 /** Since when the pod is not ready, in milliseconds since the epoch; undefined if it is ready or has no node. */

@@ -49,7 +49,7 @@ const UNKNOWN: readonly [string, Partial<World>, string, RegExp][] = [
       pods: [
         told('relay-0'),
         away('relay-1', {
-          ip: undefined,
+          hasRun: false,
           trouble: { reason: 'Unschedulable', message: 'no room', isStuck: false },
         }),
       ],
@@ -107,7 +107,7 @@ const KNOWN: readonly [string, Partial<World>][] = [
     'was never there, and its claim has no volume yet',
     {
       objects: objectsWith([claim(0), claim(1, 'Pending')]),
-      pods: [told('relay-0'), away('relay-1', { ip: undefined })],
+      pods: [told('relay-0'), away('relay-1', { hasRun: false })],
     },
   ],
   ['was never there', { objects: objectsWith([claim(0)]), pods: [told('relay-0')] }],

@@ -41,8 +41,7 @@ function listUnseen(world: World): Unseen[] {
 function isUnseen(place: Place, relay: World['relay']): boolean {
   const { pod, claim } = place;
   if (pod?.report) return false;
-  // A pod without an address has not run.
-  return claim ? !isUnbound(claim) && mayHaveMail(place, relay) : pod?.ip !== undefined;
+  return claim ? !isUnbound(claim) && mayHaveMail(place, relay) : pod?.hasRun === true;
 }
 
 /**

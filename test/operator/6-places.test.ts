@@ -37,12 +37,12 @@ describe('places that may have mail', { concurrency: false }, () => {
       () => true,
       () => false,
     );
-  const patch = (kind: Kind, name: string, metadata: object) =>
+  const patch = (kind: Kind, name: string, metadata: object, spec?: object) =>
     api.admin.request({
       method: 'PATCH',
       path: path(kind, name),
       contentType: 'application/merge-patch+json',
-      body: { metadata },
+      body: { metadata, ...(spec ? { spec } : {}) },
     });
   const remove = (kind: Kind, name: string) =>
     api.admin.request({ method: 'DELETE', path: path(kind, name), body: { gracePeriodSeconds: 0 } });
@@ -79,6 +79,28 @@ describe('places that may have mail', { concurrency: false }, () => {
   after(async () => {
     await operator.end('SIGTERM');
     await pods.stop();
+  });
+
+  test('a claim of somebody else in a place that somebody makes by hand is told, and stays as it is', async () => {
+    const name = 'spool-relay-2';
+    const resources = { requests: { storage: '1Gi' } };
+    const spec = { accessModes: ['ReadWriteOnce'], resources, volumeName: 'postgres-data' };
+    const body = { metadata: { name, namespace: NAMESPACE, labels: { app: 'postgres' } }, spec };
+    await api.admin.request({ method: 'POST', path: apiPath(CLAIM, NAMESPACE), body });
+    const { uid } = (await get(CLAIM, name)).metadata;
+    pods.answerAs(NAMESPACE, 'relay-2', STRANGER);
+    await patch(STATEFUL_SET, 'relay', {}, { replicas: 3 });
+    await until('it is told', async () => (await conditionOf('Stalled'))?.reason === 'NameTaken', 60_000);
+    assert.match(String((await conditionOf('Stalled'))?.message), /spool-relay-2 belongs to someone else/);
+    assert.equal(await places(), 3);
+    pods.answerAs(NAMESPACE, 'relay-2', undefined);
+    await until('the place to go', async () => (await places()) === 2, 60_000);
+    await whenQuiet(api);
+    const { metadata } = await get(CLAIM, name);
+    assert.deepEqual([metadata.uid, metadata.labels], [uid, { app: 'postgres' }]);
+    assert.deepEqual([metadata.annotations, metadata.deletionTimestamp], [undefined, undefined]);
+    await remove(CLAIM, name);
+    await whenSettled(api, NAMESPACE, 'relay');
   });
 
   test('a claim that is hidden while its pod is away keeps the place', async () => {
