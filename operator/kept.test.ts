@@ -106,6 +106,13 @@ test('what a relay may have made is kept, of a pod and a request only what is re
     spec: { nodeName: 'worker-1', containers: [{ name: 'x' }] },
   };
   assert.deepEqual(reduce(placed)['spec'], { nodeName: 'worker-1' });
+  const initContainers = [
+    { name: 'istio', image: 'x' },
+    { name: 'resolver', image: 'unbound:1' },
+  ];
+  assert.deepEqual(reduce({ ...placed, spec: { initContainers } })['spec'], {
+    initContainers: [{ name: 'resolver' }],
+  });
   const claimsOf = (...names: readonly string[]) =>
     names.map((claimName) => ({ name: 'v', persistentVolumeClaim: { claimName } }));
   const spec = { serviceAccountName: 'relay', volumes: claimsOf('a', 'spool-relay-policy', 'b') };

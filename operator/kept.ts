@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { certificateSecretName, listSniCertificates } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
-import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
+import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION, findController } from './compare.ts';
 import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
@@ -88,14 +88,20 @@ function isSecondCertificate(metadata: KubeObject['metadata'], secret: string): 
 const isShort = (value: unknown) =>
   typeof value === 'number' || (typeof value === 'string' && value.length <= VALUE_LENGTH);
 
-/** Where a pod runs, for the message about a node that is away; and what proves whose it is (judge/ownpods.ts). */
+/**
+ * Where a pod runs, for the message about a node that is away; what proves whose it is (judge/ownpods.ts); and whether it has the
+ * sidecar (judge/sidecar.ts).
+ */
 function keepPodSpec(pod: KubeObject): { spec?: PodSpec } {
-  const { nodeName, serviceAccountName, volumes = [] } = (pod['spec'] ?? {}) as PodSpec;
+  const { nodeName, serviceAccountName, volumes = [], initContainers = [] } = (pod['spec'] ?? {}) as PodSpec;
   const claimName = objectNames.claim(pod.metadata.name);
   const isUsed = volumes.some((volume) => volume.persistentVolumeClaim?.claimName === claimName);
   const kept = {
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
+    ...(initContainers.some(({ name }) => name === SIDECAR_CONTAINER)
+      ? { initContainers: [{ name: SIDECAR_CONTAINER }] }
+      : {}),
     ...(isUsed ? { volumes: [{ persistentVolumeClaim: { claimName } }] } : {}),
   };
   return Object.keys(kept).length === 0 ? {} : { spec: kept };
@@ -104,6 +110,7 @@ function keepPodSpec(pod: KubeObject): { spec?: PodSpec } {
 interface PodSpec {
   readonly nodeName?: string;
   readonly serviceAccountName?: string;
+  readonly initContainers?: readonly { readonly name?: string }[];
   readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName?: string } }[];
 }
 

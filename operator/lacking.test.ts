@@ -152,9 +152,15 @@ describe('the resolver that pods ask until each has the sidecar', () => {
   });
 
   test('and nothing is written where that cannot be read', async () => {
-    const { written, told } = await lookAt({ relay, cached, server: [map], refuses: /relay-policy$/ });
+    const reports = { 'relay-0': { policy: { hash: 'other', refused: null } } };
+    const refuses = /relay-policy$/;
+    const { written, told } = await lookAt({ relay, cached, server: [map], refuses, reports });
     assert.equal(written('/configmaps/relay-policy'), undefined);
-    assert.match(told, /ConfigMap\/relay-policy.*you may not read/);
+    assert.equal(written('/pods/relay-0'), undefined, 'no pod is touched for it');
+    assert.match(
+      told,
+      /refuses the reading of ConfigMap\/relay-policy, which stays as it is: \W*you may not read\W*: let the operator/,
+    );
   });
 });
 

@@ -32,7 +32,8 @@ export async function readLacking(
       const live = await readFor(reader, `the reading of ${object}`, undefined, path);
       if (live && counts(kind, live, relay)) found.push({ ...live, kind: kind.kind });
     };
-    unread.push(...(await caught(object, look)));
+    const refused = await caught(object, look);
+    unread.push(...refused.map((one) => ({ ...one, isReading: true as const })));
   }
   return { found, unread };
 }

@@ -12,6 +12,7 @@ import { attempt, contentOf, paced, type Writer } from './attempt.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
 import { type Installation, isPaused, stampFor, withStamp } from './installation.ts';
+import { isRead } from './judge/allseen.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { holdObject, holdScaling, isLeft, type Refused } from './judge/holdback.ts';
 import { isReplacing } from './judge/pods.ts';
@@ -19,7 +20,7 @@ import { planScaling, type Scaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
 import type { KubeError } from './kube/errors.ts';
-import { apiPath, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, CLAIM, CONFIG_MAP, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { restoreLabels } from './labels.ts';
 import type { Refresher } from './pods/refresh.ts';
 import { listRecords } from './records/list.ts';
@@ -173,6 +174,9 @@ async function refresh(
   world: World,
   deps: Deps,
 ): Promise<{ obstacles: Obstacle[]; lookAgainMs: number | undefined }> {
+  // Where the ConfigMap is left as it is, there is nothing that a pod should read sooner.
+  if (!isRead(world, `${CONFIG_MAP.kind}/${objectNames.policy(world.relay.metadata.name)}`))
+    return { obstacles: [], lookAgainMs: undefined };
   const { touches, lookAgainMs } = deps.refresher.plan(world);
   const obstacles: Obstacle[] = [];
   for (const { pod, wanted, value } of touches) {

@@ -120,6 +120,6 @@ export type Obstacle =
   | { kind: 'secretTaken'; object: string; by: string }
   /** queue.storage.size is smaller than the volume of this claim. */
   | { kind: 'shrinks'; object: string; size: string; granted: string }
-  | { kind: 'denied'; object: string; message: string }
-  /** The API server failed at the write. It is tried again after the status has reported it. */
-  | { kind: 'failed'; object: string; error: KubeError };
+  | { kind: 'denied'; object: string; message: string; isReading?: true }
+  /** The API server failed at the write, or at the reading. It is tried again after the status has reported it. */
+  | { kind: 'failed'; object: string; error: KubeError; isReading?: true };

@@ -45,18 +45,22 @@ export const secretTaken: Check = ({ obstacles }) => {
   );
 };
 
+const whatOf = ({ object, isReading }: { readonly object: string; readonly isReading?: true }) =>
+  isReading ? `the reading of ${object}, which stays as it is` : object;
+
 export const denied: Check = ({ obstacles }) => {
   const refused = obstacles.find((obstacle) => obstacle.kind === 'denied');
   if (!refused) return undefined;
-  const { object, message } = refused;
-  const cure = findCure(message) ?? 'correct the field that it names';
-  return is('True', 'Denied', `The API server refuses ${object}: ${quoted(message)}: ${cure}`);
+  const { message, isReading } = refused;
+  const cure =
+    findCure(message) ?? (isReading ? 'let the operator read it' : 'correct the field that it names');
+  return is('True', 'Denied', `The API server refuses ${whatOf(refused)}: ${quoted(message)}: ${cure}`);
 };
 
 export const writeFailed: Check = ({ obstacles }) => {
   const failed = obstacles.find((obstacle) => obstacle.kind === 'failed');
   if (!failed) return undefined;
-  const text = `The API server fails at ${failed.object}, which is tried again`;
+  const text = `The API server fails at ${whatOf(failed)}, which is tried again`;
   const cure = findCure(failed.error.message) ?? 'see the log of the API server if it goes on';
   return is('True', 'WriteFailed', `${text}: ${quoted(failed.error.message)}: ${cure}`);
 };

@@ -6,6 +6,7 @@ import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy, printPolicy } 
 import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject } from '../kube/client.ts';
+import type { Lacking } from '../world.ts';
 import { judge } from './chain.ts';
 
 const SIDECAR = { outbound: { resolver: { sidecar: { image: 'unbound:1' } } } };
@@ -25,15 +26,19 @@ function gatheredWith(
     withIt = [],
     without = [],
     others = [],
+    specOnly = [],
     counted = 2,
     map = (one) => one,
+    lacking,
   }: {
     template?: object;
     withIt?: number[];
     without?: number[];
     others?: number[];
+    specOnly?: readonly (readonly [number, readonly object[] | undefined])[];
     counted?: number;
     map?: (live: KubeObject) => KubeObject | undefined;
+    lacking?: Lacking;
   },
 ) {
   const relay = relayObject(wanted as Record<string, unknown>);
@@ -59,7 +64,12 @@ function gatheredWith(
       status: { initContainerStatuses },
     });
   }
-  return gathered({ relay: () => relay, objectsOf: () => objects });
+  for (const [n, initContainers] of specOnly) {
+    const metadata = { name: `relay-${n}`, namespace: 'mail', uid: `u${n}`, ownerReferences: [owner] };
+    const spec = initContainers && { spec: { initContainers } };
+    objects.set(`Pod/relay-${n}`, { kind: 'Pod', metadata, ...spec, status: { phase: 'Pending' } });
+  }
+  return gathered({ relay: () => relay, objectsOf: () => objects }, {}, lacking);
 }
 
 test('a policy names the sidecar when the template and each pod have it, and not before', () => {
@@ -93,7 +103,7 @@ test('it is not asked while a pod is not seen that is wanted or counted, or one 
   const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));
   assert.match(
     String(judge({ ...world, pods, obstacles: [] }).PolicyApplied?.message),
-    /is asked when relay-5, which belongs to someone else, is gone, and the former/,
+    /is asked when relay-5, which belongs to someone else, is gone, and the resolver of the system, without DANE, until then/,
   );
 });
 
@@ -126,6 +136,50 @@ test('without the former resolver, or with one that somebody wrote by hand, that
     gatheredWith(SIDECAR, live, seen)?.policy?.outbound.resolver;
   assert.deepEqual(asked(former, { withIt: [0, 1], map: () => undefined }), resolver, 'each pod has it');
   assert.deepEqual(asked(SIDECAR, { without: [0], map: edited(resolver) }), resolver, 'nothing goes back');
+});
+
+test('for a pod that is away, or has no status yet, nobody asks that of the system', () => {
+  const [fresh, system] = [policyOf(SIDECAR).outbound.resolver, null];
+  const asked = (
+    seen: Parameters<typeof gatheredWith>[2],
+    map: () => KubeObject | undefined = () => undefined,
+  ) => gatheredWith(SIDECAR, SIDECAR, { ...seen, map })?.policy?.outbound.resolver;
+  const [sidecar, other] = [[{ name: 'resolver' }], [{ name: 'istio' }]];
+  assert.deepEqual(asked({ withIt: [0] }), fresh, 'one is away');
+  assert.deepEqual(asked({}), fresh, 'all are away, as at the first install');
+  assert.deepEqual(asked({ withIt: [0], specOnly: [[1, sidecar]] }), fresh);
+  assert.deepEqual(asked({ withIt: [0], specOnly: [[1, undefined]] }), fresh, 'nothing is known of one');
+  assert.deepEqual(asked({ withIt: [0], specOnly: [[1, other]] }), system, 'by its spec it lacks it');
+  assert.deepEqual(asked({ withIt: [0], without: [1] }), system, 'by its status');
+  assert.deepEqual(asked({ withIt: [0], template: {} }), system, 'one may be made without it');
+});
+
+test('while the ConfigMap cannot be read, the policy is that of the spec', () => {
+  const unread = [
+    { kind: 'denied', object: 'ConfigMap/relay-policy', message: 'no', isReading: true },
+  ] as const;
+  const world = gatheredWith(
+    SIDECAR,
+    {},
+    {
+      without: [0, 1],
+      map: () => undefined,
+      lacking: { found: [], unread },
+    },
+  );
+  assert.equal(hashContent(world?.policy), hashContent(policyOf(SIDECAR)));
+});
+
+test('the status names the former resolver', () => {
+  const former = { outbound: { resolver: { addresses: ['10.0.0.53', '10.0.0.54:5353'] } } };
+  const world = gatheredWith(SIDECAR, former, { withIt: [1], without: [0] });
+  assert.ok(world?.policy);
+  const policy = { hash: hashContent(world.policy), refused: null };
+  const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));
+  assert.match(
+    String(judge({ ...world, pods, obstacles: [] }).PolicyApplied?.message),
+    /and the former resolver 10\.0\.0\.53 and 10\.0\.0\.54:5353 until then$/,
+  );
 });
 
 test('what others add to the ConfigMap, or take away of its labels, does not count', () => {
@@ -174,7 +228,8 @@ test('while the sidecar is awaited the status says so, although every pod has th
   const policy = { hash: hashContent(world.policy), refused: null };
   const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));
   const { Ready, PolicyApplied, Reconciling } = judge({ ...world, pods, obstacles: [] });
-  const text = 'outbound.resolver.sidecar is asked when relay-0 has it, and the former resolver until then';
+  const text =
+    'outbound.resolver.sidecar is asked when relay-0 has it, and the resolver of the system, without DANE, until then';
   for (const found of [Ready, PolicyApplied])
     assert.deepEqual(found, { status: 'False', reason: 'PolicyPending', message: text });
   assert.deepEqual(Reconciling, { status: 'True', reason: 'PolicyChanging', message: text });

@@ -2,7 +2,9 @@
  * The order in which outbound.resolver.sidecar comes into force. All pods read one policy, and a pod without the sidecar
  * finds no mail host by a policy that names it. So the former resolver stays in the policy until each pod has the
  * sidecar: a sidecar that cannot start stops no mail. Where it is not known, as somebody deleted or changed the ConfigMap,
- * that of the system is asked. A policy with the level Dane does not wait: no relay takes it with a
+ * that of the system is asked, but only for a pod that is there without a sidecar, or may be made so: it proves nothing, so one
+ * that is just not seen is no reason. Where the ConfigMap cannot be read, it stays as it is, and so does the policy of the spec.
+ * A policy with the level Dane does not wait: no relay takes it with a
  * resolver that proves nothing. Pure.
  */
 import { POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
@@ -11,12 +13,14 @@ import type { KubeObject } from '../kube/client.ts';
 import { isAsApplied } from '../render/configmap.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
-import { areAllSeen } from './allseen.ts';
+import { areAllSeen, isRead } from './allseen.ts';
 import { type Check, is } from './finding.ts';
 import type { PodState } from './trouble.ts';
 import { listed, verb } from './words.ts';
 
 type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'strangers' | 'lacking'>;
+
+const DNS_PORT = 53;
 
 interface Named {
   readonly name: string;
@@ -29,13 +33,14 @@ const OF_THE_SYSTEM: Resolving = { resolver: null, discover: ['MTASTS'] };
 
 /** The policy with the resolver that every pod can ask. */
 export function withServedResolver(policy: Policy, world: Observed): Policy {
-  if (!asksSidecar(policy) || isNew(world) || !isComing(world)) return policy;
+  if (!asksSidecar(policy) || isNew(world) || !isComing(world) || !isMapRead(world)) return policy;
   const live = findConfigMap(world);
   const former = live && readPolicy(live);
   // Nothing goes back for a pod that is made anew.
   if (former && asksSidecar(former)) return policy;
   // A resolver that somebody wrote there by hand is none that the spec ever named.
   const isFormer = live && former && isAsApplied(world.relay, live);
+  if (!isFormer && !isAnyWithout(world)) return policy;
   const { resolver, discover: before } = isFormer ? former.outbound : OF_THE_SYSTEM;
   if (needsProof(policy) && !resolver?.trustAD) return policy;
   const discover = policy.outbound.discover.filter((one) => before.includes(one));
@@ -46,7 +51,7 @@ export function withServedResolver(policy: Policy, world: Observed): Policy {
 export const sidecarAwaited: Check = (world) => {
   const { relay, policy } = world;
   if (!relay.spec.outbound?.resolver?.sidecar || !policy || asksSidecar(policy)) return undefined;
-  const text = `outbound.resolver.sidecar is asked when ${describeAwaited(world)}, and the former resolver until then`;
+  const text = `outbound.resolver.sidecar is asked when ${describeAwaited(world)}, and ${describeResolver(policy)} until then`;
   return is('False', 'PolicyPending', text);
 };
 
@@ -54,6 +59,13 @@ export const sidecarComing: Check = (world) => {
   const found = sidecarAwaited(world);
   return found && { ...found, status: 'True', reason: 'PolicyChanging' };
 };
+
+function describeResolver({ outbound: { resolver } }: Policy): string {
+  const servers = resolver?.servers.map(({ address, port }) =>
+    port === DNS_PORT ? address : `${address}:${port}`,
+  );
+  return servers ? `the former resolver ${listed(servers)}` : 'the resolver of the system, without DANE,';
+}
 
 function describeAwaited(world: Observed): string {
   const without = listPodsWithout(world);
@@ -88,11 +100,30 @@ function isInTemplate(world: Observed): boolean {
 }
 
 function listPodsWithout({ pods, leaving, objects }: Observed): string[] {
-  const statusOf = (pod: string) => objects.get(`Pod/${pod}`)?.['status'] as PodState | undefined;
   return [...pods, ...leaving]
     .map(({ name }) => name)
-    .filter((name) => !hasSidecar(statusOf(name)?.initContainerStatuses));
+    .filter((name) => !isWithIt(objects.get(`Pod/${name}`)));
 }
+
+/** By its spec. A pod that was just made has no status of its containers. */
+function isWithIt(pod: KubeObject | undefined): boolean {
+  const { initContainers } = (pod?.['spec'] ?? {}) as { initContainers?: readonly Named[] };
+  const { initContainerStatuses } = (pod?.['status'] ?? {}) as PodState;
+  return hasSidecar(initContainers) || hasSidecar(initContainerStatuses);
+}
+
+/** True if a pod that is there has no sidecar, or is made without one. */
+function isAnyWithout(world: Observed): boolean {
+  const isTold = (pod: KubeObject | undefined) =>
+    pod?.['spec'] !== undefined ||
+    (pod?.['status'] as PodState | undefined)?.initContainerStatuses !== undefined;
+  return (
+    !isInTemplate(world) || listPodsWithout(world).some((name) => isTold(world.objects.get(`Pod/${name}`)))
+  );
+}
+
+const isMapRead = (world: Observed) =>
+  isRead(world, `ConfigMap/${objectNames.policy(world.relay.metadata.name)}`);
 
 export function hasSidecar(containers: readonly Named[] = []): boolean {
   return containers.some(({ name }) => name === SIDECAR_CONTAINER);
