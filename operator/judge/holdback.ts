@@ -30,12 +30,11 @@ export interface Refused {
 
 /** The same plan without a pod or a claim less than there is, or without a pod on a marked claim that is not there yet. */
 export function holdScaling(
-  { relay, objects }: Observed,
+  world: Pick<World, 'relay' | 'objects' | 'pods' | 'leaving'>,
   scaling: Scaling,
   { labels, serving, marks }: Refused,
 ): Scaling {
-  const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
-  const { replicas: places = 0 } = (set?.['spec'] ?? {}) as Partial<StatefulSetSpec>;
+  const places = countPlaces(world);
   const isLess = labels || serving;
   const replicas = isLess ? Math.max(scaling.replicas, places) : scaling.replicas;
   return {
@@ -43,6 +42,14 @@ export function holdScaling(
     replicas: Math.min(replicas, Math.max(places, firstMarked(marks))),
     removed: isLess ? [] : scaling.removed,
   };
+}
+
+/** Those of the StatefulSet. While that is made anew, its pods run on, and each up to the last one has its place. */
+function countPlaces({ relay, objects, pods, leaving }: Parameters<typeof holdScaling>[0]): number {
+  const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
+  if (set) return ((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
+  const there = [...pods, ...leaving].filter(({ deleting }) => !deleting);
+  return Math.max(0, ...there.map(({ name }) => parseOrdinal(name) + 1));
 }
 
 /** Infinity if no mark was refused. */

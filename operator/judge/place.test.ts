@@ -173,6 +173,7 @@ describe('a mark that cannot be removed', () => {
     assert.equal(replicas(five, 2, [named(0)]), 2, 'pods that are there stay');
     assert.equal(replicas(five, 2, []), 5);
     assert.equal(replicas(five, undefined, [named(4)]), 4);
+    assert.equal(replicas(five, undefined, [named(1)]), 2, 'without the StatefulSet its pods stay');
     assert.equal(replicas(relay, 0, [named(1)]), 1, 'somebody scaled the StatefulSet by hand');
   });
 
