@@ -62,6 +62,16 @@ export function readFor(
   return writer.paces ? writer.paces.step(what, [content, contentOf(undefined)], look) : look();
 }
 
+/** The same for an object by which others are judged too. `basis`: what must change before one that was not there is read again. */
+export function recall(
+  writer: Writer,
+  what: string,
+  basis: unknown,
+  look: () => Promise<KubeObject | undefined>,
+): Promise<KubeObject | undefined> {
+  return writer.paces ? writer.paces.recall(what, basis, look) : look();
+}
+
 /** All of a live object that decides whether a write to it succeeds. Of some objects the caches have not all content. */
 export function contentOf(live: KeptObject | undefined): unknown {
   if (!live) return 'absent';

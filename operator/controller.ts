@@ -208,9 +208,7 @@ export class Controller {
     const caches = this.#caches;
     await this.#readPartial(key, writer);
     this.#poller.follow(key, this.#listTargets(key));
-    const lacking = isPaused(relay)
-      ? undefined
-      : await readLacking(writer, relay, caches.objectsOf(key), (kind) => caches.knows(kind));
+    const lacking = await readLacking(writer, relay, caches.objectsOf(key), (kind) => caches.knows(kind));
     const sources: Sources = {
       caches,
       reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),

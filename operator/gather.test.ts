@@ -179,3 +179,34 @@ test('a kind that cannot be listed is not taken for one that the cluster lacks',
   assert.deepEqual(world?.unlisted, unlisted);
   assert.deepEqual(world?.absentKinds, ['CertificateRequest', 'DNSEndpoint']);
 });
+
+test('a pod with an address has not run before its relay has; a report proves it too', () => {
+  const state = { waiting: { reason: 'ImagePullBackOff' } };
+  const containerStatuses = [{ name: 'relay', restartCount: 0, state }];
+  const pod = (n: number, status: object): KubeObject => ({
+    kind: 'Pod',
+    metadata: {
+      name: `relay-${n}`,
+      namespace: 'mail',
+      uid: `u${n}`,
+      ownerReferences: [{ kind: 'StatefulSet', name: 'relay', uid: 'uid-of-StatefulSet', controller: true }],
+    },
+    status: { phase: 'Pending', ...status },
+  });
+  const objects = liveObjects(relayObject());
+  for (const one of [
+    pod(0, { podIP: '10.0.0.1', containerStatuses }),
+    pod(1, { containerStatuses: [{ name: 'relay', restartCount: 3, state }] }),
+    pod(2, {}),
+  ])
+    objects.set(`Pod/${one.metadata.name}`, one);
+  const reportOf = (namespace: string, name: string, uid: string) =>
+    name === 'relay-2'
+      ? podReport(relayObject(), { identity: { pod: name, uid, namespace, relay: 'relay' } })
+      : undefined;
+  const world = gathered({ objectsOf: () => objects }, { reportOf });
+  assert.deepEqual(
+    [...(world?.pods ?? []), ...(world?.leaving ?? [])].map(({ hasRun }) => hasRun),
+    [false, true, true],
+  );
+});

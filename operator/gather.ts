@@ -64,7 +64,7 @@ export function gatherWorld(
   const unlisted = caches.listUnlisted(key);
   const keys = planKeys(seen);
   const served = withServedSecret(relay, keys);
-  const faults = RULES.filter((rule) => rule.tolerated === undefined && !rule.holds(relay.spec));
+  const faults = listFaults(relay);
   return {
     ...seen,
     keys,
@@ -80,7 +80,12 @@ export function gatherWorld(
   };
 }
 
-const NOTHING_LACKING: Lacking = { found: [], unread: [] };
+/** Faults of the spec by the rules of this version. */
+export function listFaults({ spec }: MailRelay) {
+  return RULES.filter((rule) => rule.tolerated === undefined && !rule.holds(spec));
+}
+
+export const NOTHING_LACKING: Lacking = { found: [], unread: [] };
 
 function withFound(cached: ReadonlyMap<string, KeptObject>, { found }: Lacking) {
   if (found.length === 0) return separatePartial(cached);

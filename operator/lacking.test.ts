@@ -13,6 +13,7 @@ import { stamped } from './compare.ts';
 import type { KeptObject, KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { readLacking } from './lacking.ts';
+import { AllPaces, type Paces } from './paces.ts';
 import { reconcile } from './reconcile.ts';
 import { renderAuthority } from './render/authority.ts';
 import { managedLabels } from './render/metadata.ts';
@@ -95,6 +96,83 @@ test('nothing is read while the caches have all', async () => {
   const cached = withPods(liveObjects(relay)).set('DNSEndpoint/relay', endpoint);
   assert.equal((await lookAt({ relay, cached })).reads, 0);
   assert.equal((await lookAt({ relay, cached: without(cached, 'DNSEndpoint/relay') })).reads, 1);
+});
+
+describe('what is read again', () => {
+  const changes = { tls: { secretName: 's', internal: { issuerRef: { name: 'ca' } } } };
+  const [relay, cached] = [relayObject(changes), withPods(liveObjects(relayObject(changes)))];
+  let now = 0;
+  /** How many reads each look makes, each of this relay with these caches. */
+  const readsOf = async (
+    looks: readonly { of?: MailRelay; with?: Objects }[],
+    answer: (request: Request) => unknown = notFound,
+    between: (paces: Paces) => Promise<unknown> = async () => undefined,
+  ) => {
+    const all = new AllPaces(() => now);
+    const counts: number[] = [];
+    const found: number[] = [];
+    for (const { of = relay, with: seen = cached } of looks) {
+      const deps = recordingDeps(answer);
+      const paces = all.of('mail/relay', of.metadata.generation);
+      const lacking = await readLacking({ ...deps.writer, paces }, of, seen, () => true);
+      counts.push(deps.requests.length);
+      found.push(lacking.found.length);
+      await between(paces);
+    }
+    return { counts, found };
+  };
+  const newer = { ...relay, metadata: { ...relay.metadata, generation: 99 } };
+  const other = (version: string): Objects => {
+    const map = cached.get('ConfigMap/relay-policy') as KubeObject;
+    const metadata = { ...map.metadata, resourceVersion: version };
+    return new Map(cached).set('ConfigMap/relay-policy', { ...map, metadata });
+  };
+
+  test('what is not there, only after a change of the relay or of an object of its kind', async () => {
+    assert.deepEqual((await readsOf([{}, {}, {}])).counts, [1, 0, 0]);
+    assert.deepEqual((await readsOf([{}, { of: newer }, { of: newer }])).counts, [1, 1, 0]);
+    assert.deepEqual((await readsOf([{}, { with: other('2') }, {}])).counts, [1, 1, 1]);
+    const there = new Map(cached).set('ConfigMap/relay-ca', {
+      kind: 'ConfigMap',
+      metadata: { name: 'relay-ca' },
+    });
+    assert.deepEqual((await readsOf([{}, { with: there as Objects }, {}])).counts, [1, 0, 1], 'hidden later');
+  });
+
+  test('what is there, in each look, but not while its own write has a pause', async () => {
+    const ca = stamped(renderAuthority(relay, 'x') as never);
+    const refuse = (paces: Paces) =>
+      paces
+        .pace('ConfigMap/relay-ca', 'x', async () => {
+          throw new KubeError('forbidden', 'no', 403);
+        })
+        .catch(() => undefined);
+    assert.deepEqual(await readsOf([{}, {}], () => ca), { counts: [1, 1], found: [1, 1] });
+    assert.deepEqual(await readsOf([{}, {}], () => ca, refuse), { counts: [1, 0], found: [1, 1] });
+    const wait = async (paces: Paces) => {
+      await refuse(paces);
+      now += 61_000;
+    };
+    assert.deepEqual((await readsOf([{}, {}], () => ca, wait)).counts, [1, 1]);
+    const write = (paces: Paces) => paces.pace('ConfigMap/relay-ca', 'x', async () => undefined);
+    assert.deepEqual((await readsOf([{}, {}], notFound, write)).counts, [1, 1], 'it was made meanwhile');
+  });
+
+  test('a reading that fails, after its pause', async () => {
+    const fail = () => {
+      throw new KubeError('failed', 'not now', 500);
+    };
+    assert.deepEqual((await readsOf([{}, {}], fail)).counts, [1, 0]);
+  });
+
+  test('nothing of a relay that is paused, or whose spec has faults', async () => {
+    const { metadata } = relay;
+    const paused = { ...relay, metadata: { ...metadata, annotations: { [ANNOTATIONS.paused]: 'true' } } };
+    const [listener] = relay.spec.inbound.listeners;
+    const listeners = [{ ...listener, implicitTLS: true, starttls: 'Required' }];
+    const faulty = relayObject({ ...changes, inbound: { listeners } });
+    for (const one of [paused, faulty]) assert.deepEqual((await readsOf([{ of: one }])).counts, [0]);
+  });
 });
 
 describe('an authority that a pod may serve', () => {

@@ -2,12 +2,15 @@
  * Reads by name what a step is judged by that cannot be taken back, where the caches lack it: its label is away, or only its
  * metadata are kept. Its absence would look as if it had never been there: an authority that a pod serves would be withdrawn,
  * the note of a key be written anew. An object that could not be read is left as it is in this look, and no such step is taken
- * (judge/allseen.ts). While the caches have all, nothing is read. Claims are looked for by labels.ts.
+ * (judge/allseen.ts). While the caches have all, nothing is read, and nothing for a relay that is paused or whose spec has faults:
+ * nothing is written for it. Claims are looked for by labels.ts.
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { caught, readFor, type Writer } from './attempt.ts';
+import { caught, read, recall, type Writer } from './attempt.ts';
 import { isOwnedBy } from './compare.ts';
+import { listFaults, NOTHING_LACKING } from './gather.ts';
+import { isPaused } from './installation.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { apiPath, CONFIG_MAP, DNS_ENDPOINT, type Kind, STATEFUL_SET } from './kube/kinds.ts';
 import { isKnown } from './kube/partial.ts';
@@ -21,21 +24,37 @@ export async function readLacking(
   objects: ReadonlyMap<string, KeptObject>,
   exists: (kind: Kind) => boolean,
 ): Promise<Lacking> {
+  if (isPaused(relay) || listFaults(relay).length > 0) return NOTHING_LACKING;
   const found: KubeObject[] = [];
   const unread: Obstacle[] = [];
   for (const [kind, name] of listJudged(relay)) {
     const object = `${kind.kind}/${name}`;
     const cached = objects.get(object);
-    if ((cached && isKnown(cached)) || !exists(kind)) continue;
+    if ((cached && isKnown(cached)) || !exists(kind)) {
+      reader.paces?.unlearn(object);
+      continue;
+    }
     const path = apiPath(kind, relay.metadata.namespace, name);
     const look = async () => {
-      const live = await readFor(reader, `the reading of ${object}`, undefined, path);
-      if (live && counts(kind, live, relay)) found.push({ ...live, kind: kind.kind });
+      const live = await read(reader, path);
+      return live && counts(kind, live, relay) ? { ...live, kind: kind.kind } : undefined;
     };
-    const refused = await caught(object, look);
+    const basis = [relay.metadata.uid, ...listVersions(kind, objects)];
+    const refused = await caught(object, async () => {
+      const live = await recall(reader, object, basis, look);
+      if (live) found.push(live);
+    });
     unread.push(...refused.map((one) => ({ ...one, isReading: true as const })));
   }
   return { found, unread };
+}
+
+/** An object that becomes visible, is hidden or goes changes them. */
+function listVersions(kind: Kind, objects: ReadonlyMap<string, KeptObject>): string[] {
+  return [...objects.values()]
+    .filter((object) => object.kind === kind.kind)
+    .map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)
+    .toSorted();
 }
 
 /** Another StatefulSet of the name counts too: while it is there, no pod is of the relay. */

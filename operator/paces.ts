@@ -10,6 +10,7 @@ import { isKubeError, KubeError } from './kube/errors.ts';
 
 const FIRST_MS = 250;
 const LAST_MS = 60_000;
+const READING = 'the reading of ';
 const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 
 interface Refusal {
@@ -21,8 +22,16 @@ interface Refusal {
   readonly error: KubeError;
 }
 
+interface Answer {
+  readonly basis: string;
+  /** Undefined if there was no such object. */
+  readonly found: unknown;
+}
+
 interface Refusals {
   readonly generation: number | undefined;
+  /** The last answers to readings by name. */
+  readonly answers: Map<string, Answer>;
   /** By what the write is, such as an object. */
   readonly known: Map<string, Refusal>;
 }
@@ -30,19 +39,49 @@ interface Refusals {
 /** The refused writes of one relay. */
 export class Paces {
   readonly #known: Map<string, Refusal>;
+  readonly #answers: Map<string, Answer>;
   readonly #named = new Set<string>();
   readonly #monotonic: () => number;
 
-  constructor(known: Map<string, Refusal>, monotonic: () => number) {
+  constructor(
+    known: Map<string, Refusal>,
+    monotonic: () => number,
+    answers: Map<string, Answer> = new Map(),
+  ) {
     this.#known = known;
     this.#monotonic = monotonic;
+    this.#answers = answers;
   }
 
   /** Makes the write. Throws the last refusal of the same write while its pause goes on. */
   async pace<T>(what: string, basis: unknown, write: () => Promise<T>): Promise<T> {
     const answer = await this.step(what, basis, write);
     this.#known.delete(what);
+    this.#answers.delete(what);
     return answer;
+  }
+
+  /**
+   * Reads an object that no watch shows. What was not there is not read again with the same basis. What was there is not read
+   * again while its own pause goes on: nothing is written to it meanwhile. A reading that fails has its own pause.
+   */
+  async recall<T>(what: string, basis: unknown, read: () => Promise<T | undefined>): Promise<T | undefined> {
+    const before = this.#answers.get(what);
+    const isSame = before?.basis === hashBasis(basis);
+    if (isSame && (before.found === undefined || this.#isPaused(what))) return before.found as T | undefined;
+    this.#answers.delete(what);
+    const found = await this.step(`${READING}${what}`, basis, read);
+    this.#answers.set(what, { basis: hashBasis(basis), found });
+    return found;
+  }
+
+  /** The object is known otherwise, and may be hidden later. */
+  unlearn(what: string): void {
+    this.#answers.delete(what);
+  }
+
+  #isPaused(what: string): boolean {
+    return (this.#known.get(what)?.until ?? 0) > this.#monotonic();
   }
 
   /** The same for a step before the write, such as the read of the live object. Its success ends no pause. */
@@ -97,9 +136,9 @@ export class AllPaces {
   of(key: string, generation: number | undefined): Paces {
     const before = this.#relays.get(key);
     const isSame = before !== undefined && before.generation === generation;
-    const refusals: Refusals = isSame ? before : { generation, known: new Map() };
+    const refusals: Refusals = isSame ? before : { generation, known: new Map(), answers: new Map() };
     this.#relays.set(key, refusals);
-    return new Paces(refusals.known, this.#monotonic);
+    return new Paces(refusals.known, this.#monotonic, refusals.answers);
   }
 
   forget(key: string): void {
