@@ -108,6 +108,6 @@ export function isGoing(object: KeptObject, relay: MailRelay): boolean {
 }
 
 /** True if the object has the labels of this relay. Claims outlive their owner, and labels are all that they carry. */
-export function isLabelledFor({ metadata }: KeptObject, relayName: string): boolean {
+function isLabelledFor({ metadata }: KeptObject, relayName: string): boolean {
   return covers(metadata.labels, selectorLabels(relayName));
 }
