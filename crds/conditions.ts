@@ -105,7 +105,7 @@ export const REASONS = {
   NameTaken: {
     type: 'Stalled',
     cause: 'An object of a wanted name belongs to someone else; it is left alone.',
-    cure: 'Rename or remove the object that the message names, or rename the MailRelay.',
+    cure: 'Rename or remove the object that the message names, or rename the MailRelay. Of a claim, first see whether it is a queue of this relay that lost its labels.',
   },
   Denied: {
     type: 'Stalled',
