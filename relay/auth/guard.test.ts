@@ -24,13 +24,14 @@ function makeGuard() {
     readonly ended?: AbortSignal;
     readonly network?: string;
     readonly of?: string;
+    readonly isProof?: boolean;
   }
   /** A password begins with the right one or is wrong. */
   const guess = (
     client: string,
     user: string,
     password: string,
-    { ended = OPEN, network, of }: Said = {},
+    { ended = OPEN, network, of, isProof = false }: Said = {},
   ) => {
     const name = `${client} ${user} ${password}`;
     const check = () => {
@@ -45,6 +46,7 @@ function makeGuard() {
       network: network ?? client,
       user: { source: of ?? 'users', name: user },
       shown: password,
+      isProof,
       stored: () => secret.stored,
       check,
       ended,
@@ -108,7 +110,7 @@ test('two checks run at a time, and fifty logins with the same password at once 
     const checks = () => begun.filter((name) => name.endsWith(` app ${password}`)).length;
     assert.equal(checks(), 1);
     await Promise.all(others);
-    // The next right one is checked again. A wrong one is known.
+    // The next right one is checked again. A wrong one is known to who was refused.
     const later = guess('pod0', 'app', password);
     await endChecks();
     assert.equal((await later).kind, password);
@@ -133,15 +135,28 @@ test('a wrong password that comes again costs no check and counts once, until th
   assert.equal((await good).kind, 'right');
 });
 
+test('what a client was refused another one does not know, and a proof is not remembered', async () => {
+  const { guess, begun, endChecks } = makeGuard();
+  const refused = async (client: string, password: string, isProof: boolean) => {
+    const wrong = guess(client, 'app', password, { isProof });
+    await endChecks();
+    assert.equal((await wrong).kind, 'wrong');
+    return begun.length;
+  };
+  assert.deepEqual([await refused('a', 'old', false), await refused('a', 'old', false)], [1, 1]);
+  assert.deepEqual([await refused('b', 'old', false), await refused('b', 'old', false)], [2, 2]);
+  assert.deepEqual([await refused('c', 'proof', true), await refused('c', 'proof', true)], [3, 4]);
+});
+
 test('users of two Secrets are two users', async () => {
   const { guess, begun, endChecks, sleeps } = makeGuard();
-  for (const [n, of] of ['one', 'one', 'two', 'one', 'two'].entries()) {
-    const wrong = guess(`client${n}`, 'app', `wrong${of}`, { of });
-    const same = guess(`client${n}`, 'app', 'same', { of });
+  for (const source of ['one', 'one', 'two', 'one', 'two']) {
+    const wrong = guess('nat', 'app', `wrong${source}`, { of: source });
+    const same = guess('nat', 'app', 'same', { of: source });
     await endChecks();
     await Promise.all([wrong, same]);
   }
-  // Two guesses at each user, whoever makes them.
+  // Two guesses at each user.
   assert.equal(begun.length, 4);
   assert.deepEqual(sleeps.slice(0, 1), [500]);
   const first = guess('new', 'app', 'wrong', { of: 'three' });
@@ -230,6 +245,7 @@ test('an answer that is held back waits its time, whoever logs in meanwhile, and
       network: client,
       user: { source: null, name: 'app' },
       shown,
+      isProof: false,
       stored: () => '',
       check: async () => shown === 'right',
       ended,
@@ -286,6 +302,41 @@ test('in all 5,000 wait, and beyond them the newest of the network with the most
   assert.equal(full, 6_000 + 10 - 2 - 5_000);
   await endChecks(40);
   assert.deepEqual(new Set(await kindsOf(others)), new Set(['right']));
+});
+
+test('where all networks have as many waiting, who came last is refused', async () => {
+  const { guess, endChecks, verdicts } = makeGuard();
+  for (let n = 0; n < 5_003; n++) void guess(`c${n}`, `u${n}`, 'right');
+  await setImmediate();
+  assert.deepEqual([...verdicts], [['c5002 u5002 right', ['full']]]);
+  await endChecks(4);
+});
+
+test('a guess at a user that is known there is told as others where the client is deaf, after its check', async () => {
+  const { guess, endChecks, begun, sleeps } = makeGuard();
+  const login = guess('nat', 'app', 'right');
+  await endChecks();
+  await login;
+  const all = Array.from({ length: 20 }, (_, n) => guess('nat', `u${n}`, 'wrong'));
+  await endChecks();
+  await Promise.all(all);
+  const before = [begun.length, sleeps.length];
+  const wrong = guess('nat', 'app', 'wrong');
+  await endChecks();
+  const verdict = await wrong;
+  assert.ok(verdict.kind === 'wrong' && verdict.isDeaf);
+  assert.deepEqual([begun.length - 1, sleeps.length], before, 'checked, and not held back');
+});
+
+test('a token that the issuer has signed is no guess, whatever else is wrong with it', async () => {
+  const { guard, sleeps } = makeGuard();
+  const claim = { client: 'nat', user: { source: 'https://issuer', name: 'app' }, ended: OPEN };
+  const kind = 'wrong' as const;
+  for (let n = 0; n < 50; n++)
+    assert.notEqual(await guard.token(claim, `${n}`, async () => ({ kind, isSigned: true })), 'deaf');
+  assert.deepEqual(sleeps, []);
+  for (let n = 0; n < 20; n++) await guard.token(claim, `${n}`, async () => ({ kind, isSigned: false }));
+  assert.equal(await guard.token(claim, 'one', async () => ({ kind, isSigned: true })), 'deaf');
 });
 
 test('a check that fails fails all of its logins and stops no other', async () => {

@@ -4,8 +4,9 @@
  * So nobody's guesses delay the logins of other networks by more than a turn, and a wrong answer that is held back delays no
  * check.
  *
- * Equal guesses are one guess: those that wait get the result of the one that is checked, and what was refused is known for
- * ten minutes. Each of them asks the throttle. The Secret counts at the moment of the verdict: where the user has changed
+ * Equal guesses are one guess: those that wait get the result of the one that is checked, and what a client was refused is known
+ * there for ten minutes. Other clients learn nothing of it. A proof (SCRAM) is good in its own session only, so it is equal to
+ * none and not remembered. Each guess asks the throttle. The Secret counts at the moment of the verdict: where the user has changed
  * during a check, the check is done again. Nobody waits without a session, and what waits is bounded for each client and in
  * all. Who has gone waits no more.
  */
@@ -30,18 +31,20 @@ interface Claim {
 export interface Guess extends Claim {
   /** Takes turns with others. */
   readonly network: string;
-  /** The password, or the proof of one. */
+  /** The password, or the proof of one with the challenge that it answers. */
   readonly shown: string;
-  /** What the Secret has of the user now. */
+  readonly isProof: boolean;
+  /** What the Secret has of the user now, as far as the check asks for it. */
   readonly stored: () => string;
   /** Whether what is shown fits what the Secret has now. */
   readonly check: () => Promise<boolean>;
 }
 
-/** The answer waits for `held`, which ends with the session at the latest. */
+/** The answer waits for `held`, which ends with the session at the latest. `isDeaf`: it is that of `deaf`. */
 interface Wrong {
   readonly kind: 'wrong';
   readonly held: Promise<void>;
+  readonly isDeaf: boolean;
 }
 
 /** `deaf`: refused without a check. `full`: too many guesses wait. */
@@ -94,18 +97,18 @@ export class LoginGuard {
     return promise.finally(() => ended.removeEventListener('abort', leave));
   }
 
-  /** It is no guess and takes no turn. The user is the one that the token claims. */
-  async token<Judged extends { readonly kind: string }>(
+  /** It takes no turn. The user is the one that the token claims. A token that the issuer has signed is no guess. */
+  async token<Judged extends { readonly kind: string; readonly isSigned?: boolean }>(
     claim: Claim,
     token: string,
     judge: () => Promise<Judged>,
-  ): Promise<{ readonly judged: Judged; readonly held: Promise<void> | undefined } | 'deaf'> {
+  ): Promise<{ readonly judged: Judged; readonly wrong: Wrong | undefined } | 'deaf'> {
     const who = this.#who(claim);
     if (this.#throttle.isDeaf(who)) return 'deaf';
     const judged = await judge();
     if (judged.kind === 'right') this.#throttle.right(who);
-    if (judged.kind !== 'wrong') return { judged, held: undefined };
-    return { judged, held: this.#wrong(claim.ended, who, this.#hash(token)).held };
+    if (judged.kind !== 'wrong' || judged.isSigned) return { judged, wrong: undefined };
+    return { judged, wrong: this.#wrong(claim.ended, who, this.#hash(token)) };
   }
 
   #enter(one: Waiting): void {
@@ -113,13 +116,13 @@ export class LoginGuard {
     this.#waiting.set(network, (this.#waiting.get(network) ?? new Set()).add(one));
     this.#ofClients.add(client, 1);
     this.#size += 1;
-    if (this.#size > MOST_WAITING) this.#refuseOne();
+    if (this.#size > MOST_WAITING) this.#refuseOne(network);
     this.#takeTurns();
   }
 
-  /** The newest one of the network with the most, so that no network fills all places. */
-  #refuseOne(): void {
-    let most: ReadonlySet<Waiting> = new Set();
+  /** The newest one of the network with the most, so that no network fills all places. Of equal ones: of who just came. */
+  #refuseOne(network: string): void {
+    let most: ReadonlySet<Waiting> = this.#waiting.get(network) ?? new Set();
     for (const waiting of this.#waiting.values()) if (waiting.size > most.size) most = waiting;
     const newest = [...most].at(-1);
     if (newest) this.#settle(newest, { kind: 'full' });
@@ -130,7 +133,7 @@ export class LoginGuard {
       const next = this.#findNext();
       if (!next) return;
       const { guess, who, key } = next;
-      if (!this.#throttle.wasRefused(key, guess.stored())) void this.#run(next);
+      if (!this.#throttle.wasRefused(who, key, guess.stored())) void this.#run(next);
       else this.#settle(next, this.#wrong(guess.ended, who, key));
     }
   }
@@ -138,8 +141,10 @@ export class LoginGuard {
   #findNext(): Waiting | undefined {
     for (const [network, waiting] of this.#waiting)
       for (const one of waiting) {
+        // It gets the result of the one under check. To ask the throttle costs more.
+        if (this.#underCheck.has(one.key)) continue;
         if (this.#throttle.isDeaf(one.who)) this.#settle(one, { kind: 'deaf' });
-        else if (this.#throttle.mayGuess(one.who) && !this.#underCheck.has(one.key)) {
+        else if (this.#throttle.mayGuess(one.who)) {
           // The network goes behind all others.
           this.#waiting.delete(network);
           this.#waiting.set(network, waiting);
@@ -172,8 +177,10 @@ export class LoginGuard {
         const isRight = await guess.check();
         if (guess.stored() !== stored) continue;
         if (isRight) return ({ who }) => this.#right(who);
-        this.#throttle.refused(key, stored);
-        return ({ guess: { ended }, who }) => this.#wrong(ended, who, key);
+        return ({ guess: { ended, isProof }, who }) => {
+          if (!isProof) this.#throttle.refused(who, key, stored);
+          return this.#wrong(ended, who, key, isProof);
+        };
       }
     } catch (error) {
       return () => Promise.reject(error);
@@ -185,15 +192,16 @@ export class LoginGuard {
     return { kind: 'right' };
   }
 
-  #wrong(ended: AbortSignal, who: Who, key: string): Wrong {
-    const delayMs = this.#throttle.wrong(who, key);
-    const held = delayMs === 0 ? Promise.resolve() : this.#sleep(delayMs, ended);
+  #wrong(ended: AbortSignal, who: Who, key: string, isProof = false): Wrong {
+    const { delayMs, isDeaf } = this.#throttle.wrong(who, key, isProof);
+    const held = delayMs === 0 || isDeaf ? Promise.resolve() : this.#sleep(delayMs, ended);
     return {
       kind: 'wrong',
       held: held.then(
         () => undefined,
         () => undefined,
       ),
+      isDeaf,
     };
   }
 

@@ -27,6 +27,12 @@ export class Recent {
     return [...this.#addedAt.values()].filter((at) => at > since).length;
   }
 
+  /** Of these the one that is not there, or was added first. */
+  oldestOf(keys: readonly string[]): string | undefined {
+    const at = (key: string) => this.#addedAt.get(key) ?? Number.NEGATIVE_INFINITY;
+    return keys.toSorted((a, b) => at(a) - at(b))[0];
+  }
+
   /** Again: its time begins anew. */
   add(key: string): void {
     this.#addedAt.delete(key);

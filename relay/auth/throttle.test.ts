@@ -12,11 +12,22 @@ function throttle() {
   /** One wrong guess after the other. Returns the delay, or undefined for one that may not begin. */
   const wrong = (client: string, user: string, guess = `guess${++guesses}`) => {
     const who = { client, user };
-    return one.isDeaf(who) ? undefined : one.wrong(who, guess);
+    return one.isDeaf(who) ? undefined : one.wrong(who, guess).delayMs;
+  };
+  /** So many failed proofs. Returns how many of them were judged. */
+  const prove = (count: number, client: string, user: string) => {
+    const who = { client, user };
+    let judged = 0;
+    for (let n = 0; n < count; n++) {
+      if (one.isDeaf(who)) continue;
+      one.wrong(who, `proof${++guesses}`, true);
+      judged += 1;
+    }
+    return judged;
   };
   const wrongMany = (count: number, client: string, user: string) =>
     Array.from({ length: count }, () => wrong(client, user)).filter((delay) => delay !== undefined).length;
-  return { clock, one, wrong, wrongMany };
+  return { clock, one, wrong, wrongMany, prove };
 }
 
 test('each wrong guess makes the next wrong answer slower, for its client and for its user, up to a bound', () => {
@@ -83,18 +94,73 @@ test('a user that a client has logged in as goes on there, with a bound of its o
   clock.now += WINDOW_MS / 2;
   wrongMany(1, 'home', 'other');
   clock.now += WINDOW_MS / 2;
-  assert.equal(wrongMany(30, 'home', 'other'), 20, 'proven no more, so it counts for the client');
+  assert.equal(wrongMany(30, 'home', 'other'), 19, 'proven no more, so all count, with the one before');
   assert.ok(one.isDeaf({ client: 'home', user: 'new' }));
 });
 
-test('what was refused is known, while the same is stored of the user, and for ten minutes', () => {
-  const { clock, one } = throttle();
-  one.refused('guess', 'stored');
-  assert.ok(one.wasRefused('guess', 'stored'));
-  assert.ok(!one.wasRefused('guess', 'other'));
-  assert.ok(!one.wasRefused('other', 'stored'));
+test('a client sees no difference between a wrong guess at a user that is known there and at another one', () => {
+  const seen = (user: string) => {
+    const { one, wrongMany } = throttle();
+    one.right({ client: 'nat', user: 'app' });
+    const who = { client: 'nat', user };
+    return [0, 1, 4, 14].map((others) => {
+      wrongMany(others, 'nat', 'nobody');
+      const { delayMs } = one.wrong(who, `guess at ${others}`);
+      return [delayMs, one.wrong({ client: 'nat', user: 'joe' }, 'same').delayMs];
+    });
+  };
+  assert.deepEqual(seen('app'), seen('zoe'));
+  const { one, wrongMany } = throttle();
+  one.right({ client: 'nat', user: 'app' });
+  assert.equal(wrongMany(19, 'nat', 'nobody'), 19);
+  assert.equal(one.wrong({ client: 'nat', user: 'app' }, 'twentieth').isDeaf, false);
+  assert.ok(one.isDeaf({ client: 'nat', user: 'zoe' }));
+  assert.equal(one.wrong({ client: 'nat', user: 'app' }, 'next').isDeaf, true);
+  assert.ok(!one.isDeaf({ client: 'nat', user: 'app' }));
+});
+
+test('proofs with an old password make their user deaf at their client, and not the client', () => {
+  const { clock, prove, wrong, one } = throttle();
+  let judged = 0;
+  // A program every ten seconds, and one of another user every half minute, for an hour.
+  for (; clock.now < 6 * WINDOW_MS; clock.now += 10_000) {
+    judged += prove(1, 'nat', 'app');
+    if (clock.now % 30_000 === 0) prove(1, 'nat', 'other');
+    assert.ok(!one.isDeaf({ client: 'nat', user: 'good' }));
+  }
+  assert.equal(judged, 6 * 20);
+  // Five each count for the client, however long it goes on.
+  for (let n = 0; n < 10; n++) assert.notEqual(wrong('nat', 'eve'), undefined);
+  assert.equal(wrong('nat', 'eve'), undefined);
+  assert.ok(!one.isDeaf({ client: 'home', user: 'app' }));
+});
+
+test('whoever guesses by proofs has twenty at a user and 65 at all within any ten minutes', () => {
+  const { clock, prove } = throttle();
+  assert.deepEqual(
+    ['a', 'b', 'c', 'd', 'e'].map((user) => prove(30, 'eve', user)),
+    [20, 20, 20, 5, 0],
+  );
+  const { clock: later, prove: guess } = throttle();
+  const at: number[] = [];
+  for (; later.now < 6 * WINDOW_MS; later.now += 1_000)
+    for (let user = 0; user < 12; user++)
+      if (guess(1, 'eve', `u${(user + at.length) % 12}`) === 1) at.push(later.now);
+  for (const end of at) assert.ok(at.filter((one) => one <= end && one > end - WINDOW_MS).length <= 65);
   clock.now += WINDOW_MS;
-  assert.ok(!one.wasRefused('guess', 'stored'));
+  assert.equal(prove(30, 'eve', 'e'), 20);
+});
+
+test('what a client was refused is known there, while the same is stored of the user, and for ten minutes', () => {
+  const { clock, one } = throttle();
+  const who = { client: 'nat', user: 'app' };
+  one.refused(who, 'guess', 'stored');
+  assert.ok(one.wasRefused(who, 'guess', 'stored'));
+  assert.ok(!one.wasRefused({ ...who, client: 'home' }, 'guess', 'stored'));
+  assert.ok(!one.wasRefused(who, 'guess', 'other'));
+  assert.ok(!one.wasRefused(who, 'other', 'stored'));
+  clock.now += WINDOW_MS;
+  assert.ok(!one.wasRefused(who, 'guess', 'stored'));
 });
 
 test('in whatever order guesses begin and end, those that failed and those on their way are twenty at most', () => {
@@ -140,8 +206,9 @@ test('clients, users and guesses are bounded: the oldest ones are forgotten', ()
   for (let n = 0; n < 19; n++) wrong('first', `u${n}`);
   for (let n = 0; n < 10_001; n++) wrong(`c${n}`, `user${n}`);
   assert.equal(wrong('first', 'x'), 0);
-  for (let n = 0; n < 10_001; n++) one.refused(`g${n}`, 's');
-  assert.deepEqual([one.wasRefused('g0', 's'), one.wasRefused('g10000', 's')], [false, true]);
+  const who = { client: 'a', user: 'x' };
+  for (let n = 0; n < 10_001; n++) one.refused(who, `g${n}`, 's');
+  assert.deepEqual([one.wasRefused(who, 'g0', 's'), one.wasRefused(who, 'g10000', 's')], [false, true]);
   // However many tokens are judged at a time.
   for (let n = 0; n < 100; n++) one.wrong({ client: 'tokens', user: 'x' }, `t${n}`);
   assert.ok(one.isDeaf({ client: 'tokens', user: 'x' }));

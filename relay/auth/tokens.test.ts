@@ -99,6 +99,7 @@ test('an issuer that changes its keys is asked anew, but not at the pace of unkn
   assert.deepEqual(await tokens.judge(changed, OPEN), {
     kind: 'refused',
     reason: 'ERR_JWKS_NO_MATCHING_KEY',
+    isSigned: false,
   });
   assert.equal(asked.length, 2);
   clock.now += 30_000;
@@ -106,6 +107,7 @@ test('an issuer that changes its keys is asked anew, but not at the pace of unkn
   assert.deepEqual(await tokens.judge(await token('one'), OPEN), {
     kind: 'refused',
     reason: 'ERR_JWKS_NO_MATCHING_KEY',
+    isSigned: false,
   });
   assert.equal(asked.length, 4);
 });
@@ -157,4 +159,28 @@ test('the public roots are for an issuer whose authorities nobody named, and nev
   assert.equal((await judge({ trust: list() }).judge.judge(good, OPEN)).kind, 'unavailable');
   const { judge: named } = judge();
   assert.equal((await named.judge(good, OPEN)).kind, 'subject');
+});
+
+test('of what is refused it is known whether the issuer has signed it', async () => {
+  const { judge: tokens, clock } = judge();
+  const good = await token('one');
+  const { judge: strict } = judge({ audience: 'other' });
+  clock.now += 3 * 3_600_000;
+  const forged = `${good.slice(0, -8)}AAAAAAAA`;
+  const seen = [
+    [tokens, good],
+    [strict, good],
+    [tokens, forged],
+    [strict, forged],
+    [tokens, await token('one', 'nobody')],
+    [strict, 'e30.e30.e30'],
+  ] as const;
+  const verdicts = await Promise.all(seen.map(([by, one]) => by.judge(one, OPEN)));
+  assert.deepEqual(
+    verdicts.map((one) => one.kind === 'refused' && one.isSigned),
+    [true, true, false, false, true, false],
+  );
+  const { judge: other } = judge();
+  const allowed = await other.judge(await token('one', 'nobody'), OPEN);
+  assert.ok(allowed.kind === 'refused' && allowed.isSigned);
 });

@@ -29,10 +29,16 @@ const ANSWER_BYTES = 1024 * 1024;
 const CLOCK_TOLERANCE_SECONDS = 60;
 /** Never `none`, and never a shared secret, because a public key could then be used as one. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+/** The faults that the library looks for when the signature is verified: those of claims and time. */
+const AFTER_THE_SIGNATURE: ReadonlySet<string> = new Set([
+  errors.JWTClaimValidationFailed.code,
+  errors.JWTExpired.code,
+]);
 
 export type TokenVerdict =
   | { kind: 'subject'; subject: string }
-  | { kind: 'refused'; reason: string }
+  /** `isSigned`: by a key of the issuer, so it is no guess. */
+  | { kind: 'refused'; reason: string; isSigned: boolean }
   | { kind: 'unavailable'; reason: string };
 
 export interface IssuerTerms extends Pick<NonNullable<Clients['oauth']>, 'issuer' | 'audience' | 'subjects'> {
@@ -69,14 +75,14 @@ export class TokenJudge {
     try {
       const payload = await this.#verified(token, ended);
       const { sub } = payload;
-      if (sub === undefined) return refused('the token has no subject');
+      if (sub === undefined) return refused('the token has no subject', true);
       return isAllowed(sub, this.#terms.subjects)
         ? { kind: 'subject', subject: sub }
-        : refused(`subject ${sub} is not allowed`);
+        : refused(`subject ${sub} is not allowed`, true);
     } catch (error) {
-      if (error instanceof errors.JOSEError) return refused(error.code);
+      if (error instanceof errors.JOSEError) return refused(error.code, AFTER_THE_SIGNATURE.has(error.code));
       if (error instanceof IssuerUnavailable) return { kind: 'unavailable', reason: error.message };
-      return refused('the token cannot be read');
+      return refused('the token cannot be read', false);
     }
   }
 
@@ -159,8 +165,8 @@ function isAllowed(subject: string, allowed: readonly string[]): boolean {
   return allowed.some((one) => (one.endsWith('*') ? subject.startsWith(one.slice(0, -1)) : subject === one));
 }
 
-function refused(reason: string): TokenVerdict {
-  return { kind: 'refused', reason };
+function refused(reason: string, isSigned: boolean): TokenVerdict {
+  return { kind: 'refused', reason, isSigned };
 }
 
 /** No redirects, and only HTTPS, because this answer decides who may relay. */

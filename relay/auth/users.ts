@@ -60,10 +60,11 @@ export class Users {
       .toSorted((a, b) => (a.at < b.at ? -1 : 1));
   }
 
-  /** Read `exists` only after the work that a login costs. */
+  /** Read `exists` only after the work that a login costs. The decoy is made for a real user too, so both take as long. */
   find(name: string): User & { exists: boolean } {
+    const decoy = { hash: this.#decoyFor(name), senders: null };
     const user = this.#users.get(name);
-    return user ? { exists: true, ...user } : { exists: false, hash: this.#decoyFor(name), senders: null };
+    return { exists: user !== undefined, ...(user ?? decoy) };
   }
 
   /** Always the same for one name, as for a real user. */

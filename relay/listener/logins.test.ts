@@ -351,3 +351,80 @@ test('the Secret counts at the moment of the verdict, in every mechanism', async
   assert.ok(changed?.kind === 'login' && changed.login.senders !== null, 'with the senders of now');
   await Promise.all(busy);
 });
+
+test('the proof of another session is no proof, also where both wait for their check', async () => {
+  const users = { app: await hashPassword('secret', 4_096), slow: await hashPassword('x', 400_000) };
+  for (const isThiefFirst of [false, true]) {
+    const logins = loginsAt(() => 0, { users }, false, undefined, withoutDelays());
+    const slow = (password: string) =>
+      logins.judge({ method: 'PLAIN', username: 'slow', password }, from('192.0.3.1'));
+    const busy = [slow('a'), slow('b')];
+    const [victim, thief] = ['192.0.2.1', '203.0.113.1'].map((client) =>
+      logins.exchange('SCRAM-SHA-256', from(client)),
+    );
+    await thief?.(Buffer.from('n,,n=app,r=thief').toString('base64'));
+    let steals: ReturnType<NonNullable<typeof thief>> | undefined;
+    let lines = 0;
+    const command = async (line: string) => {
+      const response = line.replace('AUTH SCRAM-SHA-256 ', '');
+      lines += 1;
+      if (lines === 2 && isThiefFirst) steals = thief?.(response);
+      const said = victim?.(response);
+      if (lines === 2 && !isThiefFirst) steals = thief?.(response);
+      const answer = await said;
+      return answer?.kind === 'challenge' ? `334 ${answer.text}` : `${answer?.kind}`;
+    };
+    assert.equal(await loginByScram({ command } as SmtpClient, 'app', 'secret'), 'login');
+    assert.deepEqual(await steals, { kind: 'refused', reply: REPLIES.authFailed });
+    await Promise.all(busy);
+  }
+});
+
+test('a stored line that is mended lets the same password in at once', async () => {
+  const good = await hashPassword('secret', 4_096);
+  const salt = Buffer.alloc(16).toString('base64');
+  for (const bad of [good.replace('$4096:', '$5000:'), good.replace(/:[^$]+/, `:${salt}`)]) {
+    const logins = loginsAt(() => 0, { users: { app: bad } }, false, undefined, withoutDelays());
+    const kind = async () =>
+      (await logins.judge({ method: 'PLAIN', username: 'app', password: 'secret' }, from('192.0.2.1'))).kind;
+    assert.equal(await kind(), 'refused');
+    logins.use({ secrets: { users: { app: good } }, configMaps: {} });
+    assert.equal(await kind(), 'login');
+  }
+});
+
+test('tokens of another audience make nobody deaf who comes from their address', async () => {
+  const logins = loginsAt(Date.now, { keys: JSON.stringify(jwks) });
+  const kind = async (aud: string, jti: string) => {
+    const accessToken = await new SignJWT({ iss: issuer, aud, sub: 'app', jti })
+      .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+      .setExpirationTime('10m')
+      .sign(keys.privateKey);
+    return (await logins.judge({ method: 'XOAUTH2', username: '', accessToken }, from('192.0.2.1'))).kind;
+  };
+  for (let n = 0; n < 25; n++) assert.equal(await kind('api', `${n}`), 'tokenRefused');
+  assert.equal(await kind('a', 'mended'), 'login');
+});
+
+test('programs with old passwords keep out no neighbour, whatever their mechanism', async () => {
+  let now = 0;
+  const users = { app: await hashPassword('new', 4_096), good: await hashPassword('good', 4_096) };
+  const guard = new LoginGuard(
+    () => now,
+    async () => undefined,
+  );
+  const logins = loginsAt(() => now, { users }, false, undefined, guard);
+  const codes: string[] = [];
+  for (; now < 20 * 60_000; now += 20_000) {
+    const exchange = logins.exchange('SCRAM-SHA-256', from('192.0.2.1'));
+    const command = async (line: string) => {
+      const answer = await exchange?.(line.replace('AUTH SCRAM-SHA-256 ', ''));
+      if (answer?.kind === 'challenge') return `334 ${answer.text}`;
+      return answer?.kind === 'refused' ? `${answer.reply.code}` : 'login';
+    };
+    codes.push(await loginByScram({ command } as SmtpClient, 'app', 'old'));
+  }
+  assert.deepEqual(codes.slice(19, 21), ['535', '421']);
+  const good = { method: 'PLAIN' as const, username: 'good', password: 'good' };
+  assert.equal((await logins.judge(good, from('192.0.2.1'))).kind, 'login');
+});

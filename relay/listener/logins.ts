@@ -133,7 +133,8 @@ export class Logins {
         return final.kind !== 'refused';
       };
       const attempt = { ...from, mechanism: 'SCRAM-SHA-256', user: first.user };
-      const said = await this.#guess(attempt, `proof ${response}`, check);
+      // With the challenge: the proof of another session is another one.
+      const said = await this.#guess(attempt, `proof ${first.text} ${response}`, check, true);
       if (said.kind !== 'login') return said;
       step = async () => said;
       return challenge(proof);
@@ -167,7 +168,12 @@ export class Logins {
   }
 
   /** A password, or the proof of one. */
-  async #guess(attempt: Attempt, shown: string, check: () => Promise<boolean>): Promise<Settled> {
+  async #guess(
+    attempt: Attempt,
+    shown: string,
+    check: () => Promise<boolean>,
+    isProof = false,
+  ): Promise<Settled> {
     const { user: name, ended, client } = attempt;
     const { usersSecret } = this.#deps.listener.clients;
     const verdict = await this.#deps.guard.guess({
@@ -175,8 +181,9 @@ export class Logins {
       network: siteOf(client),
       user: { source: usersSecret, name },
       shown,
+      isProof,
       ended,
-      stored: () => this.#users.find(name).hash.storedKey.toString('base64'),
+      stored: () => this.#stored(name),
       check,
     });
     if (verdict.kind === 'gone') return ABORTED;
@@ -185,14 +192,20 @@ export class Logins {
     // What the Secret has at the moment of the verdict: nothing has happened since.
     const { exists, senders } = this.#users.find(name);
     if (verdict.kind === 'right') return this.#judged(attempt, { kind: 'right', login: { name, senders } });
-    const isScram = attempt.mechanism === 'SCRAM-SHA-256';
     const why = exists ? 'wrong password' : 'unknown user';
     const said = this.#judged(attempt, {
       kind: 'wrong',
-      reason: isScram ? 'wrong password or unknown user' : why,
+      reason: isProof ? 'wrong password or unknown user' : why,
     });
     await verdict.held;
-    return said;
+    return verdict.isDeaf ? DEAF : said;
+  }
+
+  /** All that a check asks for. */
+  #stored(name: string): string {
+    const { exists, hash } = this.#users.find(name);
+    const { iterations, salt, storedKey } = hash;
+    return `${exists} ${iterations} ${salt.toString('base64')} ${storedKey.toString('base64')}`;
   }
 
   async #token(attempt: Attempt, token: string): Promise<Settled> {
@@ -204,8 +217,8 @@ export class Logins {
     if (settled === 'deaf') return DEAF;
     if (settled.judged.kind === 'unavailable' && ended.aborted) return ABORTED;
     const said = this.#judged(attempt, settled.judged);
-    await settled.held;
-    return said;
+    await settled.wrong?.held;
+    return settled.wrong?.isDeaf ? DEAF : said;
   }
 
   /** Counts the attempt, and logs the reason of a failure without telling the client. */
@@ -228,13 +241,14 @@ export class Logins {
     const verdict = await this.#tokens?.judge(token, ended);
     if (verdict?.kind === 'subject')
       return { kind: 'right', login: { name: verdict.subject, senders: null } };
-    return { kind: verdict?.kind === 'unavailable' ? 'unavailable' : 'wrong', reason: verdict?.reason ?? '' };
+    if (verdict?.kind === 'refused') return { ...verdict, kind: 'wrong' };
+    return { kind: 'unavailable', reason: verdict?.reason ?? '' };
   }
 }
 
 type Checked =
   | { kind: 'right'; login: Login }
-  | { kind: 'wrong'; reason: string }
+  | { kind: 'wrong'; reason: string; isSigned?: boolean }
   | { kind: 'unavailable'; reason: string };
 
 const TOO_MANY: Checked = { kind: 'unavailable', reason: 'too many logins at a time' };
