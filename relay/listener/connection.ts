@@ -285,7 +285,9 @@ export class GatedConnection extends SMTPConnection {
   }
 
   #step(exchange: Exchange, response: string, callback: () => void): void {
-    exchange(response).then((said) => {
+    const failed = (error: Error) => ({ kind: 'refused', reply: this.#parts.failed(error) }) as const;
+    const answered = exchange(response).catch(failed);
+    void answered.then((said) => {
       if (said.kind === 'challenge') return this.#ask(said.text, exchange, callback);
       if (said.kind === 'refused') this.#refuse(said.reply);
       else {

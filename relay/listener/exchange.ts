@@ -1,6 +1,6 @@
 /**
  * One login as a dialogue. Each response of the client (base64, unchanged) leads to a challenge, a login or a refusal.
- * Never rejects.
+ * Rejects by an error of our own only.
  */
 import type { Login } from '../auth/users.ts';
 import type { Reply } from './reply.ts';

@@ -16,6 +16,7 @@ import { Counters } from '../task/counts.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { PairText } from '../task/messages.ts';
 import { type Intake, openIntake } from './intake.ts';
+import { Logins } from './logins.ts';
 import { ListenerTask } from './task.ts';
 
 test('the parts of smtp-server that we override are those of the pinned version', () => {
@@ -540,4 +541,16 @@ test('a client that resets a session in TLS has not broken the TLS', async () =>
   talker.reset();
   await eventually(() => ended() === 1);
   assert.deepEqual(refused, []);
+});
+
+test('a login that fails by an error of our own gets an answer for now, and the session goes on', async (t) => {
+  t.mock.method(Logins.prototype, 'exchange', () => async () => assert.fail('no thread'));
+  const clients = clientsOf({ usersSecret: 'users' });
+  const { port, refused } = await serve({ listeners: [listenerAt(25, { auth: 'Optional', clients })] });
+  const talker = await secured(port);
+  await talker.command('EHLO client.example');
+  assert.match(await talker.command('AUTH SCRAM-SHA-256 bg=='), /^451 4\.3\.0 /);
+  assert.match(await talker.command('NOOP'), /^250 /);
+  assert.deepEqual(refused, ['local_error']);
+  talker.close();
 });

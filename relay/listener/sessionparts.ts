@@ -27,6 +27,8 @@ export interface SessionParts {
   readonly gate: Gate;
   /** A login by a mechanism that the library does not know. Undefined if the mechanism does not exist. */
   readonly exchange: (mechanism: string) => Exchange | undefined;
+  /** The answer to a command that failed by an error of our own. */
+  readonly failed: (error: Error) => Reply;
   /** Called for every refusal, by our rules or by the library. A returned reply ends the session. */
   readonly refused: (refusal: SaidRefusal) => Reply | undefined;
   /** The connection is closed or broken: a login that waits is given up. */

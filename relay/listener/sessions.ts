@@ -97,6 +97,7 @@ export class ListenerSessions {
         return refusal;
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, this.#findLoginClient(session)),
+      failed: (error) => this.#refusals.from(session, error).reply,
       refused: (said) => this.#refused(session, client, said),
       ended: () => facts.ended.abort(),
       describe: () => this.#describe(client, session),

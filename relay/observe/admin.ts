@@ -1,16 +1,17 @@
 /**
  * Health, status and metrics over plain HTTP, for kubelet, operator and Prometheus. `/status?since=REVISION` waits for
  * a newer revision, one minute at most. It shows no secret and accepts only GET. `/sessions` names logins, so it answers only
- * to its own machine.
+ * to its own machine, and those who ask at one time share an answer.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { type PodStatus, printPodStatus } from '#crds/podstatus.ts';
 import type { OpenSessions } from '#crds/sessions.ts';
 import { describeSystemError } from '#crds/systemwords.ts';
 import { bind } from '../task/bind.ts';
 
 const POLL_MS = 60_000;
+const FORWARDING = ['forwarded', 'x-forwarded-for', 'via', 'l5d-client-id'];
 
 export interface AdminSource {
   readonly status: () => PodStatus;
@@ -26,8 +27,15 @@ export interface AdminServer {
 
 /** Rejects with one sentence if the port cannot be opened. */
 export async function startAdmin(address: string, port: number, source: AdminSource): Promise<AdminServer> {
+  let collected: Promise<OpenSessions> | undefined;
+  const sessions = () => {
+    collected ??= source.sessions().finally(() => {
+      collected = undefined;
+    });
+    return collected;
+  };
   const server = createServer((request, response) => {
-    answer(source, request, response).catch(() => response.writeHead(500).end());
+    answer({ ...source, sessions }, request, response).catch(() => response.writeHead(500).end());
   });
   try {
     await bind(server, port, address);
@@ -70,7 +78,8 @@ async function answer(
     case '/metrics':
       return send(response, 200, 'text/plain; version=0.0.4', await source.metrics());
     case '/sessions':
-      if (!isOfThisMachine(request)) return send(response, 403, 'text/plain', 'ask in the pod itself\n');
+      if (!isOfThisMachine(request) || !isMeantForIt(request))
+        return send(response, 403, 'text/plain', 'ask in the pod itself\n');
       return send(response, 200, 'application/json', `${JSON.stringify(await source.sessions())}\n`);
     default:
       return send(response, 404, 'text/plain', 'try /healthz, /readyz, /status, /metrics or /sessions\n');
@@ -81,6 +90,16 @@ async function answer(
 function isOfThisMachine({ socket: { remoteAddress, localAddress } }: IncomingMessage): boolean {
   const from = remoteAddress?.replace(/^::ffff:/, '');
   return from === '127.0.0.1' || from === '::1' || (from !== undefined && remoteAddress === localAddress);
+}
+
+/**
+ * A proxy of a pod says whom it passes on. A page in a browser on this machine may have a name that leads here, and its requests
+ * have that name as their Host.
+ */
+function isMeantForIt({ headers }: IncomingMessage): boolean {
+  if (FORWARDING.some((name) => headers[name] !== undefined)) return false;
+  const host = (headers.host ?? '').replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
+  return host.toLowerCase() === 'localhost' || isIP(host) !== 0;
 }
 
 function send(response: ServerResponse, code: number, type: string, body: string): void {
