@@ -367,3 +367,30 @@ test('tokens take no turn, and a wrong one is held back after the first', async 
   assert.equal(await token('last'), 'deaf');
   assert.notEqual(await right(), 'deaf', 'this client is known for it');
 });
+
+test('of guesses that wait for an equal one under check the throttle is not asked again', async () => {
+  let asked = 0;
+  const guard = new LoginGuard(() => {
+    asked += 1;
+    return 0;
+  });
+  const say = (check: () => Promise<boolean>) =>
+    guard.guess({
+      client: 'nat',
+      network: 'nat',
+      user: { source: null, name: 'app' },
+      shown: 'same',
+      isProof: false,
+      stored: () => '',
+      check,
+      ended: OPEN,
+    });
+  await say(async () => true);
+  const gate = Promise.withResolvers<boolean>();
+  const all = Array.from({ length: 400 }, () => say(() => gate.promise));
+  asked = 0;
+  all.push(say(() => gate.promise));
+  assert.ok(asked < 10, `${asked}`);
+  gate.resolve(true);
+  assert.deepEqual(new Set(await kindsOf(all)), new Set(['right']));
+});
