@@ -18,7 +18,7 @@ import { isKubeError } from './kube/errors.ts';
 import { type RelayEvent, writeEvent } from './kube/events.ts';
 import { separatePartial } from './kube/partial.ts';
 import { WorkQueue } from './kube/workqueue.ts';
-import { readLacking } from './lacking.ts';
+import { readLacking, wasReadFor } from './lacking.ts';
 import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { AllPaces } from './paces.ts';
@@ -216,6 +216,7 @@ export class Controller {
       dnsOf: (one) => this.#lookups.answersFor(one),
       now: Date.now,
     };
+    if (!wasReadFor(relay, caches.relay(key))) return;
     const world = gatherWorld(key, sources, lacking);
     this.#lookups.follow(key, world && !isPaused(relay) ? listAwaited(world) : []);
     if (world) await this.#reconcile(key, world, writer, heardAt);

@@ -188,9 +188,13 @@ test('a claim of somebody else is told, and stays as it is', async () => {
       /PersistentVolumeClaim\/spool-relay-2 belongs to someone else: rename this MailRelay, or,/,
     );
     assert.equal(replicas, 2);
-    // A pod that is not there cannot tell what the claim has.
-    const held = await scalesIn([claim(2, labels)]);
-    assert.deepEqual([held.claims, held.replicas], [[], undefined]);
+    // A pod that is not there, or that ends, cannot tell what the claim has.
+    const { metadata, ...spec } = pod(2);
+    const ending = { ...spec, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+    for (const there of [[], [ending]]) {
+      const held = await scalesIn([...there, claim(2, labels)]);
+      assert.deepEqual([held.claims, held.replicas], [[], undefined]);
+    }
   }
   for (const labels of [{ 'app.kubernetes.io/instance': 'relay' }, { 'app.kubernetes.io/name': 'mailrelay' }])
     assert.equal((await scalesIn([claim(2, labels)])).claims.length, 1);

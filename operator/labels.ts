@@ -144,8 +144,9 @@ async function restoreClaims(world: World, writer: Writer, set: KubeObject, rest
       if (!claim || claim.metadata.deletionTimestamp !== undefined) return;
       if (!isOwnClaim(claim, nameOf(world))) {
         taken.push({ kind: 'nameTaken', object: `${CLAIM.kind}/${name}` });
-        // A pod that uses it tells what is in it. So its place stays until there is one.
-        isHidden ||= !world.objects.has(podOf(world, parseOrdinal(name)));
+        // A pod that uses it tells what is in it. So its place stays until there is one, and while the one that is there ends.
+        const pod = world.objects.get(podOf(world, parseOrdinal(name)));
+        isHidden ||= pod === undefined || pod.metadata.deletionTimestamp !== undefined;
         return;
       }
       isHidden = true;

@@ -100,7 +100,9 @@ test('nothing is read while the caches have all', async () => {
 
 describe('what is read again', () => {
   const changes = { tls: { secretName: 's', internal: { issuerRef: { name: 'ca' } } } };
-  const [relay, cached] = [relayObject(changes), withPods(liveObjects(relayObject(changes)))];
+  const [relay, policy] = [relayObject(), liveObjects(relayObject()).get('ConfigMap/relay-policy')];
+  const cached = new Map(withPods(liveObjects(relay)));
+  cached.delete('ConfigMap/relay-policy');
   let now = 0;
   /** How many reads each look makes, each of this relay with these caches. */
   const readsOf = async (
@@ -122,39 +124,42 @@ describe('what is read again', () => {
     return { counts, found };
   };
   const newer = { ...relay, metadata: { ...relay.metadata, generation: 99 } };
-  const other = (version: string): Objects => {
-    const map = cached.get('ConfigMap/relay-policy') as KubeObject;
-    const metadata = { ...map.metadata, resourceVersion: version };
-    return new Map(cached).set('ConfigMap/relay-policy', { ...map, metadata });
-  };
+  const other = (resourceVersion: string): Objects =>
+    new Map(cached).set('ConfigMap/another', {
+      kind: 'ConfigMap',
+      metadata: { name: 'another', resourceVersion },
+    });
 
   test('what is not there, only after a change of the relay or of an object of its kind', async () => {
     assert.deepEqual((await readsOf([{}, {}, {}])).counts, [1, 0, 0]);
     assert.deepEqual((await readsOf([{}, { of: newer }, { of: newer }])).counts, [1, 1, 0]);
     assert.deepEqual((await readsOf([{}, { with: other('2') }, {}])).counts, [1, 1, 1]);
-    const there = new Map(cached).set('ConfigMap/relay-ca', {
-      kind: 'ConfigMap',
-      metadata: { name: 'relay-ca' },
-    });
-    assert.deepEqual((await readsOf([{}, { with: there as Objects }, {}])).counts, [1, 0, 1], 'hidden later');
+    const there = new Map(cached).set('ConfigMap/relay-policy', policy as KubeObject);
+    assert.deepEqual((await readsOf([{}, { with: there }, {}])).counts, [1, 0, 1], 'hidden later');
+  });
+
+  test('in each look what is written only when there is something to tell: somebody may restore it', async () => {
+    const of = relayObject(changes);
+    const look = { of, with: withPods(liveObjects(of)) };
+    assert.ok(!look.with.has('ConfigMap/relay-ca'));
+    assert.deepEqual((await readsOf([look, look])).counts, [1, 1]);
   });
 
   test('what is there, in each look, but not while its own write has a pause', async () => {
-    const ca = stamped(renderAuthority(relay, 'x') as never);
     const refuse = (paces: Paces) =>
       paces
-        .pace('ConfigMap/relay-ca', 'x', async () => {
+        .pace('ConfigMap/relay-policy', 'x', async () => {
           throw new KubeError('forbidden', 'no', 403);
         })
         .catch(() => undefined);
-    assert.deepEqual(await readsOf([{}, {}], () => ca), { counts: [1, 1], found: [1, 1] });
-    assert.deepEqual(await readsOf([{}, {}], () => ca, refuse), { counts: [1, 0], found: [1, 1] });
+    assert.deepEqual(await readsOf([{}, {}], () => policy), { counts: [1, 1], found: [1, 1] });
+    assert.deepEqual(await readsOf([{}, {}], () => policy, refuse), { counts: [1, 0], found: [1, 1] });
     const wait = async (paces: Paces) => {
       await refuse(paces);
       now += 61_000;
     };
-    assert.deepEqual((await readsOf([{}, {}], () => ca, wait)).counts, [1, 1]);
-    const write = (paces: Paces) => paces.pace('ConfigMap/relay-ca', 'x', async () => undefined);
+    assert.deepEqual((await readsOf([{}, {}], () => policy, wait)).counts, [1, 1]);
+    const write = (paces: Paces) => paces.pace('ConfigMap/relay-policy', 'x', async () => undefined);
     assert.deepEqual((await readsOf([{}, {}], notFound, write)).counts, [1, 1], 'it was made meanwhile');
   });
 

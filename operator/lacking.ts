@@ -41,12 +41,29 @@ export async function readLacking(
     };
     const basis = [relay.metadata.uid, ...listVersions(kind, objects)];
     const refused = await caught(object, async () => {
-      const live = await recall(reader, object, basis, look);
+      const live = await (isAlwaysWritten(relay, name, kind) ? recall(reader, object, basis, look) : look());
       if (live) found.push(live);
     });
     unread.push(...refused.map((one) => ({ ...one, isReading: true as const })));
   }
   return { found, unread };
+}
+
+/** False if what people wish has changed during the reads. The change begins another look. */
+export function wasReadFor(relay: MailRelay, now: MailRelay | undefined): boolean {
+  return (
+    now?.metadata.uid === relay.metadata.uid &&
+    now.metadata.generation === relay.metadata.generation &&
+    isPaused(now) === isPaused(relay)
+  );
+}
+
+/**
+ * An absence of these is remembered. Of the others nothing is written as long as there is nothing to tell, so somebody may
+ * restore one meanwhile.
+ */
+function isAlwaysWritten({ metadata }: MailRelay, name: string, kind: Kind): boolean {
+  return kind === STATEFUL_SET || name === objectNames.policy(metadata.name);
 }
 
 /** An object that becomes visible, is hidden or goes changes them. */
