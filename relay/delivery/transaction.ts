@@ -88,10 +88,15 @@ async function send(
   return new Promise((resolve) => {
     connection.deliver(envelope, body, bodyMs, (error, info) => {
       forget();
-      const sent = error
-        ? failed(error, hop, parcel, connection)
-        : taken((info ?? {}) as SendInfo, parcel, connection);
-      resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
+      const judge = () => {
+        const sent = error
+          ? failed(error, hop, parcel, connection)
+          : taken((info ?? {}) as SendInfo, parcel, connection);
+        resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
+      };
+      // A socket in TLS tells at the end of the turn what has left it, and the answer may come before.
+      if (connection.isSending) setImmediate(judge);
+      else judge();
     });
   });
 }

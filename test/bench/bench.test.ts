@@ -23,6 +23,9 @@ for (const letter of ['A', 'F', 'P']) {
     assert.deepEqual({ lost, duplicated, errors }, { lost: 0, duplicated: 0, errors: {} });
     assert.match(result.tlsIn, /^TLS 1\.3 X25519/);
     assert.match(result.tlsOut, /^TLS 1\.3 X25519/);
+    // A next hop in another process may answer before the relay hears that all has left. That ends no connection.
+    if (letter === 'A')
+      assert.ok(result.connectionsOut < result.accepted / 2, `${result.connectionsOut} connections`);
     assert.ok(result.cpuMsPerMessage > 0 && result.peakAnonMb > 0);
     assert.match(tableOf([result]), new RegExp(`${letter} mailrelay \\| 1 `));
   });

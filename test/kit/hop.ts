@@ -108,7 +108,7 @@ export class Hop {
 
   async up(): Promise<void> {
     const { port, host = '127.0.0.1' } = this.#options;
-    const server = createServer((socket) => this.#receive(socket));
+    const server = createServer({ noDelay: true }, (socket) => this.#receive(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);
