@@ -94,8 +94,9 @@ async function send(
           : taken((info ?? {}) as SendInfo, parcel, connection);
         resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
       };
-      // A socket in TLS tells at the end of the turn what has left it, and the answer may come before.
-      if (connection.isSending) setImmediate(judge);
+      // A socket in TLS tells at the end of the turn what has left it, and the answer may come before. An end of the message
+      // that is not written yet must not be written in this turn either.
+      if (connection.isSending && !connection.isWriting) setImmediate(judge);
       else judge();
     });
   });
