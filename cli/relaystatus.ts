@@ -1,10 +1,10 @@
 /** Asks a running relay for its status, over HTTP. Every failure is one sentence that names the cure. */
+import { printEndpoint } from '#crds/networks.ts';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { type OpenSessions, parseOpenSessions } from '#crds/sessions.ts';
 import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
 import { readRunNote } from './runnote.ts';
 import { assertOfRelay, findStateFolder, stateFolder } from './statefolder.ts';
-import { showEndpoint } from './terminal.ts';
 
 /** Where a relay serves health and status. */
 export interface AdminEndpoint {
@@ -61,7 +61,7 @@ function notOurs({ address, adminPort }: AdminEndpoint): Error {
 
 async function askRelay({ address, adminPort }: AdminEndpoint, path: string): Promise<string> {
   try {
-    const url = `http://${showEndpoint(address, adminPort)}${path}`;
+    const url = `http://${printEndpoint(address, adminPort)}${path}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(WAIT_MS) });
     return await response.text();
   } catch {

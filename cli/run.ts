@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effective.ts';
 import { judgePair } from '#crds/keypair.ts';
+import { printEndpoint } from '#crds/networks.ts';
 import { hashContent, type NamedPair, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
 import { describeSystemError } from '#crds/systemwords.ts';
@@ -21,7 +22,6 @@ import { SINK_NAME, writeRunNote } from './runnote.ts';
 import { PLAIN_OUTPUT, type RunOutput } from './runoutput.ts';
 import { describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
 import { untilStopSignal } from './signals.ts';
-import { showEndpoint } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
 
@@ -71,7 +71,7 @@ export async function run(path: string | undefined, options: RunOptions): Promis
     if (sink) ends.push(sink.stop);
     const problem = writeRunNote(target.stateDir, {
       name: `${manifests.relay.namespace}/${manifests.relay.name}`,
-      adminUrl: `http://${showEndpoint(address, adminPort)}`,
+      adminUrl: `http://${printEndpoint(address, adminPort)}`,
     });
     if (problem) output.tell(problem);
     const command = ownCommand();

@@ -1,14 +1,14 @@
 /** The text that `mailrelay run` prints for people at the start and at changes. Pure. */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
-import { addNetwork, listCovers } from '#crds/networks.ts';
+import { addNetwork, listCovers, printEndpoint } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
 import { POLICY_PORT_NAME, SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
 import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
 import { describeSink } from './sinktext.ts';
-import { quoteWord, showEndpoint } from './terminal.ts';
+import { quoteWord } from './terminal.ts';
 
 /** The sink beside a relay serves this machine alone. */
 export const SINK_ADDRESS = '127.0.0.1';
@@ -47,12 +47,12 @@ export function describeStart(start: RunFacts): string {
     `MailRelay ${policy.namespace}/${policy.name} is ${status.ready ? 'ready' : `not ready: ${status.notReady.join('; ')}`}`,
     '',
     ...listeners.map((listener) =>
-      row(listener.name, showEndpoint(address, servedPort(listener.port)), describeListener(listener)),
+      row(listener.name, printEndpoint(address, servedPort(listener.port)), describeListener(listener)),
     ),
     ...policyHostLines(start),
     ...clientPolicies.map((one) => row('clients of', one.networks.join(', '), describeClientPolicy(one))),
     ...(more > 0 ? [row('', `and ${more} more client policies`, '')] : []),
-    row('health', `http://${showEndpoint(address, adminPort)}/readyz`, '/status /metrics'),
+    row('health', `http://${printEndpoint(address, adminPort)}/readyz`, '/status /metrics'),
     '',
     row('policy', hashContent(policy), `outbound ${outbound.tlsLevel}, ${describeNextHops(outbound)}`),
     ...certificateLines(status, caFile),
@@ -94,7 +94,7 @@ function row(name: string, first: string, rest: string): string {
 function policyHostLines({ policy: { policyHost }, address }: RunFacts): string[] {
   if (!policyHost) return [];
   const url = `https://${policyHost.hosts[0]}/.well-known/mta-sts.txt`;
-  return [row(POLICY_PORT_NAME, showEndpoint(address, servedPort(policyHost.port)), url)];
+  return [row(POLICY_PORT_NAME, printEndpoint(address, servedPort(policyHost.port)), url)];
 }
 
 function sinkLines({ sink, policy }: RunFacts): string[] {
@@ -146,7 +146,7 @@ export function listSendWords({ policy, address, caFile, command }: RunFacts): s
   if (!listener) return undefined;
   const tls = listener.implicitTLS ? 'implicit' : listener.starttls === 'Disabled' ? 'none' : 'starttls';
   const words = [
-    ...['send', '--server', showEndpoint(address, servedPort(listener.port)), '--tls', tls],
+    ...['send', '--server', printEndpoint(address, servedPort(listener.port)), '--tls', tls],
     ...(tls === 'none' ? [] : ['--server-name', hostname]),
     ...(tls === 'none' || caFile === undefined ? [] : ['--ca', caFile]),
     ...['--from', `me@${hostname}`, '--to', `postmaster@${inbound.acceptDomains[0] ?? 'example.com'}`],

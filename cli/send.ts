@@ -9,12 +9,12 @@ import XOAuth2 from 'nodemailer/lib/xoauth2';
 import { encodedWords } from '#crds/encodedwords.ts';
 import { oneLine } from '#crds/failure.ts';
 import { readCertificateFacts } from '#crds/keypair.ts';
+import { printEndpoint } from '#crds/networks.ts';
 import { describeFileError } from '#crds/systemwords.ts';
 import { POD_PATHS } from '#crds/wellknown.ts';
 import { readPassword } from './password.ts';
 import { makeStepPrinter } from './sendsteps.ts';
 import { describeSendError, type SendError, type SendTls } from './sendwords.ts';
-import { showEndpoint } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
 /** In base64 they are 52 characters, so that no line is longer than 76 (RFC 2047 section 2). */
@@ -58,7 +58,7 @@ interface Sent {
 
 async function transmit(message: SendOptions, login: Login | undefined): Promise<Sent> {
   const { host, port } = message.server;
-  const session = await tellWait(`${showEndpoint(host, port)} to begin the session`, connect(message));
+  const session = await tellWait(`${printEndpoint(host, port)} to begin the session`, connect(message));
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
   try {
@@ -115,7 +115,7 @@ function connect(options: SendOptions): Promise<SMTPConnection> {
   });
   return new Promise((resolve, reject) => {
     const fail = (error: Error) =>
-      reject(new Error(`Cannot send through ${showEndpoint(host, port)}: ${describeSendError(error, tls)}`));
+      reject(new Error(`Cannot send through ${printEndpoint(host, port)}: ${describeSendError(error, tls)}`));
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
   });

@@ -1,7 +1,8 @@
 /** What the sink says: where it listens, and each message that it took. Pure. */
+import { printEndpoint } from '#crds/networks.ts';
 import type { SinkTlsMode } from './sink/server.ts';
 import type { TakenMessage } from './sink/taken.ts';
-import { quoteWord, showEndpoint, visible } from './terminal.ts';
+import { quoteWord, visible } from './terminal.ts';
 
 const OFFERS: Readonly<Record<SinkTlsMode, string>> = {
   starttls: 'with STARTTLS',
@@ -10,7 +11,7 @@ const OFFERS: Readonly<Record<SinkTlsMode, string>> = {
 };
 
 export function describeSink(address: string, port: number, tls: SinkTlsMode, folder: string): string {
-  return `The sink takes mail at ${showEndpoint(address, port)}, ${OFFERS[tls]}, and passes nothing on.\nThe last hundred messages are in ${visible(folder)}\n`;
+  return `The sink takes mail at ${printEndpoint(address, port)}, ${OFFERS[tls]}, and passes nothing on.\nThe last hundred messages are in ${visible(folder)}\n`;
 }
 
 /** Three lines: the envelope; the content; how it came. The last one can be pasted. */

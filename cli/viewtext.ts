@@ -2,6 +2,7 @@
  * The live view of `mailrelay run` as lines that fit a terminal. Does mail flow, is it encrypted, what waits and why, which
  * certificate until when, what changed last? Pure.
  */
+import { printEndpoint } from '#crds/networks.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
 import { servedPort } from '#crds/wellknown.ts';
 import type { LoggedDelivery } from './deliverytail.ts';
@@ -10,7 +11,7 @@ import { idleSinkWords, listSendWords, type RunFacts, SINK_ADDRESS } from './run
 import type { TakenMessage } from './sink/taken.ts';
 import { describeEnvelope, describeProtection } from './sinktext.ts';
 import { describeCertificate, queueLines, sessionLines, troubleLines } from './statustext.ts';
-import { note, row, showEndpoint, visible } from './terminal.ts';
+import { note, row, visible } from './terminal.ts';
 
 export interface Notice {
   /** RFC 3339. */
@@ -76,7 +77,7 @@ function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: 
   const { hash, refused } = status.policy;
   const name = `MailRelay ${policy.namespace}/${policy.name}`;
   const ways = listeners.map(
-    (one) => `${one.name}  ${showEndpoint(address, servedPort(one.port))}  ${describeListener(one)}`,
+    (one) => `${one.name}  ${printEndpoint(address, servedPort(one.port))}  ${describeListener(one)}`,
   );
   const [served = ''] = describeCertificate('certificate', certificate, null, now);
   const problems = [certificateProblem, ...sniCertificates.map((one) => one.problem)].flatMap((problem) =>
@@ -110,7 +111,7 @@ function describeWays(facts: ViewFacts, { columns }: Size): Section[] {
   const { address, adminPort, logFile } = facts;
   return [
     plain([
-      row('health', `http://${showEndpoint(address, adminPort)}/readyz /status /metrics`),
+      row('health', `http://${printEndpoint(address, adminPort)}/readyz /status /metrics`),
       row('log', logFile),
     ]),
     plain(words ? ['', 'Send a message through it:', ...foldCommand(words, columns), ''] : []),
@@ -123,7 +124,7 @@ function describeLatest({ deliveries, taken, notices, sink, policy }: ViewFacts,
     plain(
       sink
         ? [
-            row('sink', `at ${showEndpoint(SINK_ADDRESS, sink.port)}, its last hundred messages in`),
+            row('sink', `at ${printEndpoint(SINK_ADDRESS, sink.port)}, its last hundred messages in`),
             note(sink.folder),
             ...idleSinkWords(policy, sink.port).map(note),
           ]

@@ -28,6 +28,11 @@ export function listCovers(list: BlockList, address: string): boolean {
   return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** HOST:PORT; an IPv6 address gets brackets. */
+export function printEndpoint(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 export interface ServerAddress {
   readonly address: string;
   readonly port: number;

@@ -1,9 +1,10 @@
 /**
  * Gives pods and claims of a relay their labels back. Without that of the manager the caches do not have them. A pod without
  * one of the selector is released by the StatefulSet, which then wants another pod of the same name, and cannot make it;
- * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its place, and by what it still bears of ours.
- * A pod or a claim of somebody else in such a place is told, and stays as it is. While the caches have all pods of the StatefulSet with their labels, none is looked for. Else
- * two lists ask for pods of the account of the relay without a label, and one asks for the first place that is still empty.
+ * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its place, and by what it
+ * still bears of ours. A pod or a claim of somebody else in such a place is told, and stays as it is. While the caches have all
+ * pods of the StatefulSet with their labels, none is looked for. Else two lists ask for pods of the account of the relay
+ * without a label, and one asks for the first place that is still empty.
  * What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
  * judge/holdback.ts).
  */
@@ -15,7 +16,7 @@ import { covers, hasController, isOwnedBy } from './compare.ts';
 import { isRead, type SetStatus } from './judge/allseen.ts';
 import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
 import { isOwnClaim } from './judge/place.ts';
-import { changesSize, type StatefulSetSpec } from './judge/storage.ts';
+import { changesSize, countPlaces, type StatefulSetSpec } from './judge/storage.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, POD, STATEFUL_SET } from './kube/kinds.ts';
@@ -89,10 +90,6 @@ function listMissing(world: World, set: KubeObject): string[] {
   const names = Array.from({ length: places }, (_, n) => `${nameOf(world)}-${n}`);
   const seen = [...world.pods, ...world.leaving].map(({ name }) => name);
   return names.filter((name) => !seen.includes(name));
-}
-
-function countPlaces(set: KubeObject): number {
-  return ((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
 }
 
 /** Adds to `pods`. By lists, because the operator may not read single pods. */

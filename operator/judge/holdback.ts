@@ -15,7 +15,7 @@ import type { Rendered } from '../render/rendered.ts';
 import type { World } from '../world.ts';
 import { isRead } from './allseen.ts';
 import type { Scaling } from './scaling.ts';
-import { keepClaims, type StatefulSetSpec } from './storage.ts';
+import { countPlaces, keepClaims, type StatefulSetSpec } from './storage.ts';
 
 type Observed = Pick<World, 'relay' | 'objects' | 'lacking'>;
 
@@ -34,26 +34,27 @@ export function holdScaling(
   scaling: Scaling,
   { labels, serving, marks }: Refused,
 ): Scaling {
-  const places = countPlaces(world);
+  const places = countKept(world);
   const isLess = labels || serving;
   const replicas = isLess ? Math.max(scaling.replicas, places) : scaling.replicas;
   return {
     ...scaling,
-    replicas: Math.min(replicas, Math.max(places, firstMarked(marks))),
+    replicas: upToMarked(replicas, places, marks),
     removed: isLess ? [] : scaling.removed,
   };
 }
 
 /** Those of the StatefulSet. While that is made anew, its pods run on, and each up to the last one has its place. */
-function countPlaces({ relay, objects, pods, leaving }: Parameters<typeof holdScaling>[0]): number {
+function countKept({ relay, objects, pods, leaving }: Parameters<typeof holdScaling>[0]): number {
   const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
-  if (set) return ((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
+  if (set) return countPlaces(set);
   const there = [...pods, ...leaving].filter(({ deleting }) => !deleting);
   return Math.max(0, ...there.map(({ name }) => parseOrdinal(name) + 1));
 }
 
-/** Infinity if no mark was refused. */
-const firstMarked = (marks: readonly string[]) => Math.min(...marks.map(parseOrdinal));
+/** No more than those that are there and those below the first claim that keeps its mark. */
+const upToMarked = (wanted: number, there: number, marks: readonly string[]) =>
+  Math.min(wanted, Math.max(there, Math.min(...marks.map(parseOrdinal))));
 
 /** The same object with the claims that it has, and without an order to leave or to stay for pods that must not get it. */
 export function holdObject({ relay, objects }: Observed, wanted: Rendered, refused: Refused): Rendered {
@@ -77,7 +78,7 @@ export function holdObject({ relay, objects }: Observed, wanted: Rendered, refus
  */
 function upTo(wanted: Rendered, told: Scale, { marks }: Refused): string {
   const { replicas, siblings } = parseScale(readScale(wanted)) ?? told;
-  const count = Math.min(replicas, Math.max(told.replicas, firstMarked(marks)));
+  const count = upToMarked(replicas, told.replicas, marks);
   return printScale(count, siblings.slice(0, count), told.order);
 }
 

@@ -21,6 +21,7 @@ import {
   readMark,
   saysEmptied,
 } from './place.ts';
+import { countPlaces } from './storage.ts';
 import { counted, listed, verb } from './words.ts';
 
 export interface Scaling {
@@ -109,10 +110,9 @@ function whyItWaits({ report, ip, hasRun, stranger, trouble }: PodView): string 
 function isRemovable(claim: KubeObject, place: Place, { relay, objects }: World, replicas: number): boolean {
   const { ordinal, pod } = place;
   const set = objects.get(`StatefulSet/${relay.metadata.name}`);
-  const { replicas: places = 0 } = (set?.['spec'] ?? {}) as { replicas?: number };
   return (
     ordinal >= replicas &&
-    ordinal >= places &&
+    ordinal >= countPlaces(set) &&
     isOwnClaim(claim, relay.metadata.name) &&
     !mayHaveMail(place, relay) &&
     (pod === undefined || pod.deleting) &&

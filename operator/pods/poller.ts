@@ -4,6 +4,7 @@
  * growing pauses. The program that answers may not be a relay, so size, time and frequency of the answers are bounded.
  */
 import { Agent, request } from 'undici';
+import { printEndpoint } from '#crds/networks.ts';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { Allowance } from '../kube/allowance.ts';
@@ -139,11 +140,11 @@ export class PodPoller {
   }
 
   async #ask({ target, report, stop }: Polled): Promise<Answer> {
-    const host = target.ip.includes(':') ? `[${target.ip}]` : target.ip;
+    const endpoint = printEndpoint(target.ip, ADMIN_PORT);
     const since = report ? `?since=${encodeURIComponent(report.revision)}` : '';
     try {
       // Not fetch: with a thousand waiting polls it needs 50 MB more.
-      const { statusCode, body } = await request(`http://${host}:${ADMIN_PORT}/status${since}`, {
+      const { statusCode, body } = await request(`http://${endpoint}/status${since}`, {
         dispatcher: this.#agent,
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(report ? POLL_MS : FIRST_MS)]),
       });

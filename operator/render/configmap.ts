@@ -3,7 +3,6 @@
  * policy, and the configuration of the resolver beside the relay. The names of the first three have the version of their
  * format, so that a relay finds the file that it can read. Pure.
  */
-
 import { AUTHORITIES_FILE_NAME } from '#crds/authoritiesfile.ts';
 import { certificateSecretName } from '#crds/effective.ts';
 import { effectiveDns } from '#crds/effectivedns.ts';

@@ -82,8 +82,7 @@ export class LoginThrottle {
   /** By the guesses before it. */
   wrong(who: Who, guess: string, isProof = false): Answer {
     const { client, user } = who;
-    const proofs = Array.from({ length: PROOFS_COUNTED }, (_, n) => `${user} ${n}`);
-    const ofClient = this.#ofClients.add(client, ...(isProof ? proofs : [guess]));
+    const ofClient = this.#ofClients.add(client, ...(isProof ? nameProofs(user) : [guess]));
     const ofPair = this.#ofPairs.add(pairOf(who), guess);
     const ofUser = this.#ofUsers.add(user, guess);
     const before = Math.max(ofClient, ofPair, ofUser);
@@ -107,6 +106,11 @@ export class LoginThrottle {
     if (this.#proven.has(pair)) return ofPair;
     return Math.max(ofPair, this.#ofClients.count(who.client) + underWay(who.client));
   }
+}
+
+/** All proofs of a user go by these names. */
+function nameProofs(user: string): string[] {
+  return Array.from({ length: PROOFS_COUNTED }, (_, n) => `${user} ${n}`);
 }
 
 function pairOf({ client, user }: Who): string {

@@ -1,7 +1,7 @@
 /**
- * The answer about one message, exactly once, after all replies that came with it have been read. The library drops the callback of a message when it closes the connection
- * for certain reasons, and then only emits `end`. Without an answer a delivery would wait for ever and keep its slot. The
- * library also drops what the hop had refused before the connection ended.
+ * The answer about one message, exactly once, after all replies that came with it have been read. The library drops the
+ * callback of a message when it closes the connection for certain reasons, and then only emits `end`. Without an answer a
+ * delivery would wait for ever and keep its slot. The library also drops what the hop had refused before the connection ended.
  */
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 

@@ -6,7 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { type FailureCause, makeFailure } from '#crds/failure.ts';
-import type { Dns, DnsAnswer } from '../dns/resolver.ts';
+import { type Dns, type DnsAnswer, LONGEST_NAME } from '../dns/resolver.ts';
 import type { NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 import { isLocalName } from './localnames.ts';
@@ -15,8 +15,6 @@ import type { DaneFinding } from './tlsfindings.ts';
 
 /** As Postfix: more records than a host can need are not compared. */
 const MOST_RECORDS = 100;
-/** RFC 1035 section 2.3.4: a host may be longer than its TLSA records allow, and then it has none. */
-const LONGEST_NAME = 253;
 type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
 type Bases = { readonly kind: 'bases'; readonly names: readonly string[] };
 
@@ -95,6 +93,7 @@ function findAddresses({ ipFamily }: NextHop, host: string, dns: Dns): Promise<A
 
 async function findRecords(hop: NextHop, base: string, dns: Dns): Promise<DaneFinding> {
   const name = `_${hop.port}._tcp.${base}`;
+  // The name of a host may be longer than that of its TLSA records can be.
   if (name.length > LONGEST_NAME) return none('');
   const answer = await dns.lookUp(name, 'TLSA');
   if (answer.kind === 'failed') return failure(hop, `the TLSA records of ${base}`, answer);

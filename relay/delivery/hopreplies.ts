@@ -169,8 +169,8 @@ export abstract class HopReplies extends Library {
   }
 
   /**
-   * Of a reply to AUTH only the codes and known words are kept, because some hops echo what we said. A bare 334 is a challenge without
-   * text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
+   * Of a reply to AUTH only the codes and known words are kept, because some hops echo what we said. A bare 334 is a challenge
+   * without text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
    */
   #cleaned(reply: Reply): Reply {
     const { code, text } = reply;

@@ -1,5 +1,5 @@
 /** The open connections to next hops, from the first attempt to connect to the end. */
-import { isIPv6 } from 'node:net';
+import { printEndpoint } from '#crds/networks.ts';
 import type { OutboundSession } from '#crds/sessions.ts';
 import { monotonic } from '../task/clock.ts';
 import type { Listed } from '../task/sessionlist.ts';
@@ -66,7 +66,7 @@ function describe({ hop, session, isSending, messages }: Entry): Omit<OutboundSe
   const tls = session?.tls ?? null;
   const kept = isSending ? 'sending' : 'idle';
   return {
-    hop: `${isIPv6(hop.host) ? `[${hop.host}]` : hop.host}:${hop.port}`,
+    hop: printEndpoint(hop.host, hop.port),
     tls: tls && { version: tls.version, cipher: tls.cipher },
     state: session ? kept : 'connecting',
     messages,

@@ -1,4 +1,7 @@
-/** The private parts of nodemailer's SMTPConnection, with their types. Only hopreplies.ts, hopanswers.ts and hopconnection.ts use them. */
+/**
+ * The private parts of nodemailer's SMTPConnection, with their types. Only hopreplies.ts, hopanswers.ts and hopconnection.ts
+ * use them.
+ */
 import type { Transform } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 

@@ -1,7 +1,7 @@
 /**
- * Sends one message over a session and returns a verdict for each recipient. `unsent` means that the session ended
- * before the body was offered and no recipient was refused for good, so another attempt makes no duplicate. Every other error becomes a verdict of the
- * recipients.
+ * Sends one message over a session and returns a verdict for each recipient. `unsent` means that the session ended before the
+ * body was offered and no recipient was refused for good, so another attempt makes no duplicate. Every other error becomes a
+ * verdict of the recipients.
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';

@@ -24,6 +24,8 @@ const ROUNDS = 2;
 const RESTART_MS = 1_000;
 /** Of look-ups at the same time: each has a socket. */
 const AT_ONCE = 64;
+/** RFC 1035 section 2.3.4, without the final dot. */
+export const LONGEST_NAME = 253;
 
 export type { DnsAnswer } from './answer.ts';
 
@@ -149,9 +151,10 @@ async function exchange<Type extends RecordType>(
   }
 }
 
-/** Undefined: the DNS cannot have this name (RFC 1035 section 2.3.4). */
+/** Undefined: the DNS cannot have this name. */
 function plainDnsName(host: string): string | undefined {
   const name = (/[^ -~]/.test(host) ? domainToASCII(host) : host).toLowerCase().replace(/\.$/, '');
-  const isName = name.length <= 253 && name.split('.').every(({ length }) => length > 0 && length <= 63);
+  const isName =
+    name.length <= LONGEST_NAME && name.split('.').every(({ length }) => length > 0 && length <= 63);
   return isName && /^[!-~]+$/.test(name) ? name : undefined;
 }

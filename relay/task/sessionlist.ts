@@ -1,6 +1,7 @@
 /** The oldest of many open sessions. Of 10,000 sessions only those that are told are described. */
 import { MOST_SESSIONS } from '#crds/sessions.ts';
 import { monotonic, wall } from './clock.ts';
+import { timestamp } from './timestamp.ts';
 
 export interface Listed<One> {
   /** By the monotonic clock. */
@@ -15,7 +16,7 @@ export function describeOldest<One>(
   const began = wall() - monotonic();
   const described = kept.map(({ since, describe }) => ({
     ...describe(),
-    since: new Date(Math.round(began + since)).toISOString(),
+    since: timestamp(Math.round(began + since)),
   }));
   return [described, all.length - kept.length];
 }
