@@ -105,7 +105,7 @@ export class Pods {
   readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
   readonly #polls = new Map<string, Set<Poll>>();
-  /** Addresses at which the pod of another relay answers. */
+  /** By pod key, also of a pod to come: at its address the pod of another relay answers. */
   readonly #strangers = new Map<string, PodIdentity>();
   /** Answers at addresses that are no pod's; nobody unless a test says so. */
   onStranger: (address: string, response: ServerResponse) => void = (_, response) =>
@@ -135,10 +135,10 @@ export class Pods {
 
   /** From now on a pod with this identity answers at the address of this pod; undefined: the pod itself. */
   answerAs(namespace: string, pod: string, identity: PodIdentity | undefined): void {
-    const address = this.#addresses.get(`${namespace}/${pod}`) ?? '';
-    if (identity) this.#strangers.set(address, identity);
-    else this.#strangers.delete(address);
-    this.#settleAll(this.#places.get(address)?.key ?? '');
+    const key = `${namespace}/${pod}`;
+    if (identity) this.#strangers.set(key, identity);
+    else this.#strangers.delete(key);
+    this.#settleAll(this.#places.get(this.#addresses.get(key) ?? '')?.key ?? '');
   }
 
   /** From now on the pods of this relay have a new pair inside the cluster. */
@@ -379,12 +379,11 @@ export class Pods {
 
   #statusOf({ key, ordinal, identity }: Place): PodStatus | undefined {
     const orders = this.#orders.get(key);
-    const address = this.#addresses.get(`${identity.namespace}/${identity.pod}`) ?? '';
     if (!orders) return undefined;
     const report = reportOf(orders, ordinal, this.#mounts.get(key) ?? {});
     const inside =
       orders.policy.inbound.internalTls && reportInside(orders, ordinal, this.#newInside.get(key));
-    const said = this.#strangers.get(address) ?? identity;
+    const said = this.#strangers.get(`${identity.namespace}/${identity.pod}`) ?? identity;
     const revision = `${report.revision}.${said.uid}.${hashContent(inside)}`;
     return { ...report, ...inside, identity: said, revision };
   }
