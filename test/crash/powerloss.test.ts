@@ -86,6 +86,11 @@ const SITES: readonly Site[] = [
   { by: 'receiver', name: 'bodies', thread: 'pool', protects: 'the name of a large body', luck: ONLY_WRITES },
 ];
 
+/** A part of the soak takes an hour: it tells how far it is. */
+function tell(part: string, done: number, all: number): void {
+  if (SOAK && done % 50 === 0) process.stderr.write(`powerloss: ${part}: ${done} of ${all}\n`);
+}
+
 async function cut(life: Life, at: number, luck: Luck): Promise<void> {
   const what = `after ${at} with ${luck.writes} of the writes and ${luck.names} of the names, seed ${luck.seed}`;
   assert.deepEqual(await broken(life, at, luck), [], `the power was cut ${what}`);
@@ -112,7 +117,8 @@ function placesOf({ calls, promises }: Life): number[] {
 
 /** What the first cut that shows anything shows. */
 async function firstBroken(life: Life, luck: Luck, places = placesOf(life)): Promise<readonly string[]> {
-  for (const at of places) {
+  for (const [index, at] of places.entries()) {
+    tell('cuts behind promises', index, places.length);
     const lost = await broken(life, at, luck);
     if (lost.length > 0) return lost;
   }
@@ -131,6 +137,7 @@ describe('a power cut', { concurrency: 2, skip: shimProblem() }, () => {
     const life = await record(SOAK ? LONG : SHORT);
     try {
       for (let count = 0; count < CUTS; count++) {
+        tell('cuts anywhere', count, CUTS);
         const { end } = life.calls[Math.floor(random() * life.calls.length)] ?? { end: 0 };
         await cut(life, end, { writes: 'mixed', names: 'mixed', seed: Math.floor(random() * 2 ** 31) });
       }
@@ -142,9 +149,11 @@ describe('a power cut', { concurrency: 2, skip: shimProblem() }, () => {
   test('at every sync loses nothing that was acknowledged', { skip: !SOAK }, async () => {
     const life = await record(SHORT);
     try {
-      for (const { call, end } of life.calls)
-        if (call === 'synced')
-          for (const luck of [NOTHING, ONLY_NAMES, ONLY_WRITES]) await cut(life, end, luck);
+      const syncs = life.calls.filter(({ call }) => call === 'synced');
+      for (const [index, { end }] of syncs.entries()) {
+        tell('cuts at syncs', index, syncs.length);
+        for (const luck of [NOTHING, ONLY_NAMES, ONLY_WRITES]) await cut(life, end, luck);
+      }
     } finally {
       life.remove();
     }
