@@ -51,6 +51,8 @@ export interface NextHop extends Hop {
    * against this domain.
    */
   readonly mxOf?: string;
+  /** What that domain is an alias of, as the answer with the MX record has it. Absent: it is none. */
+  readonly mxAlias?: string;
   /** DNSSEC proves that MX record, or that there is none and the host is the domain itself. */
   readonly isMxSigned?: boolean;
 }

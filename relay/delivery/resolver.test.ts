@@ -56,6 +56,22 @@ test('each MX host knows the domain that it must prove', () => {
   assert.equal(resolved.kind === 'hops' && resolved.hops[0]?.mxOf, 'example.net');
 });
 
+test('an MX host knows what its domain is an alias of', async () => {
+  const found = async (name: string) => {
+    const answer = {
+      kind: 'records',
+      name,
+      records: [{ exchange: 'mx.example', priority: 1 }],
+      isSigned: true,
+    };
+    const names = { lookUp: async () => answer } as unknown as MailNames;
+    const resolved = await resolveHops('B\u00fccher.example', terms, 'relay.example.com', names);
+    return resolved.kind === 'hops' ? resolved.hops.map(({ mxAlias }) => mxAlias) : [];
+  };
+  assert.deepEqual(await found('xn--bcher-kva.example'), [undefined]);
+  assert.deepEqual(await found('end.example'), ['end.example']);
+});
+
 test('an address literal is its own next hop', async () => {
   for (const [domain, host] of [
     ['[192.0.2.1]', '192.0.2.1'],

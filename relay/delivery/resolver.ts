@@ -13,6 +13,7 @@ import { readDomain } from '../addresses/address.ts';
 import type { DnsAnswer } from '../dns/resolver.ts';
 import type { Destination, NextHop } from './courier.ts';
 import { isForeign } from './foreignaddress.ts';
+import { plainName } from './hostname.ts';
 import { explainDns, type MailNames } from './names.ts';
 
 /** Where hops come from: MX records, the domain itself without MX records, an address literal, or the spec. */
@@ -37,6 +38,7 @@ export type MxTerms = Pick<
   | 'sourceAddresses'
   | 'socksProxy'
   | 'isMxSigned'
+  | 'mxAlias'
 >;
 
 type MxTermsOfRoute = Pick<
@@ -76,10 +78,14 @@ export async function resolveHops(
   if (readDomain(domain) === undefined) return none('5.1.2', `The domain ${domain} is no name of the DNS`);
   const answer = await names.lookUp(domain, 'MX');
   if (answer.kind === 'failed') return lookUpFailed(`the MX of ${domain}`, answer);
-  const proven = answer.isSigned ? { ...terms, isMxSigned: true } : terms;
-  if (answer.kind === 'records') return findMxHops(domain, answer.records, proven, ourName);
+  const found = {
+    ...terms,
+    ...(answer.name === plainName(domain) ? {} : { mxAlias: answer.name }),
+    ...(answer.isSigned ? { isMxSigned: true } : {}),
+  };
+  if (answer.kind === 'records') return findMxHops(domain, answer.records, found, ourName);
   return answer.exists
-    ? implicitHop(domain, proven, names)
+    ? implicitHop(domain, found, names)
     : none('5.1.2', `The domain ${domain} does not exist`);
 }
 

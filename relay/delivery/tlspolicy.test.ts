@@ -140,6 +140,13 @@ test('an unsigned MX proves no name: its TLSA records never replace a chain that
   assert.equal(policyFor(mx({ tlsLevel: 'Verify' }), findings).trust.kind, 'tlsa');
 });
 
+test('by DANE-TA a certificate may name the base of the records, the domain, or what the domain is an alias of', () => {
+  const names = (changes: Partial<NextHop>) =>
+    policyFor(mx(changes), { ...NO_FINDINGS, dane: records }).names;
+  assert.deepEqual(names({}), ['mx.example.net', 'example.net']);
+  assert.deepEqual(names({ mxAlias: 'end.example' }), ['mx.example.net', 'example.net', 'end.example']);
+});
+
 test('hosts that an enforced MTA-STS policy names: the wildcard stands for one label', () => {
   const wanted = (host: string) => decideTls(mx({ host }), { dane: NO_FINDINGS.dane, sts: enforce });
   for (const host of ['mx.example.net', 'MX.Example.net.', 'mx.other.example'])

@@ -220,9 +220,15 @@ function bySts(hop: NextHop, sts: StsFinding): Demand[] {
   ];
 }
 
-/** RFC 7672 section 3.2.2: names count for DANE-TA only. SNI asks for the name that the records were found at. */
-function byDane({ host, mxOf }: NextHop, { base, records }: DaneFinding & { kind: 'records' }): Demand {
-  const names = [...new Set([base, mxOf ?? host].map(plainName))];
+/**
+ * RFC 7672 section 3.2.2: names count for DANE-TA only, also that which the domain is an alias of. SNI asks for the name that
+ * the records were found at.
+ */
+function byDane(
+  { host, mxOf, mxAlias }: NextHop,
+  { base, records }: DaneFinding & { kind: 'records' },
+): Demand {
+  const names = [...new Set([base, mxOf ?? host, mxAlias ?? base].map(plainName))];
   return {
     level: 'Dane',
     rule: `DANE: TLSA records of ${base}`,
@@ -243,7 +249,7 @@ function unverified(hop: NextHop): Pick<Demand, 'sni' | 'names' | 'trust' | 'ver
 }
 
 /** True unless the name of the hop is the unproven word of an MX record. */
-function isProven({ mxOf, isMxSigned }: NextHop): boolean {
+export function isProven({ mxOf, isMxSigned }: NextHop): boolean {
   return mxOf === undefined || isMxSigned === true;
 }
 

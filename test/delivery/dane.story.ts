@@ -23,6 +23,7 @@ import {
   makeTlsa,
   makeZones,
   type Outcome,
+  TARGETS,
 } from './danezones.ts';
 import { accepted, findEnd, startRelay } from './story.ts';
 
@@ -79,6 +80,8 @@ before(async () => {
     expired: await chain(names, { from: -30, until: -1 }),
     misnamed: await chain(['mx.elsewhere.example']),
     strips: await chain(names),
+    target: await chain([...TARGETS]),
+    bare: await authority.issue(names),
     ...below(names),
   };
   cases = makeCases(makeTlsa({ authority: authority.cert, root: root.cert, pairs }));

@@ -10,7 +10,7 @@ test('DANE, as Postfix has it', { skip: postfixProblem() ?? false }, async () =>
   fetchNameServers();
   const resolvConf = new URL('dane.resolv.conf', import.meta.url).pathname;
   const told = await tellInNetwork(new URL('dane.story.ts', import.meta.url), {
-    commands: `for last in 10 11 12 13; do ip addr add 192.0.2.$last/32 dev lo; done
+    commands: `for last in 10 11 12 13 14 15; do ip addr add 192.0.2.$last/32 dev lo; done
 mount --bind "${resolvConf}" /etc/resolv.conf`,
   });
   assert.match(told, /tests 6\b/);

@@ -1,5 +1,5 @@
 /** Destinations of dane.story.ts whose mail host, or the name of its TLSA records, is an alias. */
-import { ADDRESSES, type Case, type makeTlsa, type Outcome, SIGNED } from './danezones.ts';
+import { ADDRESSES, type Case, type makeTlsa, type Outcome, SIGNED, TARGETS } from './danezones.ts';
 
 export function makeAliases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
   const alias = (
@@ -75,6 +75,17 @@ export function makeAliases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
     alias('c-bogus', 'an alias into a bogus zone', 'waits', 'target.bogus.example', {
       'bogus.example': [host('target.bogus.example')],
     }),
+    alias(
+      'c-chain',
+      'an alias of an alias into an unsigned zone, TLSA at its own signed name',
+      'verified',
+      inside('c-chain'),
+      {
+        [SIGNED]: [`${inside('c-chain')}. CNAME ${outside('c-chain')}.`, at(`mx.c-chain.${SIGNED}`, right)],
+        'unsigned.example': [host(outside('c-chain'))],
+      },
+    ),
+    ...makeDomainAliases(tlsa),
     {
       domain: `t-alias.${SIGNED}`,
       what: 'TLSA records that are an alias of signed ones',
@@ -100,6 +111,42 @@ export function makeAliases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
         ],
         'bogus.example': [`tlsa.bogus.example. TLSA ${right}`],
       },
+    },
+  ];
+}
+
+/** The domain itself is an alias, and the certificate names what it leads to. */
+function makeDomainAliases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
+  const to = (target: string) => [
+    `${target}. MX 10 mx.${target}.`,
+    `mx.${target}. A ${ADDRESSES.target}`,
+    `_25._tcp.mx.${target}. TLSA ${tlsa(2, 0, 1, 'authority')}`,
+  ];
+  const [first, second, third] = TARGETS;
+  return [
+    {
+      domain: `d-alias.${SIGNED}`,
+      what: 'a domain that is an alias, TLSA 2 0 1, a certificate of the name that it leads to',
+      expected: 'verified',
+      records: { [SIGNED]: [`d-alias.${SIGNED}. CNAME ${first}.`, ...to(first)] },
+    },
+    {
+      domain: `sub.d-name.${SIGNED}`,
+      what: 'the same by a DNAME and a CNAME',
+      expected: 'verified',
+      records: {
+        [SIGNED]: [
+          `d-name.${SIGNED}. DNAME d-end.${SIGNED}.`,
+          `sub.d-end.${SIGNED}. CNAME ${second}.`,
+          ...to(second),
+        ],
+      },
+    },
+    {
+      domain: 'd-out.unsigned.example',
+      what: 'the same, and the alias is not signed',
+      expected: 'encrypted',
+      records: { [SIGNED]: to(third), 'unsigned.example': [`d-out.unsigned.example. CNAME ${third}.`] },
     },
   ];
 }

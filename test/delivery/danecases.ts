@@ -67,6 +67,26 @@ export function makeCases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
     ['clients', 'a certificate for clients only (extendedKeyUsage)', 'waits'],
   ] as const)
     add(hop.toLowerCase(), `TLSA 2 0 1, ${what}`, expected, hop, [tlsa(2, 0, 1, 'root')]);
+  for (const [matching, selector, expected] of [
+    [0, 0, 'verified'],
+    [0, 1, 'verified'],
+    [1, 0, 'waits'],
+  ] as const) {
+    const what = `TLSA 2 ${selector} ${matching}, an anchor that the host does not send`;
+    add(`bare${selector}${matching}`, what, expected, 'bare', [tlsa(2, selector, matching, 'authority')]);
+  }
+  add('mixed', 'TLSA 3 1 1 of another key beside 2 0 1 that matches', 'verified', 'right', [
+    tlsa(3, 1, 1, 'other'),
+    tlsa(2, 0, 1, 'authority'),
+  ]);
+  add('mixed-pkix', 'TLSA 3 1 1 of another key beside 1 1 1 that matches', 'waits', 'right', [
+    tlsa(3, 1, 1, 'other'),
+    tlsa(1, 1, 1),
+  ]);
+  add('mixed-bad', 'TLSA 3 1 1 that matches beside one that is broken', 'verified', 'right', [
+    '3 1 1 abcdef',
+    tlsa(3, 1, 1),
+  ]);
   add('agile', 'TLSA 3 1 2 of another key beside 3 1 1 that matches', 'waits', 'right', [
     tlsa(3, 1, 2, 'other'),
     tlsa(3, 1, 1),

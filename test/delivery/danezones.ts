@@ -5,7 +5,17 @@ import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 
 /** `lower` to `clients` have an issuer between their certificate and the root. */
 type Lower = 'lower' | 'tooLow' | 'excluded' | 'clients';
-export type HopName = 'right' | 'other' | 'expired' | 'misnamed' | 'plain' | 'strips' | Lower;
+/** `target`: its certificate names what a domain is an alias of. `bare`: it does not send its authority. */
+export type HopName =
+  | 'right'
+  | 'other'
+  | 'expired'
+  | 'misnamed'
+  | 'plain'
+  | 'strips'
+  | 'target'
+  | 'bare'
+  | Lower;
 export const ADDRESSES: Readonly<Record<HopName, string>> = {
   right: '192.0.2.1',
   other: '192.0.2.2',
@@ -17,6 +27,8 @@ export const ADDRESSES: Readonly<Record<HopName, string>> = {
   tooLow: '192.0.2.11',
   excluded: '192.0.2.12',
   clients: '192.0.2.13',
+  target: '192.0.2.14',
+  bare: '192.0.2.15',
 };
 
 /** verified: the certificate proved who the hop is. encrypted: it did not, or did not have to. */
@@ -56,6 +68,8 @@ export function makeTlsa({ pairs, ...authorities }: Certificates) {
 }
 
 export const SIGNED = 'signed.example';
+/** What domains are aliases of. */
+export const TARGETS = [`d-one.${SIGNED}`, `d-two.${SIGNED}`, `d-three.${SIGNED}`] as const;
 
 /** One TLSA set that no client can want. Unbound does not validate so long a set, so it is bogus. */
 const BIG = Array.from({ length: 1_000 }, (_, index) => `3 1 1 ${index.toString(16).padStart(64, '0')}`);
