@@ -106,11 +106,13 @@ export class Outbox {
 
   #report({ domain, day, policies }: Letter): TlsReport {
     const { terms, instance } = this.#deps;
+    const submitter = domainPart(terms.from);
     return {
-      'organization-name': domainPart(terms.from),
+      'organization-name': submitter,
       'date-range': { 'start-datetime': `${day}T00:00:00Z`, 'end-datetime': `${day}T23:59:59Z` },
       'contact-info': terms.contact,
-      'report-id': `${instance}.${day}.${domain}`,
+      // The mail names it as a Message-ID (RFC 8460 section 5.3).
+      'report-id': `${instance}.${day}.${domain}@${submitter}`,
       policies,
     };
   }

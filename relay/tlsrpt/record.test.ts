@@ -13,6 +13,11 @@ test('the targets of a record, in its order', () => {
     'https://two.example/v1/tlsrpt',
   ]);
   assert.deepEqual(targets('v=TLSRPTv1;rua=mailto:a@one.example;'), ['mailto:a@one.example']);
+  // The grammar allows the field more than once.
+  assert.deepEqual(targets('v=TLSRPTv1; rua=mailto:a@one.example; rua=https://two.example/ ;'), [
+    'mailto:a@one.example',
+    'https://two.example/',
+  ]);
   assert.deepEqual(targets('v=TLSRPTv1 ; x=1; rua=mailto:a@one.example'), ['mailto:a@one.example']);
   assert.deepEqual(readTargets([['v=TLSRPTv1; rua=', 'mailto:a@one', '.example']]), ['mailto:a@one.example']);
 });

@@ -21,11 +21,11 @@ export function readTargets(records: readonly string[][]): string[] {
   const [text] = ours;
   // Several records count as none.
   if (text === undefined || ours.length > 1) return [];
-  const fields = text.split(';').slice(1);
-  const rua = fields
-    .map((field) => /^[ \t]*rua=(.*)$/s.exec(field)?.[1])
-    .find((value) => value !== undefined);
-  const uris = (rua ?? '').split(',').map((uri) => uri.trim());
+  const uris = text
+    .split(';')
+    .slice(1)
+    .flatMap((field) => /^[ \t]*rua=(.*)$/s.exec(field)?.[1]?.split(',') ?? [])
+    .map((uri) => uri.trim());
   return [...new Set(uris)].filter((uri) => parseTarget(uri) !== undefined).slice(0, MOST_TARGETS);
 }
 
