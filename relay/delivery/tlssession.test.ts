@@ -8,14 +8,15 @@ import { newSession, refusedSession } from './tlssession.ts';
 
 const failure = (cause: FailureCause) => makeFailure({ cause, status: '4.7.5', text: 'it failed' });
 const hop = { ...hopTo(25, { host: 'MX.Good.example.' }), mxOf: 'Good.example' };
+const signedHop = { ...hop, isMxSigned: true };
 const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null, verified: false };
 const answered = { kind: 'answered', tls } as const;
 const sts = (mode: 'testing' | 'enforce'): TlsFindings => ({
   ...NO_FINDINGS,
   sts: { kind: 'policy', mode, mxPatterns: ['mx.good.example'], maxAgeSeconds: 86_400 },
 });
-const told = (result: Parameters<typeof newSession>[3], findings: TlsFindings = NO_FINDINGS) => {
-  const session = newSession(hop, findings, '192.0.2.1', result);
+const told = (result: Parameters<typeof newSession>[3], findings: TlsFindings = NO_FINDINGS, by = hop) => {
+  const session = newSession(by, findings, '192.0.2.1', result);
   return session && (session.failure?.cause ?? 'success');
 };
 
@@ -64,7 +65,46 @@ test('a policy in mode testing hears what would have held mail back, by its own 
   assert.equal(told(byVerify, sts('testing')), 'success');
   assert.equal(told(judged('certificate-untrusted')), 'success');
   const dane = { kind: 'records', base: 'mx.good.example', records: [] } as const;
-  assert.equal(told(judged('certificate-untrusted'), { ...sts('testing'), dane }), 'success');
+  assert.equal(told(judged('certificate-untrusted'), { ...sts('testing'), dane }, signedHop), 'success');
   // Level None tries no TLS.
   assert.equal(told({ ...judged('starttls-missing'), tls: null }, sts('testing')), undefined);
+});
+
+test('records that prove less than MTA-STS count only where they made a connection fail', () => {
+  const broken = failure('sts-policy-fetch-error');
+  const policies = {
+    none: NO_FINDINGS.sts,
+    enforce: sts('enforce').sts,
+    testing: sts('testing').sts,
+    unfetched: { kind: 'failed', failure: broken },
+  } as const;
+  const records = { kind: 'records', base: 'mx.good.example', records: [] } as const;
+  const unusable = { kind: 'unusable', base: 'mx.good.example' } as const;
+  const policy = { level: 'Encrypt', rule: '', fellBack: null, verifiedBy: null } as const;
+  const results = {
+    good: answered,
+    tested: { ...answered, policy: { ...policy, stsTesting: null } },
+    bad: { kind: 'unreachable', failure: failure('tlsa-invalid'), hadSession: false },
+  } as const;
+  const held = (by: typeof hop, dane: TlsFindings['dane'], name: keyof typeof policies) =>
+    Object.entries(results)
+      .filter(([, result]) => {
+        const session = newSession(by, { dane, sts: policies[name] }, '192.0.2.1', result);
+        return session?.findings.dane.kind === 'off';
+      })
+      .map(([result]) => result);
+  for (const [by, dane] of [
+    [hop, records],
+    [hop, unusable],
+    [signedHop, unusable],
+  ] as const) {
+    assert.deepEqual(held(by, dane, 'none'), []);
+    assert.deepEqual(held(by, dane, 'enforce'), ['good', 'tested', 'bad']);
+    assert.deepEqual(held(by, dane, 'testing'), ['tested']);
+    assert.deepEqual(held(by, dane, 'unfetched'), ['good', 'tested']);
+  }
+  for (const name of ['none', 'enforce', 'testing', 'unfetched'] as const)
+    assert.deepEqual(held(signedHop, records, name), [], name);
+  const refused = refusedSession(hop, { dane: records, sts: policies.enforce }, failure('sts-mx-mismatch'));
+  assert.equal(refused?.findings.dane.kind, 'off');
 });

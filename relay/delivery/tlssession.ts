@@ -6,7 +6,8 @@ import { isIP } from 'node:net';
 import type { Failure } from '#crds/failure.ts';
 import type { HopTls, NextHop, TlsReason } from './courier.ts';
 import { plainName } from './hostname.ts';
-import type { TlsFindings } from './tlsfindings.ts';
+import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
+import { isProven } from './tlspolicy.ts';
 
 export type { TlsFindings } from './tlsfindings.ts';
 
@@ -17,6 +18,7 @@ export interface TlsSession {
   readonly mxHost: string;
   /** null: there was no connection. */
   readonly address: string | null;
+  /** Without those that did not count. */
   readonly findings: TlsFindings;
   /** null: it was encrypted as the policy wants it. */
   readonly failure: Failure | null;
@@ -37,7 +39,7 @@ export function refusedSession(
   findings: TlsFindings,
   failure: Failure,
 ): TlsSession | undefined {
-  return describeSession(hop, findings, { address: null, failure });
+  return describeSession(hop, heldTo(hop, findings, { failure }), { address: null, failure });
 }
 
 /** Undefined if the hop belongs to no domain, or if TLS was not wanted. */
@@ -47,16 +49,34 @@ export function newSession(
   address: string,
   result: Connected,
 ): TlsSession | undefined {
-  const failure = findFailure(findings, result);
-  return failure === undefined ? undefined : describeSession(hop, findings, { address, failure });
+  const read = readFailure(result);
+  if (read === undefined) return undefined;
+  const tested = result.kind === 'answered' ? result.policy?.stsTesting : undefined;
+  const held = heldTo(hop, findings, { failure: read, isTested: tested !== undefined });
+  return describeSession(hop, held, { address, failure: read ?? findTested(held, tested) });
 }
 
-/** A policy of MTA-STS in mode testing holds no mail back, but the domain wants to hear what would have. DANE goes first. */
-function findFailure({ dane, sts }: TlsFindings, result: Connected): Failure | null | undefined {
-  const read = readFailure(result);
-  const isTested = sts.kind === 'policy' && sts.mode === 'testing' && dane.kind !== 'records';
-  if (read !== null || !isTested || result.kind !== 'answered') return read;
-  return result.policy?.stsTesting ?? null;
+/**
+ * The policy that counted, as delivery has it: DANE before MTA-STS. Records that nobody can use, or that no signed MX leads to,
+ * ask for less than MTA-STS does: where the domain has a policy, they count only if they made a connection fail that this
+ * policy would not have held back, or if nobody judged by it.
+ */
+function heldTo(
+  hop: NextHop,
+  { dane, sts }: TlsFindings,
+  { failure, isTested = false }: { readonly failure: Failure | null; readonly isTested?: boolean },
+): TlsFindings {
+  const isLess = dane.kind === 'unusable' || (dane.kind === 'records' && !isProven(hop));
+  const policy = sts.kind === 'policy' ? sts.mode : sts.kind;
+  const countsMore =
+    policy === 'enforce' || (failure === null && (policy === 'failed' || (policy === 'testing' && isTested)));
+  return isLess && countsMore ? { dane: NO_FINDINGS.dane, sts } : { dane, sts };
+}
+
+/** A policy of MTA-STS in mode testing holds no mail back, but the domain wants to hear what would have. */
+function findTested({ dane, sts }: TlsFindings, tested: Failure | null | undefined): Failure | null {
+  const isPolicy = sts.kind === 'policy' && sts.mode === 'testing' && dane.kind !== 'records';
+  return isPolicy ? (tested ?? null) : null;
 }
 
 /** Undefined: plain text on purpose. */

@@ -8,7 +8,6 @@ import { coversMx } from '../mtasts/policy.ts';
 import type { PolicyReport, ResultType } from './report.ts';
 
 type ReportedPolicy = PolicyReport['policy'];
-type PolicyFacts = Omit<ReportedPolicy, 'policy-domain'>;
 
 interface ReportedFailure {
   readonly type: ResultType;
@@ -17,6 +16,8 @@ interface ReportedFailure {
 }
 
 export interface Result {
+  /** Whose report tells of it. */
+  readonly domain: string;
   readonly policy: ReportedPolicy;
   /** null: the session was encrypted as the policy wants it. */
   readonly failure: ReportedFailure | null;
@@ -47,36 +48,37 @@ const RESULTS: Readonly<Partial<Record<FailureCause, ReportedFailure>>> = {
 /** Undefined if the session says nothing of TLS. */
 export function judgeSession({ domain, mxHost, findings, failure }: TlsSession): Result | undefined {
   if (!DOMAIN.test(domain)) return undefined;
-  const policy = { ...describePolicy(findings), 'policy-domain': domain };
+  const policy = describePolicy({ domain, mxHost, findings });
   const cause = failure?.cause ?? findPolicyFault(mxHost, findings);
-  if (cause === undefined) return { policy, failure: null };
+  if (cause === undefined) return { domain, policy, failure: null };
   const reported = RESULTS[cause];
-  return reported && { policy, failure: reported };
+  return reported && { domain, policy, failure: reported };
 }
 
-/** DANE goes before MTA-STS, as in delivery. */
-function describePolicy({ dane, sts }: TlsFindings): PolicyFacts {
-  if (dane.kind === 'records')
-    return {
-      'policy-type': 'tlsa',
-      'policy-string': dane.records
-        .slice(0, MOST_STRINGS)
-        .map(({ usage, selector, matching, data }) => `${usage} ${selector} ${matching} ${data}`),
-      'mx-host': [dane.base],
-    };
-  if (dane.kind === 'unusable') return { 'policy-type': 'tlsa', 'mx-host': [dane.base] };
-  if (dane.kind === 'failed') return { 'policy-type': 'tlsa' };
-  if (sts.kind === 'policy') {
-    const patterns = sts.mxPatterns.slice(0, MOST_STRINGS);
-    const lines = [
-      'version: STSv1',
-      `mode: ${sts.mode}`,
-      ...patterns.map((pattern) => `mx: ${pattern}`),
-      `max_age: ${sts.maxAgeSeconds}`,
-    ];
-    return { 'policy-type': 'sts', 'policy-string': lines, 'mx-host': patterns };
+/** DANE goes before MTA-STS, as in delivery. Its policy domain is the name of the TLSA records (RFC 8460 section 1.1). */
+function describePolicy({
+  domain,
+  mxHost,
+  findings: { dane, sts },
+}: Pick<TlsSession, 'domain' | 'mxHost' | 'findings'>): ReportedPolicy {
+  if (dane.kind === 'failed') return { 'policy-type': 'tlsa', 'policy-domain': mxHost };
+  if (dane.kind === 'unusable') return { 'policy-type': 'tlsa', 'policy-domain': dane.base };
+  if (dane.kind === 'records') {
+    const lines = dane.records
+      .slice(0, MOST_STRINGS)
+      .map(({ usage, selector, matching, data }) => `${usage} ${selector} ${matching} ${data}`);
+    return { 'policy-type': 'tlsa', 'policy-string': lines, 'policy-domain': dane.base };
   }
-  return { 'policy-type': sts.kind === 'failed' ? 'sts' : 'no-policy-found' };
+  if (sts.kind !== 'policy')
+    return { 'policy-type': sts.kind === 'failed' ? 'sts' : 'no-policy-found', 'policy-domain': domain };
+  const patterns = sts.mxPatterns.slice(0, MOST_STRINGS);
+  const lines = [
+    'version: STSv1',
+    `mode: ${sts.mode}`,
+    ...patterns.map((pattern) => `mx: ${pattern}`),
+    `max_age: ${sts.maxAgeSeconds}`,
+  ];
+  return { 'policy-type': 'sts', 'policy-string': lines, 'policy-domain': domain, 'mx-host': patterns };
 }
 
 /** A fault of the policy itself that does not hold mail back: the domain wants to hear of it all the same. */

@@ -74,8 +74,7 @@ test('the policy that a session was held to: DANE goes before MTA-STS', () => {
   assert.deepEqual(policyOf({ ...STS, dane: DANE.dane }), {
     'policy-type': 'tlsa',
     'policy-string': ['3 1 1 ab01'],
-    'policy-domain': 'good.example',
-    'mx-host': ['mx.good.example'],
+    'policy-domain': 'mx.good.example',
   });
   assert.deepEqual(policyOf(STS), {
     'policy-type': 'sts',
@@ -87,6 +86,24 @@ test('the policy that a session was held to: DANE goes before MTA-STS', () => {
     'policy-type': 'no-policy-found',
     'policy-domain': 'good.example',
   });
+});
+
+test('the policy domain of DANE is that of the TLSA records, and the report goes to the domain of the mail', () => {
+  const base = 'mx.provider.example';
+  for (const [dane, policyDomain] of [
+    [{ kind: 'records', base, records: [] }, base],
+    [{ kind: 'unusable', base }, base],
+    [{ kind: 'failed', failure: failureOf('dnssec-invalid') }, 'mx.good.example'],
+  ] as const) {
+    const result = judgeSession(session({ findings: { ...NO_FINDINGS, dane } }));
+    assert.deepEqual(
+      [result?.domain, result?.policy['policy-type'], result?.policy['policy-domain']],
+      ['good.example', 'tlsa', policyDomain],
+    );
+    const tally = new Tally({}, deps);
+    if (result) tally.add(result, session());
+    assert.deepEqual(Object.keys(tally.days['2026-11-28']?.domains ?? {}), ['good.example']);
+  }
 });
 
 test('a fault of an MTA-STS policy is reported although the mail went out', () => {
@@ -107,7 +124,8 @@ test('what is no domain of mail is not counted', () => {
 
 test('reports are due within four hours after the end of the day, in UTC', () => {
   const tally = new Tally({}, { ...deps, random: () => 0.999 });
-  tally.add({ policy: { 'policy-type': 'sts', 'policy-domain': 'good.example' }, failure: null }, session());
+  const policy = { 'policy-type': 'sts' as const, 'policy-domain': 'good.example' };
+  tally.add({ domain: 'good.example', policy, failure: null }, session());
   assert.deepEqual(Object.keys(tally.days), ['2026-11-28']);
   const late = (tally.days['2026-11-28']?.dueAt ?? 0) - Date.parse('2026-11-29T00:00:00Z');
   assert.ok(late > 3 * 3_600_000 && late < 4 * 3_600_000);
@@ -130,10 +148,10 @@ test('whatever is counted, a domain takes bounded room, sums are right, and a re
         const policy = {
           'policy-type': 'tlsa' as const,
           'policy-string': Array(strings).fill('3 1 1 '.padEnd(9_000, 'a')),
-          'policy-domain': domain,
+          'policy-domain': 'mx.example',
         };
         const place = { mxHost: `mx${host}.${'x'.repeat(200)}.example`, address: '192.0.2.1' };
-        if (tally.add({ policy, failure: type && { type } }, place)) counted += 1;
+        if (tally.add({ domain, policy, failure: type && { type } }, place)) counted += 1;
       }
       const domains = Object.values(tally.days['2026-11-28']?.domains ?? {});
       let summed = 0;
@@ -158,7 +176,7 @@ test('where there is no room left for hosts, failures are counted without them',
   for (let host = 0; host < 2_000; host++)
     assert.ok(
       tally.add(
-        { policy, failure: { type: 'certificate-expired' } },
+        { domain: 'good.example', policy, failure: { type: 'certificate-expired' } },
         { mxHost: `mx${host}.example`, address: null },
       ),
     );

@@ -1,5 +1,5 @@
 /**
- * The sessions of each day (UTC), by policy domain, as they will be reported. What one domain may take is bounded, and so
+ * The sessions of each day (UTC), by the domain of the mail, as they will be reported. What one domain may take is bounded, and so
  * is everything together: where a domain has no room for a failure of its own, it is counted without its host; sessions
  * for which there is no room at all are left out. The caller keeps the days on disk (file.ts).
  */
@@ -60,8 +60,8 @@ export class Tally {
   }
 
   /** False if there is no room for the session. */
-  add({ policy, failure }: Result, place: Place): boolean {
-    const tally = this.#domain(policy['policy-domain']);
+  add({ domain, policy, failure }: Result, place: Place): boolean {
+    const tally = this.#domain(domain);
     const reported = this.#policy(tally, policy);
     if (!reported) return false;
     const { summary } = reported;

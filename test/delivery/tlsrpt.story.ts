@@ -17,18 +17,10 @@ import { PolicyHost, policyText } from '#test/kit/policyhost.ts';
 import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
 import { accepted, objectOf, startRelay } from './story.ts';
+import { GOOD, NAMES, PLAIN, POLICY, REPORTS, SELF, SINK } from './tlsrptnames.ts';
 
-const [REPORTS, GOOD, SINK, PLAIN] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'];
-/** Of a host whose certificate nobody trusts, and of an MTA-STS policy. */
-const [SELF, POLICY] = ['192.0.2.5', '192.0.2.6'];
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const RECORD = `v=DKIM1; k=ed25519; p=${publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64')}`;
-
-const mx = (domain: string, address: string, rua?: string) => ({
-  [domain]: { MX: [[10, `mx.${domain}`]] as const },
-  [`mx.${domain}`]: { A: [address] },
-  ...(rua === undefined ? {} : { [`_smtp._tls.${domain}`]: { TXT: [`v=TLSRPTv1; rua=${rua}`] } }),
-});
 
 interface Posted {
   readonly path: string;
@@ -48,26 +40,7 @@ const posted: Posted[] = [];
 let logged = '';
 
 before(async () => {
-  names = await NameServer.start({
-    ...mx('good.example', GOOD, 'mailto:tls%2Breports@sink.example,https://reports.example/good'),
-    ...mx('plain.example', PLAIN, 'https://reports.example/plain'),
-    ...mx('silent.example', PLAIN),
-    ...mx('moved.example', PLAIN, 'https://reports.example/moved'),
-    ...mx('busy.example', PLAIN, 'https://reports.example/busy'),
-    ...mx('false.example', PLAIN, 'https://false.example/'),
-    ...mx('sink.example', SINK, 'https://reports.example/sink'),
-    ...mx('second.example', PLAIN, 'mailto:tls@sts.example,mailto:tls@dane.example'),
-    ...mx('third.example', PLAIN, 'mailto:tls@floor.example'),
-    ...mx('sts.example', SELF),
-    '_mta-sts.sts.example': { TXT: ['v=STSv1; id=1'] },
-    'mta-sts.sts.example': { A: [POLICY] },
-    'dane.example': { MX: [[10, 'mx.dane.example']], isSigned: true },
-    'mx.dane.example': { A: [SELF], isSigned: true },
-    '_25._tcp.mx.dane.example': { TLSA: [Buffer.alloc(32)], isSigned: true },
-    ...mx('floor.example', SELF),
-    'reports.example': { A: [REPORTS] },
-    'client.example': { A: [PLAIN] },
-  });
+  names = await NameServer.start(NAMES);
   const authority = await makeAuthority();
   host = createServer(await authority.issue(['reports.example']), async (request, response) => {
     const pieces: Buffer[] = [];
@@ -79,8 +52,12 @@ before(async () => {
   });
   await new Promise<void>((resolve) => host.listen(443, REPORTS, resolve));
   const policy = policyText('enforce', ['other.example']);
-  const policyPair = await authority.issue(['mta-sts.sts.example']);
-  policies = await PolicyHost.start({ 'sts.example': { pair: policyPair, answer: policy } }, POLICY);
+  const policyPair = await authority.issue(['mta-sts.sts.example', 'mta-sts.both.example']);
+  const both = { pair: policyPair, answer: policyText('enforce', ['mx.dane.example']) };
+  policies = await PolicyHost.start(
+    { 'sts.example': { pair: policyPair, answer: policy }, 'both.example': both },
+    POLICY,
+  );
   const pair = await authority.issue(['mx.good.example', 'mx.sink.example']);
   self = await Hop.start({ port: 25, host: SELF, pair: (await makePair('self.example')) as Pair });
   sink = await Hop.start({ port: 25, host: SINK, pair });
@@ -115,20 +92,31 @@ after(async () => {
 
 const file = () => join(relay.stateDir, 'tlsrpt.json');
 
+/** Why mail for these domains waits. */
+const reasons = async (names: readonly string[]) => {
+  const { deferrals } = (await relay.status()).queue;
+  return names.flatMap((name) =>
+    deferrals.filter(({ destination }) => destination === `${name}.example`).map(({ cause }) => cause),
+  );
+};
+
 test('sessions are counted while mail flows, and the counts are on disk when the relay ends', async () => {
   const domains = ['good', 'plain', 'silent', 'moved', 'busy', 'false', 'second', 'third'];
-  for (const domain of domains) await accepted(relay, { id: domain, to: [`you@${domain}.example`] });
+  const waiting = ['proven', 'both'];
+  for (const domain of [...domains, ...waiting])
+    await accepted(relay, { id: domain, to: [`you@${domain}.example`] });
   await until('the mail to be delivered', () => {
     const taken = hops.reduce((sum, hop) => sum + hop.taken.length, 0);
     return taken === domains.length;
   });
+  await until('the other mail to wait', async () => (await reasons(waiting)).length === waiting.length);
   await relay.stop();
   logged = relay.stderr;
   const { days } = JSON.parse(readFileSync(file(), 'utf8'));
   const [today = ''] = Object.keys(days);
   assert.deepEqual(
     Object.keys(days[today].domains).toSorted(),
-    domains.map((one) => `${one}.example`).toSorted(),
+    [...domains, ...waiting].map((one) => `${one}.example`).toSorted(),
   );
 });
 
@@ -138,12 +126,14 @@ test('after the day the reports go out, by HTTPS and as mail', async () => {
   const yesterday = new Date(Date.parse(today) - 86_400_000).toISOString().slice(0, 10);
   writeFileSync(file(), JSON.stringify({ ...kept, days: { [yesterday]: { ...day, dueAt: 0 } } }));
   await relay.up();
-  await until('the reports to arrive', () => posted.length >= 4 && sink.taken.length >= 1);
+  await until('the reports to arrive', () => posted.length >= 6 && sink.taken.length >= 1);
   assert.deepEqual(posted.map(({ path }) => path).toSorted(), [
+    'POST /both',
     'POST /busy',
     'POST /good',
     'POST /moved',
     'POST /plain',
+    'POST /proven',
   ]);
   assert.ok(posted.every(({ type }) => type === 'application/tlsrpt+gzip'));
 });
@@ -182,11 +172,34 @@ test('the report says how many sessions were encrypted, and why others were not'
   ]);
 });
 
+test('the report names the policy that counted: that of DANE by its own domain, and MTA-STS where no signed MX leads to the records', () => {
+  const failed = (path: string) =>
+    postedTo(path).policies.map(({ policy, summary, ...rest }) => [
+      policy['policy-type'],
+      policy['policy-domain'],
+      policy['mx-host']?.join(),
+      summary['total-failure-session-count'] > 0,
+      rest['failure-details']?.map((one) => one['result-type']).join(),
+    ]);
+  assert.deepEqual(failed('proven'), [['tlsa', 'mx.dane.example', undefined, true, 'tlsa-invalid']]);
+  assert.deepEqual(failed('both'), [
+    ['sts', 'both.example', 'mx.dane.example', true, 'certificate-not-trusted'],
+  ]);
+});
+
 test('the mail has the form of RFC 8460, and its signature verifies', async () => {
   const [mail] = sink.taken;
   assert.deepEqual([mail?.from, mail?.to], ['tls-reports@relay.example.com', ['tls+reports@sink.example']]);
   const text = `${mail?.text.replace(/\r?\n/g, '\r\n')}`;
   const header = text.slice(0, text.indexOf('\r\n\r\n')).replace(/\r\n[ \t]+/g, ' ');
+  const msgId = /<[0-9a-f-]{36}\.\d{4}-\d\d-\d\d\.good\.example@relay\.example\.com>/.source;
+  assert.match(
+    header,
+    new RegExp(
+      `^Subject: Report Domain: good\\.example Submitter: relay\\.example\\.com Report-ID: ${msgId}\r$`,
+      'm',
+    ),
+  );
   assert.match(header, /^TLS-Report-Domain: good\.example$/m);
   assert.match(header, /^TLS-Report-Submitter: relay\.example\.com$/m);
   assert.match(header, /^TLS-Required: No$/m);
@@ -225,11 +238,6 @@ test('what was not sent says why: a redirect is not followed, a host that is bus
   assert.equal(moved, 'moved.example: HTTP status 301, false');
 });
 
-const reasons = async (domain: string) =>
-  (await relay.status()).queue.deferrals
-    .filter(({ destination }) => destination === domain)
-    .map(({ cause }) => cause);
-
 test('a report arrives although its host fails MTA-STS or DANE, and the level of the spec is kept', async () => {
   await until('two reports to arrive', () => self.taken.length === 2);
   assert.deepEqual(self.taken.flatMap(({ to }) => to).toSorted(), ['tls@dane.example', 'tls@sts.example']);
@@ -239,17 +247,22 @@ test('a report arrives although its host fails MTA-STS or DANE, and the level of
   }
   // Level Verify of the route is not met.
   await until('the other report to wait', async () =>
-    (await reasons('floor.example')).includes('certificate-untrusted'),
+    (await reasons(['floor'])).includes('certificate-untrusted'),
   );
 });
 
 test('the delivery of a report is not reported, and what was sent is forgotten', async () => {
   await relay.stop();
   const { days } = JSON.parse(readFileSync(file(), 'utf8'));
-  const left = Object.values(days as Record<string, { domains: object }>).flatMap(({ domains }) =>
-    Object.keys(domains),
+  const [left, later = []] = Object.keys(days)
+    .toSorted()
+    .map((day) => Object.keys(days[day].domains).toSorted());
+  assert.deepEqual(left, ['busy.example', 'false.example']);
+  // The mail that waits is tried again.
+  assert.deepEqual(
+    later.filter((domain) => !['both.example', 'proven.example'].includes(domain)),
+    [],
   );
-  assert.deepEqual(left.toSorted(), ['busy.example', 'false.example']);
   assert.doesNotMatch(logged, /"tls_report/);
 });
 
@@ -258,8 +271,7 @@ test('other mail waits for these hosts', async () => {
   for (const domain of ['sts.example', 'dane.example'])
     await accepted(relay, { id: domain, to: [`you@${domain}`] });
   await until('the reasons', async () => {
-    const found = [...(await reasons('sts.example')), ...(await reasons('dane.example'))];
-    return found.join() === 'sts-mx-mismatch,tlsa-invalid';
+    return (await reasons(['sts', 'dane'])).join() === 'sts-mx-mismatch,tlsa-invalid';
   });
   assert.equal(self.taken.length, 2);
 });

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('TLS reports', async () => {
   const told = await tellInNetwork(new URL('tlsrpt.story.ts', import.meta.url));
-  assert.match(told, /tests 8\b/);
+  assert.match(told, /tests 9\b/);
 });
