@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FAILURE_CAUSES, makeFailure } from '#crds/failure.ts';
+import { FAILURE_CAUSES, type HandshakeReason, makeFailure } from '#crds/failure.ts';
 import { TLS_LEVELS } from '#crds/tlslevel.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
 import { applyWish, judgeFor } from './requiretls.ts';
@@ -75,6 +75,19 @@ test('what may end by itself waits, and what a hop lacks is final for that messa
     'tlsa-invalid',
     'sts-mx-mismatch',
   ]);
+  const broken: Record<HandshakeReason, boolean> = {
+    'no shared version or cipher': true,
+    'its TLS is too weak': true,
+    'no TLS in the answer': false,
+    'our certificate is refused': false,
+    'the connection ended': false,
+    other: false,
+  };
+  for (const [handshake, isFinal] of Object.entries(broken) as [HandshakeReason, boolean][]) {
+    const said = makeFailure({ cause: 'handshake', status: '4.7.5', text: 'x', handshake });
+    assert.equal(judgeFor({ requireTls: true }, said).permanent, isFinal, handshake);
+    assert.deepEqual(judgeFor({ requireTls: false }, said), said);
+  }
   for (const cause of FAILURE_CAUSES) {
     const said = makeFailure({ cause, status: '4.7.5', text: 'x' });
     assert.deepEqual(judgeFor({ requireTls: false }, said), said);

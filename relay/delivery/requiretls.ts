@@ -4,14 +4,25 @@
  * nothing about the hop for other messages. "TLS-Required: No": what the domain publishes does not count, and the
  * configured level still does. Pure.
  */
-import { type Failure, makeFailure } from '#crds/failure.ts';
+import { type Failure, type HandshakeReason, makeFailure } from '#crds/failure.ts';
 import type { NextHop, Parcel } from './courier.ts';
 import { isUnproven } from './tlscauses.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 
-/** The failure as it counts for this message. A host without proof is unfit; other failures may end by themselves. */
+/** Such TLS stays as it is, like a certificate. */
+const WEAK: readonly unknown[] = [
+  'no shared version or cipher',
+  'its TLS is too weak',
+] satisfies HandshakeReason[];
+
+/**
+ * The failure as it counts for this message. A host without proof, or with TLS that we refuse, is unfit; other failures may end
+ * by themselves.
+ */
 export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Failure): Failure {
-  return requireTls && isUnproven(failure.cause) && !failure.mayPass ? unfit(failure.text) : failure;
+  const { cause, handshake, mayPass } = failure;
+  const isUnfitHost = (isUnproven(cause) && !mayPass) || WEAK.includes(handshake);
+  return requireTls && isUnfitHost ? unfit(failure.text) : failure;
 }
 
 export function notOffered({ host, port }: NextHop): Failure {

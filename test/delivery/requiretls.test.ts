@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
-import { Hop } from '#test/kit/hop.ts';
+import { Hop, type HopOptions } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -14,10 +14,15 @@ let relay: TestRelay;
 let authority: Authority;
 const hops = new Map<string, Hop>();
 
-async function open(name: string, pair: Pair | undefined, isCapable: boolean): Promise<number> {
+async function open(
+  name: string,
+  pair: Pair | undefined,
+  isCapable: boolean,
+  tls: HopOptions['tls'] = {},
+): Promise<number> {
   const port = await freePort();
   const offers = isCapable ? [...OFFERS, 'REQUIRETLS'] : OFFERS;
-  hops.set(name, await Hop.start({ port, pair, offers }));
+  hops.set(name, await Hop.start({ port, pair, offers, tls }));
   return port;
 }
 
@@ -30,13 +35,18 @@ before(async () => {
   const unwilling = await open('unwilling', pair, false);
   const unproven = await open('unproven', (await makePair('hop.example')) as Pair, true);
   const plain = await open('plain', undefined, true);
+  const old = await open('old', pair, true, {
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1',
+    ciphers: 'DEFAULT:@SECLEVEL=0',
+  });
   const late = await open('late', pair, true);
   await hop('late').down();
   const dead = await freePort();
   const at = (port: number) => `{host: 127.0.0.1, port: ${port}, tls: {serverName: hop.example}}`;
   const route = (domain: string, ...ports: number[]) =>
     `  - {recipientDomains: [${domain}], hosts: [${ports.map(at).join(', ')}]}\n`;
-  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, fit)}${route('unfit.example', unwilling, unproven, plain)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}smartHosts: [${at(unproven)}, ${at(fit)}]\n`;
+  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, old, fit)}${route('unfit.example', unwilling, unproven, plain, old)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}smartHosts: [${at(unproven)}, ${at(fit)}]\n`;
   relay = await startRelayUnderTls(routes, authority);
 });
 
@@ -107,7 +117,8 @@ test('it comes back with 5.7.30 when no host can keep it, the report with REQUIR
   assert.match(text, /does not offer REQUIRETLS/);
   assert.match(text, /Content-Type: text\/rfc822-headers/i);
   assert.match(mailLine('fit', '<>') ?? '', / REQUIRETLS\b/);
-  for (const name of ['unwilling', 'unproven', 'plain']) assert.ok(!hop(name).ids().includes('unfit'), name);
+  for (const name of ['unwilling', 'unproven', 'plain', 'old'])
+    assert.ok(!hop(name).ids().includes('unfit'), name);
 });
 
 test('it waits while a host may still be able to', async () => {
