@@ -22,6 +22,7 @@ import {
   type HopName,
   makeTlsa,
   makeZones,
+  NAMED,
   type Outcome,
   TARGETS,
 } from './danezones.ts';
@@ -80,7 +81,7 @@ before(async () => {
     expired: await chain(names, { from: -30, until: -1 }),
     misnamed: await chain(['mx.elsewhere.example']),
     strips: await chain(names),
-    target: await chain([...TARGETS]),
+    target: await chain([...TARGETS, NAMED]),
     bare: await authority.issue(names),
     ...below(names),
   };

@@ -100,6 +100,31 @@ export function makeAliases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
       },
     },
     {
+      domain: `t-out.${SIGNED}`,
+      what: 'TLSA records that are an alias into an unsigned zone',
+      expected: 'encrypted',
+      records: {
+        [SIGNED]: [
+          `t-out.${SIGNED}. MX 10 mx.t-out.${SIGNED}.`,
+          host(`mx.t-out.${SIGNED}`),
+          `_25._tcp.mx.t-out.${SIGNED}. CNAME tlsa-out.unsigned.example.`,
+        ],
+        'unsigned.example': [`tlsa-out.unsigned.example. TLSA ${wrong}`],
+      },
+    },
+    {
+      domain: `t-wild.${SIGNED}`,
+      what: 'TLSA records by a wildcard, of another key',
+      expected: 'waits',
+      records: {
+        [SIGNED]: [
+          `t-wild.${SIGNED}. MX 10 mx.t-wild.${SIGNED}.`,
+          host(`mx.t-wild.${SIGNED}`),
+          `*._tcp.mx.t-wild.${SIGNED}. TLSA ${wrong}`,
+        ],
+      },
+    },
+    {
       domain: `t-bogus.${SIGNED}`,
       what: 'TLSA records that are an alias into a bogus zone',
       expected: 'waits',

@@ -60,6 +60,9 @@ export function makeCases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
   add('misnamed-ta', 'TLSA 2 0 1, a certificate of another name', 'waits', 'misnamed', [
     tlsa(2, 0, 1, 'authority'),
   ]);
+  add('domain', 'TLSA 2 0 1, a certificate of the domain alone', 'verified', 'target', [
+    tlsa(2, 0, 1, 'authority'),
+  ]);
   for (const [hop, what, expected] of [
     ['lower', 'an issuer below the anchor', 'verified'],
     ['tooLow', 'an issuer below another one of pathlen:0', 'waits'],
@@ -177,6 +180,20 @@ export function makeCases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
           `mx.second.${SIGNED}. A ${ADDRESSES.right}`,
           `_25._tcp.mx.second.${SIGNED}. TLSA ${tlsa(3, 1, 1)}`,
         ],
+      },
+    },
+    {
+      domain: `broken.${SIGNED}`,
+      what: 'two MX hosts: the first one in a bogus zone, the second one with a right TLSA',
+      expected: 'verified',
+      records: {
+        [SIGNED]: [
+          `broken.${SIGNED}. MX 10 mx.broken.bogus.example.`,
+          `broken.${SIGNED}. MX 20 mx.broken.${SIGNED}.`,
+          `mx.broken.${SIGNED}. A ${ADDRESSES.right}`,
+          `_25._tcp.mx.broken.${SIGNED}. TLSA ${tlsa(3, 1, 1)}`,
+        ],
+        'bogus.example': [`mx.broken.bogus.example. A ${ADDRESSES.plain}`],
       },
     },
     ...makeAliases(tlsa),

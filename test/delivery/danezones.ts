@@ -68,6 +68,8 @@ export function makeTlsa({ pairs, ...authorities }: Certificates) {
 }
 
 export const SIGNED = 'signed.example';
+/** A domain whose certificate names itself alone, and not its host. */
+export const NAMED = `domain.${SIGNED}`;
 /** What domains are aliases of. */
 export const TARGETS = [`d-one.${SIGNED}`, `d-two.${SIGNED}`, `d-three.${SIGNED}`] as const;
 
