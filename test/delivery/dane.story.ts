@@ -210,6 +210,22 @@ test('the reason of a level stands in the log, and of what waits in the deferral
   assert.match(reason('f-none.signed'), /"cause":"dane-required".*TLS level Dane is not met/);
 });
 
+test('SNI asks for the name that the records were found at, as Postfix does', () => {
+  const asked = (label: string) =>
+    hops
+      .flatMap(({ taken }) => taken)
+      .filter(({ to }) => to.includes(`a@${label}.signed.example`))
+      .map(({ servername }) => servername);
+  for (const [label, base] of [
+    ['u311', 'mx.u311'],
+    ['c-target', 'target-c-target'],
+    ['c-own', 'mx.c-own'],
+    ['c-out', 'mx.c-out'],
+    ['d-alias', 'mx.d-one'],
+  ] as const)
+    assert.deepEqual(asked(label), Array(2).fill(`${base}.signed.example`), label);
+});
+
 test('a host of the manifest has DANE too, and its records raise level None', async () => {
   const outcome = async (label: string) => {
     const domain = `${label}.example`;
