@@ -10,6 +10,7 @@ import { type Fetched, fetchPolicy } from '#relay/mtasts/fetch.ts';
 import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { type PolicyAnswer, PolicyHost, policyText } from '#test/kit/policyhost.ts';
 import { doToQueue } from '#test/kit/queuetools.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
@@ -20,6 +21,8 @@ import { accepted, objectOf, startRelay } from './story.ts';
 const HOST = '192.0.2.1';
 const GOOD = policyText('enforce', ['mx.good.example']);
 
+const openssl = new OpensslAuthority();
+const root = openssl.issue('root', CA);
 let names: NameServer;
 let host: PolicyHost;
 let authority: Authority;
@@ -113,9 +116,17 @@ const NAMES: Zone = {
   ),
   ...zoneOf('self.example', SELF),
   ...Object.fromEntries(
-    ['stripped', 'tested', 'ended', 'nameless', 'expired', 'stranger', 'below', ...Object.keys(BAD)].flatMap(
-      (name) => Object.entries(zoneOf(`${name}.example`, STRIPPING)),
-    ),
+    [
+      'stripped',
+      'tested',
+      'ended',
+      'nameless',
+      'common',
+      'expired',
+      'stranger',
+      'below',
+      ...Object.keys(BAD),
+    ].flatMap((name) => Object.entries(zoneOf(`${name}.example`, STRIPPING))),
   ),
   ...zoneOf('floor.stripped.example', STRIPPING),
   ...zoneOf('half.example', STRIPPING),
@@ -140,6 +151,8 @@ before(async () => {
   for (const [name, answer] of Object.entries(POLICIES)) await policyHost(`${name}.example`, answer);
   for (const [name, [answer]] of Object.entries(BAD)) await policyHost(`${name}.example`, answer);
   answers['nameless.example'] = { pair: await authority.issue(['mta-sts.other.example']), answer: GOOD };
+  const common = openssl.issue('mta-sts.common.example', ['basicConstraints=CA:false'], root);
+  answers['common.example'] = { pair: common, answer: GOOD };
   answers['below.example'] = { pair: await authority.issue(['*.example']), answer: GOOD };
   const dates = { from: -20, until: -1 };
   answers['expired.example'] = {
@@ -171,6 +184,7 @@ routes: [{recipientDomains: [floor.stripped.example], tls: {level: Encrypt}}]
 });
 
 after(async () => {
+  openssl.remove();
   await relay?.remove();
   for (const hop of [verified, self, stripping]) await hop?.down();
   host?.stop();
@@ -211,7 +225,7 @@ const logged = (event: string, ...parts: string[]) =>
 function fetchFrom(domain: string, ms = 30_000): Promise<Fetched> {
   return fetchPolicy(domain, {
     lookUp: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
-    context: createSecureContext({ ca: [authority.cert] }),
+    context: createSecureContext({ ca: [authority.cert, root.cert] }),
     signal: AbortSignal.timeout(ms),
   });
 }
@@ -240,10 +254,11 @@ test('an answer that is no policy is none, and takes no more time and memory tha
 
 test('the certificate of the policy host must be right', async () => {
   await fails('nameless.example', /^sts-webpki-invalid .*another name/);
+  await fails('common.example', /^sts-webpki-invalid .*another name/);
   await fails('below.example', /^sts-webpki-invalid .*another name/);
   await fails('expired.example', /^sts-webpki-invalid .*expired/);
   await fails('stranger.example', /^sts-webpki-invalid /);
-  assert.ok(!host.asked.some((domain) => /nameless|below|expired|stranger/.test(domain)));
+  assert.ok(!host.asked.some((domain) => /nameless|common|below|expired|stranger/.test(domain)));
 });
 
 test('a policy host that is not there fails', async () => {
