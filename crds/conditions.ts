@@ -124,8 +124,8 @@ export const REASONS = {
   },
   CertManagerMissing: {
     type: 'Stalled',
-    cause: 'tls.issuerRef is set, but the cluster has no cert-manager.',
-    cure: 'Install cert-manager, or fill the Secret yourself and remove issuerRef.',
+    cause: 'An issuerRef is set, in tls or for another certificate, but the cluster has no cert-manager.',
+    cure: 'Install cert-manager, or fill the Secret yourself and remove the issuerRef that the message names.',
   },
   CertificateServed: {
     type: 'CertificateReady',

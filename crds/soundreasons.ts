@@ -8,7 +8,8 @@ export const SOUND_REASONS = {
   },
   NobodyMaySend: {
     type: 'ConfigurationSound',
-    cause: 'No listener takes mail from anybody: no networks, no logins, no certificates, no acceptDomains.',
+    cause:
+      'No listener takes mail from anybody, but for reports: no networks, no logins, no certificates, no acceptDomains.',
     cure: 'Set one of them. A field that is misspelt is dropped without a word by "kubectl apply --validate=false".',
   },
   StoredBeforeRule: {
@@ -54,12 +55,13 @@ export const SOUND_REASONS = {
   },
   AcceptedDomainReturns: {
     type: 'ConfigurationSound',
-    cause: 'An accepted domain has no route, so that a smart host gets its mail, and would send it back.',
-    cure: 'Add a route for the domain that the message names.',
+    cause:
+      'An accepted domain has no route, or only for some senders, so that a smart host gets its mail, and would send it back.',
+    cure: 'Add a route for the domain that the message names, without senders.',
   },
   NobodyCanLogIn: {
     type: 'ConfigurationSound',
-    cause: 'There are users or tokens for logins, but no listener has auth.',
+    cause: 'There are users or tokens for logins, but no listener that has them has auth.',
     cure: 'Set auth: Optional or Required on a listener, or remove credentialsSecretName and oauth.',
   },
   ExternalDNSMissing: {

@@ -2,6 +2,7 @@
  * The checks of the certificates: first that of the host name, then the internal one, those for other host names and
  * that of the policy host if the spec has them. The reports of the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
  */
+import { listCertificateSecrets, nameField } from '#crds/certificatesecrets.ts';
 import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
 import { policyHostSecretName } from '#crds/effectivedns.ts';
@@ -15,7 +16,7 @@ import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { type Issue, readIssue } from './issue.ts';
 import { findIssueCure } from './issuecures.ts';
-import { countedAmong, every, quoted, verb } from './words.ts';
+import { countedAmong, every, listed, quoted, verb } from './words.ts';
 
 interface Face {
   readonly what: string;
@@ -89,14 +90,24 @@ export function wantsIssuer({ spec }: MailRelay): boolean {
   return sources.some((source) => source?.issuerRef !== undefined);
 }
 
-export const certManagerMissing: Check = ({ relay, absentKinds }) =>
-  wantsIssuer(relay) && absentKinds.includes('Certificate')
-    ? is(
-        'True',
-        'CertManagerMissing',
-        'tls.issuerRef is set, but there is no cert-manager: install it, or fill the Secret yourself and remove issuerRef',
-      )
-    : undefined;
+/** The fields of the spec that name an issuer. */
+function listIssuerFields({ metadata, spec }: MailRelay): string[] {
+  return listCertificateSecrets(metadata.name, spec).flatMap(({ keys, isIssued }) =>
+    isIssued ? [`${nameField(keys)}.issuerRef`] : [],
+  );
+}
+
+export const certManagerMissing: Check = ({ relay, absentKinds }) => {
+  if (!wantsIssuer(relay) || !absentKinds.includes('Certificate')) return undefined;
+  const fields = listIssuerFields(relay);
+  const [are, secrets, them] = fields.length === 1 ? ['is', 'Secret', 'it'] : ['are', 'Secrets', 'them'];
+  const cure = `install it, or fill the ${secrets} yourself and remove ${them}`;
+  return is(
+    'True',
+    'CertManagerMissing',
+    `${listed(fields)} ${are} set, but there is no cert-manager: ${cure}`,
+  );
+};
 
 /** No pod serves a certificate, and none is under way. */
 export const certificateStalled: Check = (world) => {

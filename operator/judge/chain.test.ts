@@ -79,15 +79,16 @@ const exposed = (service: object, listener: object = {}) => ({
 const CLUSTER = { externalTrafficPolicy: 'Cluster' };
 
 /** Mail goes to a smart host, except for domains with a route. */
-const accepting = (...routed: string[]) => ({
+const withRoutes = (...routes: object[]) => ({
   relay: relayObject({
     inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
     outbound: {
       smartHosts: [{ host: 'hop.example' }],
-      routes: routed.map((domain) => ({ recipientDomains: [domain], hosts: [{ host: 'mx.example' }] })),
+      routes: routes.map((route) => ({ ...route, hosts: [{ host: 'mx.example' }] })),
     },
   }),
 });
+const accepting = (domain: string) => withRoutes({ recipientDomains: [domain] });
 
 const withUsers = (auth: 'Disabled' | 'Optional') => ({
   relay: relayObject({
@@ -569,6 +570,49 @@ const CASES: readonly Case[] = [
   ['there are users and auth', withUsers('Optional'), 'ConfigurationSound', 'True', 'NothingToNote'],
   ['an accepted domain has a route', accepting('a.example'), 'ConfigurationSound', 'True', 'NothingToNote'],
   [
+    'the route of an accepted domain is for some senders',
+    withRoutes({ recipientDomains: ['a.example'], senders: ['b.example'] }),
+    'ConfigurationSound',
+    'False',
+    'AcceptedDomainReturns',
+  ],
+  [
+    'a route of some senders is for every domain',
+    withRoutes({ senders: ['b.example'] }),
+    'ConfigurationSound',
+    'False',
+    'AcceptedDomainReturns',
+  ],
+  [
+    'behind a route of some senders is one for all',
+    withRoutes({ senders: ['b.example'] }, { recipientDomains: ['a.example'] }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
+    'there is auth for others alone',
+    {
+      relay: relayObject({
+        inbound: {
+          listeners: [
+            { name: 'smtp', port: 25 },
+            {
+              name: 'devices',
+              port: 587,
+              auth: 'Required',
+              clients: { certificates: { trustConfigMapName: 'ca', names: ['a.example'] } },
+            },
+          ],
+          clients: { networks: ['10.0.0.0/8'], credentialsSecretName: 'users' },
+        },
+      }),
+    },
+    'ConfigurationSound',
+    'False',
+    'NobodyCanLogIn',
+  ],
+  [
     'other relays are replaced first',
     { obstacles: [{ kind: 'waitsForTurn', object: 'StatefulSet/relay' }] },
     'Reconciling',
@@ -723,6 +767,42 @@ for (const [what, changes, type, status, reason] of CASES) {
     if (finding) assertReads(finding.message, `${type}: ${finding.message}`);
   });
 }
+
+test('that there is no cert-manager is told with each field that needs it, and no other', () => {
+  const issuerRef = { name: 'ca' };
+  for (const [spec, words] of [
+    [{ tls: { issuerRef } }, /^tls\.issuerRef is set, .*fill the Secret yourself and remove it$/],
+    [{ tls: { secretName: 'a', internal: { issuerRef } } }, /^tls\.internal\.issuerRef is set, /],
+    [
+      { tls: { issuerRef, certificates: [{ hostnames: ['b.example'], issuerRef }] } },
+      /^tls\.issuerRef and tls\.certificates\[0\]\.issuerRef are set, .*Secrets yourself and remove them$/,
+    ],
+    [
+      {
+        tls: { secretName: 'a' },
+        inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
+        dns: { mtaSTS: { mode: 'Testing', serve: { issuerRef } } },
+      },
+      /^dns\.mtaSTS\.serve\.issuerRef is set, /,
+    ],
+  ] as const) {
+    const { Stalled } = judge(world({ relay: relayObject(spec), absentKinds: ['Certificate'] }));
+    assert.match(Stalled?.message ?? '', words);
+    assertReads(Stalled?.message ?? '', 'CertManagerMissing');
+  }
+});
+
+test('a relay that takes nothing but reports is not said to take mail from nobody', () => {
+  const inbound = { listeners: [{ name: 'smtp', port: 25 }], clients: {} };
+  const said = (more: object) =>
+    judge(world({ relay: relayObject({ inbound: { ...inbound, ...more } }) })).ConfigurationSound?.message;
+  assert.match(said({}) ?? '', /^The listener takes mail from nobody: /);
+  for (const field of ['tlsReports', 'feedbackReports'])
+    assert.match(
+      said({ [field]: { address: 'r@a.example' } }) ?? '',
+      /^The listener takes no mail but reports: /,
+    );
+});
 
 test('judge quotes cert-manager while nothing is issued', () => {
   assert.match(judge(world(notIssued)).CertificateReady?.message ?? '', /issuer "ca" not found/);

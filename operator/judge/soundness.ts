@@ -46,21 +46,27 @@ export const acceptedDomainReturns: Check = ({ policy }) => {
   const { routes } = policy.outbound;
   const returned = policy.inbound.acceptDomains.find(
     (domain) =>
+      // A route of some senders is no way for the mail of all others.
       !routes.some(
-        ({ recipientDomains }) => recipientDomains === null || compilePatterns(recipientDomains)(domain),
+        ({ recipientDomains, senders }) =>
+          senders === null && (recipientDomains === null || compilePatterns(recipientDomains)(domain)),
       ),
   );
   if (returned === undefined) return undefined;
   const text = `Mail for ${returned} is accepted and goes to a smart host, which would send it back`;
-  return is('False', 'AcceptedDomainReturns', `${text}: add a route for it`);
+  const cure = routes.some(({ senders }) => senders !== null)
+    ? 'add a route for it without senders'
+    : 'add a route for it';
+  return is('False', 'AcceptedDomainReturns', `${text}: ${cure}`);
 };
 
 export const nobodyCanLogIn: Check = ({ policy }) => {
   const listeners = policy?.inbound.listeners ?? [];
-  const hasUsers = listeners.some(({ clients }) => clients.usersSecret !== null || clients.oauth !== null);
-  if (!hasUsers || listeners.some(({ auth }) => auth !== 'Disabled')) return undefined;
+  // A listener with auth and with clients of its own is none for these users.
+  const withUsers = listeners.filter(({ clients }) => clients.usersSecret !== null || clients.oauth !== null);
+  if (withUsers.length === 0 || withUsers.some(({ auth }) => auth !== 'Disabled')) return undefined;
   const text =
-    'Users or tokens are set (clients.credentialsSecretName or oauth), but no listener has auth, so that nobody can log in';
+    'Users or tokens are set (clients.credentialsSecretName or oauth), but no listener that has them has auth, so that nobody can log in';
   return is('False', 'NobodyCanLogIn', `${text}: set auth on a listener`);
 };
 
@@ -68,7 +74,7 @@ export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing t
 
 /** No listener takes mail from anybody, for example because a misspelt field was dropped. */
 export const nobodyMaySend: Check = ({ policy }) => {
-  const { listeners = [], acceptDomains = [] } = policy?.inbound ?? {};
+  const { listeners = [], acceptDomains = [], tlsReports, feedbackReports } = policy?.inbound ?? {};
   if (listeners.length === 0 || acceptDomains.length > 0) return undefined;
   if (
     listeners.some(
@@ -76,7 +82,8 @@ export const nobodyMaySend: Check = ({ policy }) => {
     )
   )
     return undefined;
-  const text = `${verb(listeners.length, 'The listener takes', 'The listeners take')} mail from nobody`;
+  const what = tlsReports || feedbackReports ? 'no mail but reports' : 'mail from nobody';
+  const text = `${verb(listeners.length, 'The listener takes', 'The listeners take')} ${what}`;
   return is(
     'False',
     'NobodyMaySend',
