@@ -42,7 +42,7 @@ export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
  * have no entry, because what their messages name may change with every look.
  */
 export const CAUSE_IN_MESSAGE: Partial<Readonly<Record<ReasonName, RegExp>>> = {
-  PodsNotReady: /; (?:pod \S+|\w+\/\S+): (?:container \S+: )?([^:;(]+)/,
+  PodsNotReady: /; (?:pod \S+|\w+\/\S+): (?:container \S+: )?(?:CrashLoopBackOff, )?([^:;(]+)/,
   Denied: /^The API server refuses ([^:]+):/,
   ReferenceMissing: /: (spec\.[^:]+):/,
 };
@@ -50,8 +50,8 @@ export const CAUSE_IN_MESSAGE: Partial<Readonly<Record<ReasonName, RegExp>>> = {
 /** Words of Kubernetes for one cause, which follow each other while it lasts. */
 export const SAME_CAUSE: readonly (readonly string[])[] = [
   ['ErrImagePull', 'ImagePullBackOff'],
-  ['OOMKilled', 'CrashLoopBackOff, OOMKilled'],
-  ['Error', 'CrashLoopBackOff', 'CrashLoopBackOff, Error'],
+  ['Error', 'CrashLoopBackOff'],
+  ['StartError', 'RunContainerError', 'ContainerCannotRun'],
   ['FailedAttachVolume', 'FailedMount'],
 ];
 

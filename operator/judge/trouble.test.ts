@@ -65,7 +65,44 @@ const TABLE: readonly Row[] = [
   ['an image that is not there', waiting('ErrImageNeverPull'), /^ErrImageNeverPull \(load the image/, true],
   ['a name that is none', waiting('InvalidImageName'), /^InvalidImageName \(correct/, true],
   ['a config', waiting('CreateContainerConfigError', 'secret "s" not found'), /: secret "s" not found/, true],
-  ['a fault that is new to us', waiting('BrandNewError', 'so it is'), /^BrandNewError: so it is$/, true],
+  [
+    'a fault that is new to us',
+    waiting('BrandNewError', 'so it is'),
+    /^BrandNewError: so it is \(mend what the message names\)$/,
+    true,
+  ],
+  [
+    'one that says nothing',
+    waiting('BrandNewError'),
+    /^BrandNewError \("kubectl describe pod" may say more\)$/,
+    true,
+  ],
+  [
+    'a gate that others set',
+    { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated', message: 'gates' }] },
+    /^SchedulingGated: gates \(mend what the message names\)$/,
+    false,
+  ],
+  [
+    'an image of another program',
+    waiting('CrashLoopBackOff', 'back-off', {
+      exitCode: 128,
+      reason: 'StartError',
+      message: 'exec: "relay": executable file not found in $PATH',
+    }),
+    /^CrashLoopBackOff, StartError: it ended with status 128: exec: "relay": .* \(correct the image if it is another program, or mend/,
+    true,
+  ],
+  [
+    'an image of another program, whose shell says so',
+    waiting('CrashLoopBackOff', 'back-off', {
+      exitCode: 127,
+      reason: 'Error',
+      message: 'docker-entrypoint.sh: exec: line 47: relay: not found',
+    }),
+    /^CrashLoopBackOff: it ended with status 127: .*not found \(correct the image if it is another program/,
+    true,
+  ],
   [
     'a crash, and what it said',
     waiting('CrashLoopBackOff', 'back-off', {

@@ -84,13 +84,20 @@ const FIELDS: Readonly<Record<string, Fields>> = {
 const OF_OTHERS: Fields = { image: 'its image', memory: 'its limit of memory' };
 
 const MAKE_ROOM = 'make room, or change what spec.pod and the storage class ask of a node';
+const MEND = 'mend what the message names';
+const ASK = '"kubectl describe pod" may say more';
+const otherProgram = ({ image }: Fields) => `correct ${image} if it is another program, or ${MEND}`;
+/** Of a shell: it cannot run the command of the container, or does not find it. */
+const NO_COMMAND: ReadonlySet<number | undefined> = new Set([126, 127]);
 
 const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
   ErrImagePull: ({ image }) => `correct ${image}, or the credentials of its registry`,
   ImagePullBackOff: ({ image }) => `correct ${image}, or the credentials of its registry`,
   InvalidImageName: ({ image }) => `correct ${image}`,
   ErrImageNeverPull: () => 'load the image onto the node, or let it be pulled',
-  CreateContainerConfigError: () => 'mend what the message names',
+  StartError: otherProgram,
+  ContainerCannotRun: otherProgram,
+  RunContainerError: otherProgram,
   OOMKilled: ({ memory }) => `raise ${memory}`,
   Unschedulable: () => MAKE_ROOM,
   Evicted: () => 'make room on its node, or raise the requests of pod.resources',
@@ -166,7 +173,7 @@ function containerTrouble(
   // Between two crashes the container runs for a moment. The fault is the same.
   if (reason === CRASHES || (hasCrashed && isRepeated)) return crashTrouble(name, ended);
   if (waiting && !ON_ITS_WAY.has(reason)) return trouble(name, reason, waiting.message ?? '', true);
-  return hasCrashed ? trouble(name, ended.reason ?? 'Error', describeExit(ended), false) : undefined;
+  return hasCrashed ? exitTrouble(name, ended.reason ?? 'Error', ended, false) : undefined;
 }
 
 /** True if a container that started then runs, or ran, without the crashes before it. */
@@ -177,7 +184,17 @@ function lasts(startedAt: string | undefined, until: number): boolean {
 function crashTrouble(name: string, ended: Ended | undefined): PodTrouble {
   const { reason } = ended ?? {};
   const isNamed = reason !== undefined && reason !== 'Error' && reason !== 'Completed';
-  return trouble(name, isNamed ? `${CRASHES}, ${reason}` : CRASHES, ended ? describeExit(ended) : '', true);
+  return exitTrouble(name, isNamed ? `${CRASHES}, ${reason}` : CRASHES, ended, true);
+}
+
+/** What a relay says at its end has its own cure. */
+function exitTrouble(name: string, reason: string, ended: Ended | undefined, isStuck: boolean): PodTrouble {
+  const words = [...reason.split(', '), ...(NO_COMMAND.has(ended?.exitCode) ? ['StartError'] : [])];
+  return describe(
+    name,
+    { reason, message: ended ? describeExit(ended) : '', isStuck },
+    findCures(name, words),
+  );
 }
 
 /** The exit status and the cause of the exit: the last line of the log, of which the runtime gives the end. */
@@ -197,10 +214,22 @@ function readLogMessage(line: string): string {
   }
 }
 
-/** Of the containers only the relay is not named: people know it as the pod. */
 function trouble(name: string, reason: string, message: string, isStuck: boolean): PodTrouble {
+  const [cure = message === '' ? ASK : MEND] = findCures(name, [reason]);
+  return describe(name, { reason, message, isStuck }, [cure]);
+}
+
+function findCures(name: string, words: readonly string[]): string[] {
   const fields = FIELDS[name] ?? OF_OTHERS;
-  const cures = reason.split(', ').flatMap((word) => CURES[word]?.(fields) ?? []);
+  return [...new Set(words.flatMap((word) => CURES[word]?.(fields) ?? []))];
+}
+
+/** Of the containers only the relay is not named: people know it as the pod. */
+function describe(
+  name: string,
+  { reason, message, isStuck }: PodTrouble,
+  cures: readonly string[],
+): PodTrouble {
   const cure = cures.length > 0 ? ` (${listed(cures)})` : '';
   const whose = name === RELAY_CONTAINER ? '' : `container ${name}: `;
   return { reason, message: `${whose}${reason}${message ? `: ${quoted(message)}` : ''}${cure}`, isStuck };

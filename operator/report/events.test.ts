@@ -102,6 +102,12 @@ test('one cause in other words, on another pod or with other numbers is not told
       troubled('Error', 'Error: it ended with status 1'),
     ],
     [troubled('OOMKilled', 'OOMKilled: x'), troubled('', 'CrashLoopBackOff, OOMKilled: x', true)],
+    [
+      troubled('', 'RunContainerError: x', true),
+      troubled('', 'StartError: it ended with status 128'),
+      troubled('', 'CrashLoopBackOff, StartError: x', true),
+    ],
+    [troubled('', 'DeadlineExceeded: x'), troubled('', 'CrashLoopBackOff, DeadlineExceeded: x', true)],
   ] as const) {
     const [told = [], ...rest] = tell(first, ...others);
     only(told, /^Warning PodsNotReady/);
