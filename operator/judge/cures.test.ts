@@ -82,6 +82,12 @@ describe('refusals of the API server', () => {
     assert.match(denied(QUOTA), /: raise the quota of the namespace$/);
     assert.match(denied('admission webhook "no.example" denied the request: no'), /, or the policy$/);
     assert.match(denied('spec.ports: Required value'), /: correct the field that it names$/);
+    assert.match(
+      denied(
+        'Service "relay" is invalid: spec.loadBalancerClass: Invalid value: "b": may not change once set',
+      ),
+      /: set that field back, or delete the object, and the operator makes it again \(/,
+    );
   });
 
   test('a write that fails', () => {
@@ -99,6 +105,14 @@ describe('words of cert-manager', () => {
   test('a fault has a cure', () => {
     const absent = 'Referenced "ClusterIssuer" not found: clusterissuer.cert-manager.io "ca" not found';
     assert.equal(cure(absent, true), 'create ClusterIssuer ca, or correct tls.internal.issuerRef');
+    for (const message of [
+      'Referenced secret mail/ca-key not found: secret "ca-key" not found',
+      'Required secret resource not found: secrets "vault-token" not found',
+    ])
+      assert.equal(cure(message, true), 'create the Secret that it names, or correct ClusterIssuer ca');
+    const called =
+      'Referenced "ClusterIssuer" not found: clusterissuer.cert-manager.io "my-secret" not found';
+    assert.match(cure(called, true) ?? '', /^create ClusterIssuer ca/);
     assert.match(
       cure('Referenced issuer does not have a Ready status condition') ?? '',
       /^mend ClusterIssuer ca/,

@@ -10,6 +10,11 @@ interface Asked {
 
 /** The first entry whose words are in the message counts. */
 const ISSUE_CURES: readonly (readonly [words: RegExp, cure: (asked: Asked) => string])[] = [
+  // The issuer is there, and its key or its login is not.
+  [
+    /secrets? .*not found$|secret resource not found/i,
+    ({ issuer }) => `create the Secret that it names, or correct ${issuer}`,
+  ],
   [/ not found$/, ({ field, issuer }) => `create ${issuer}, or correct ${field}`],
   [/issuer .*(ready status condition|not ready)/i, ({ issuer }) => `mend ${issuer}, its conditions say how`],
   [

@@ -14,6 +14,10 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     'set queue.storage.size back, or allowVolumeExpansion: true in the StorageClass',
   ],
   [/immutable when `immutable` is set/i, 'delete it, and the operator makes it again'],
+  [
+    /may not change once set/i,
+    'set that field back, or delete the object, and the operator makes it again (a Service may get other addresses)',
+  ],
   [/exceeded quota/i, 'raise the quota of the namespace'],
   [
     /storageclass[^ ]* .*not found/i,
