@@ -23,7 +23,9 @@ function chartTemplate(): string {
   const [head = '', rest = ''] = yaml(crd).split(/^spec:$/m);
   return `{{/* ${HEAD} */}}
 {{- if .Values.crds.enabled }}
-${head}  annotations:
+${head}  labels:
+    {{- include "mailrelay.labels" . | nindent 4 }}
+  annotations:
     {{- if .Values.crds.keep }}
     helm.sh/resource-policy: keep
     {{- end }}

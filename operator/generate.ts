@@ -27,10 +27,12 @@ function role(
   suffix: string,
   permissions: readonly Permission[],
 ): string {
+  const own =
+    suffix === '' ? '{{ include "mailrelay.name" $ | quote }}' : `{{ include "mailrelay.name" $ }}${suffix}`;
   return `apiVersion: rbac.authorization.k8s.io/v1
 kind: ${kind}
 metadata:
-  name: {{ include "mailrelay.name" $ }}${suffix}
+  name: ${own}
 ${namespace === undefined ? '' : `  namespace: ${namespace}\n`}  labels:
     {{- include "mailrelay.labels" $ | nindent 4 }}
 rules:
@@ -39,12 +41,12 @@ ${rules(permissions)}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ${kind}Binding
 metadata:
-  name: {{ include "mailrelay.name" $ }}${suffix}
+  name: ${own}
 ${namespace === undefined ? '' : `  namespace: ${namespace}\n`}  labels:
     {{- include "mailrelay.labels" $ | nindent 4 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ${kind}, name: {{ include "mailrelay.name" $ }}${suffix}}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ${kind}, name: ${own}}
 subjects:
-  - {kind: ServiceAccount, name: {{ include "mailrelay.serviceAccount" $ }}, namespace: {{ $.Release.Namespace }}}
+  - {kind: ServiceAccount, name: {{ include "mailrelay.serviceAccount" $ | quote }}, namespace: {{ $.Release.Namespace | quote }}}
 `;
 }
 
@@ -54,11 +56,11 @@ function template(): string {
 {{- if .Values.watchNamespaces }}
 {{- range .Values.watchNamespaces }}
 ---
-${role('Role', '{{ . }}', '', RELAY_PERMISSIONS)}{{- end }}
+${role('Role', '{{ . | quote }}', '', RELAY_PERMISSIONS)}{{- end }}
 {{- else }}
 ${role('ClusterRole', undefined, '', RELAY_PERMISSIONS)}{{- end }}
 ---
-${role('Role', '{{ $.Release.Namespace }}', '-own', ownPermissions('{{ include "mailrelay.name" $ }}'))}{{- end }}
+${role('Role', '{{ $.Release.Namespace | quote }}', '-own', ownPermissions('{{ include "mailrelay.name" $ | quote }}'))}{{- end }}
 `;
 }
 

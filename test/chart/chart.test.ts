@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parse, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { assertGolden } from '#test/golden/golden.ts';
 import {
   argumentsOf,
@@ -14,6 +14,7 @@ import {
   helm,
   helm4,
   IMAGE,
+  type KubeObject,
   only,
   podOf,
   problem,
@@ -76,7 +77,49 @@ describe('the names', { skip: problem }, () => {
   test('that are set fit, too', () => {
     assert.equal(only(rendered({ fullnameOverride: '2nd' }), 'Deployment').metadata.name, 'r-2nd');
   });
+
+  /** What YAML reads as something else than a text. */
+  const WORDS = ['2024', '1e3', '0x1f', 'true', 'null', 'on'];
+  for (const word of WORDS)
+    test(`are texts where they are ${word}, and so are namespaces`, () => {
+      const values = {
+        ...EVERYTHING,
+        fullnameOverride: word,
+        serviceAccount: { name: word },
+        watchNamespaces: [word],
+        priorityClassName: word,
+        metrics: {
+          serviceMonitor: { enabled: true },
+          podMonitor: { enabled: true },
+          prometheusRule: { enabled: true },
+          dashboards: { enabled: true },
+        },
+      };
+      // As Helm reads it, in whose YAML yes and off are booleans too.
+      const documents = parseAllDocuments(template(values, { namespace: word }), { version: '1.1' });
+      const objects = documents.map((one) => one.toJS() as KubeObject | null).filter((one) => one !== null);
+      for (const object of objects)
+        assert.deepEqual(listNotTexts(object), [], `${object.kind} ${object.metadata.name}`);
+      const spread = new Set(objects.map(({ metadata }) => metadata.namespace));
+      assert.deepEqual(
+        [...spread].filter((one) => one !== undefined),
+        [word],
+      );
+      assert.equal(podOf(objects).spec.serviceAccountName, word);
+    });
 });
+
+const TEXTS: readonly string[] = ['name', 'namespace', 'serviceAccountName', 'priorityClassName'];
+
+/** The names and namespaces that YAML has not read as texts, wherever they stand. */
+function listNotTexts(value: unknown): unknown[] {
+  if (value === null || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([field, one]) =>
+    TEXTS.includes(field) && typeof one !== 'string' && typeof one !== 'object'
+      ? [`${field}: ${String(one)}`]
+      : listNotTexts(one),
+  );
+}
 
 describe('the pods', { skip: problem }, () => {
   const pods = (values: Values) => {
@@ -174,6 +217,18 @@ describe('names and labels', { skip: problem }, () => {
         const tester = only(objects, 'Pod').metadata.labels;
         for (const [key, value] of Object.entries(sink?.spec.selector)) assert.equal(tester[key], value);
       });
+
+  test('common labels are on every object of the chart, the CRD too', () => {
+    const objects = rendered({
+      ...EVERYTHING,
+      commonLabels: LABELS,
+      extraObjects: [],
+      crds: { enabled: true },
+    });
+    only(objects, 'CustomResourceDefinition');
+    for (const { kind, metadata } of objects)
+      assert.equal(metadata.labels?.['team'], 'mail', `${kind} ${metadata.name}`);
+  });
 
   test('a version with a + is a label and a tag all the same', () => {
     const objects = changed(

@@ -160,6 +160,25 @@ describe('what a newcomer is given', { skip: problem }, () => {
       assert.match(said, new RegExp(`kubectl exec -n ${namespace} relay-0 -- mailrelay send `));
     });
 
+  test('NOTES of an operator that looks after its class alone have that class', () => {
+    const classOf = (values: Values) => only(pasted(notes(values)), 'MailRelay').spec.className;
+    assert.equal(classOf({ defaultClass: false, className: '1' }), '1');
+    assert.equal(classOf({}), undefined);
+  });
+
+  test('NOTES with pull secrets have them for the sink, and say where they must be', () => {
+    const said = notes({ imagePullSecrets: ['a', { name: 'b' }] });
+    const [, overrides = ''] = /--overrides='(\{.*\})' \\\n {2}-- sink /.exec(said) ?? [];
+    assert.deepEqual(JSON.parse(overrides), { spec: { imagePullSecrets: [{ name: 'a' }, { name: 'b' }] } });
+    assert.match(said, /make these in mail too: a,b\n/);
+    assert.doesNotMatch(notes({}), /overrides|pull with/);
+  });
+
+  test('NOTES with a namespace of digits', () => {
+    for (const { metadata } of pasted(notes({ watchNamespaces: ['2024'] })))
+      assert.equal(metadata.namespace, '2024');
+  });
+
   test('"helm test" has a relay that is valid, keeps nothing on a disk, and takes no mail but its own', () => {
     const objects = rendered({ watchNamespaces: ['mail'] });
     const relay = only(objects, 'MailRelay');

@@ -41,14 +41,14 @@ export interface KubeObject {
 
 export function template(
   values: Values,
-  { release = 'mailrelay', chart = CHART, by = helm, set = '' } = {},
+  { release = 'mailrelay', namespace = 'mailrelay-system', chart = CHART, by = helm, set = '' } = {},
 ): string {
   // Helm reads YAML 1.1, where yes and off are booleans.
   const input = stringify(
     { image: { repository: IMAGE }, crds: { enabled: false }, ...values },
     { version: '1.1' },
   );
-  const args = ['template', release, chart, '--namespace', 'mailrelay-system', '--kube-version', '1.34.0'];
+  const args = ['template', release, chart, '--namespace', namespace, '--kube-version', '1.34.0'];
   if (set !== '') args.push('--set', set);
   return execFileSync(by, [...args, '--values', '-'], { input, encoding: 'utf8', stdio: 'pipe' });
 }
