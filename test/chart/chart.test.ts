@@ -48,6 +48,47 @@ describe('the chart', { skip: problem }, () => {
     assert.throws(() => template({ healthPort: 80 }), /healthPort/);
     assert.throws(() => template({ image: { repository: '' } }), /name where you pushed the image/);
   });
+
+  const NEEDED = [
+    'relay',
+    'global',
+    'crds',
+    'rbac',
+    'serviceAccount',
+    'networkPolicy',
+    'podDisruptionBudget',
+  ];
+  const EMPTIED: readonly [string, Values][] = [
+    ...[...NEEDED, 'metrics', 'test', 'healthPort', 'className', 'defaultClass'].map(
+      (name): [string, Values] => [name, { [name]: null }],
+    ),
+    ['image', { relay: { image: null } }],
+    ['egress', { networkPolicy: { egress: null } }],
+    ['apiServerPorts', { networkPolicy: { egress: { apiServerPorts: null } } }],
+    ...['service', 'serviceMonitor', 'podMonitor', 'prometheusRule', 'dashboards'].map(
+      (name): [string, Values] => [name, { metrics: { [name]: null } }],
+    ),
+    ['pullPolicy', { image: { repository: IMAGE, pullPolicy: null } }],
+    ['enabled', { metrics: { service: { enabled: null } } }],
+  ];
+  // As where all below a key is commented out. Helm takes that for a wish to have no such value.
+  for (const [name, values] of EMPTIED)
+    test(`a value that cannot be left empty is told by its name: ${JSON.stringify(values)}`, () => {
+      for (const by of [helm, helm4])
+        assert.throws(() => template(values, { by }), new RegExp(`missing propert(y|ies) '${name}'`));
+    });
+
+  test('what is no name of an object, and would be refused later, is refused at once', () => {
+    for (const [values, named] of [
+      [{ serviceAccount: { name: 'Mail Operator' } }, /serviceAccount\/name/],
+      [{ priorityClassName: 'very high' }, /priorityClassName/],
+      [{ imagePullSecrets: ['a,b'] }, /imagePullSecrets\/0/],
+      [{ imagePullSecrets: [{ name: 'A' }] }, /imagePullSecrets\/0/],
+      [{ watchNamespaces: ['a'.repeat(64)] }, /watchNamespaces\/0/],
+      [{ className: 'a'.repeat(254) }, /className/],
+    ] as const)
+      assert.throws(() => template(values), named);
+  });
 });
 
 describe('the names', { skip: problem }, () => {
