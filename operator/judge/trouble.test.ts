@@ -57,6 +57,14 @@ const TABLE: readonly Row[] = [
     false,
   ],
   [
+    'nodes that are cordoned or away',
+    unscheduled(
+      '0/2 nodes are available: 1 node(s) were unschedulable, 1 node(s) had untolerated taint {x: }',
+    ),
+    /\(make room, bring nodes back, or change/,
+    false,
+  ],
+  [
     'an image',
     waiting('ImagePullBackOff', 'Back-off pulling "x"'),
     /^ImagePullBackOff: Back-off .* \(correct the image/,

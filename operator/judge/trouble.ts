@@ -83,7 +83,7 @@ const FIELDS: Readonly<Record<string, Fields>> = {
 /** Of a container that others added to the pod, such as that of a service mesh. */
 const OF_OTHERS: Fields = { image: 'its image', memory: 'its limit of memory' };
 
-const MAKE_ROOM = 'make room, or change what spec.pod and the storage class ask of a node';
+const MAKE_ROOM = 'make room, bring nodes back, or change what spec.pod and the storage class ask of a node';
 const MEND = 'mend what the message names';
 const ASK = '"kubectl describe pod" may say more';
 const otherProgram = ({ image }: Fields) => `correct ${image} if it is another program, or ${MEND}`;

@@ -78,7 +78,7 @@ export const POD_FAULTS: readonly Fault[] = [
     spec: { pod: { nodeSelector: { disk: 'none' } } },
     row: /0\/1 +PodsNotReady +Ready/,
     command: 'wide',
-    shows: /pod no-node-0: Unschedulable: .*\(make room, or change what spec.pod[^)]*\)/,
+    shows: /pod no-node-0: Unschedulable: .*\(make room, bring nodes back, or change what spec.pod[^)]*\)/,
   },
   {
     name: 'no-class',
