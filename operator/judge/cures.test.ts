@@ -63,6 +63,30 @@ describe('warnings of controllers', () => {
       /: mend the network plugin or the runtime of the node$/,
     ],
     ['Node is not ready', /: bring the node back, or delete it if it is gone for good$/],
+    [
+      'pods "relay-1" is forbidden: failed quota: compute: must specify limits.cpu for: relay; limits.memory for: relay',
+      /: set these in pod\.resources .*, or give the namespace a LimitRange with defaults$/,
+    ],
+    [
+      'pods "relay-1" is forbidden: minimum memory usage per Container is 512Mi, but request is 192Mi',
+      /: change pod\.resources, or the LimitRange of the namespace$/,
+    ],
+    [
+      'pods "relay-1" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000',
+      /: change pod\.resources, or the LimitRange of the namespace$/,
+    ],
+    [
+      'persistentvolumeclaims "spool-relay-1" is forbidden: maximum storage usage per PersistentVolumeClaim is 512Mi, but request is 1Gi',
+      /: change queue\.storage\.size, or the LimitRange of the namespace$/,
+    ],
+    [
+      'pods "relay-1" is forbidden: unable to validate against any security context constraint: [provider "restricted-v2": .spec.securityContext.fsGroup: Invalid value: 65532: 65532 is not an allowed group',
+      /: set pod\.userIDs: Assigned, or openshift: true in the chart of the operator, /,
+    ],
+    [
+      'Pod "relay-1" is invalid: spec.containers[0].resources.requests: Invalid value: "192Mi": must be less than or equal to memory limit of 128Mi',
+      /: set pod\.resources\.limits .*, or change the LimitRange of the namespace$/,
+    ],
     ['something that nobody knows', /: mend what the message names$/],
   ] as const)
     test(message, () => {

@@ -20,6 +20,23 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   ],
   [/exceeded quota/i, 'raise the quota of the namespace'],
   [
+    /failed quota: .*must specify/i,
+    'set these in pod.resources (of the resolver in outbound.resolver.sidecar.resources), or give the namespace a LimitRange with defaults',
+  ],
+  [
+    /must be less than or equal to \w+ limit/i,
+    'set pod.resources.limits (of the resolver in outbound.resolver.sidecar.resources), or change the LimitRange of the namespace',
+  ],
+  [/usage per PersistentVolumeClaim/i, 'change queue.storage.size, or the LimitRange of the namespace'],
+  [
+    /usage per (Container|Pod)|limit to request ratio/i,
+    'change pod.resources, or the LimitRange of the namespace',
+  ],
+  [
+    /security context constraint/i,
+    'set pod.userIDs: Assigned, or openshift: true in the chart of the operator, or allow the account of the pods what it names',
+  ],
+  [
     /storageclass[^ ]* .*not found/i,
     'create that StorageClass, or make a second MailRelay with another queue.storage.className',
   ],
