@@ -37,6 +37,9 @@ export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
   { condition: 'Ready', status: 'True', event: 'Normal' },
 ];
 
+/** Of the first certificate that has a fault: that of the host name is before the others. */
+const SECRET = /\bSecret ([^:]+)/;
+
 /**
  * Where one reason has several causes: what of the message names the cause. A second cause is told too. Other reasons
  * have no entry, because what their messages name may change with every look.
@@ -45,6 +48,15 @@ export const CAUSE_IN_MESSAGE: Partial<Readonly<Record<ReasonName, RegExp>>> = {
   PodsNotReady: /; (?:pod \S+|\w+\/\S+): (?:container \S+: )?(?:CrashLoopBackOff, )?([^:;(]+)/,
   Denied: /^The API server refuses ([^:]+):/,
   ReferenceMissing: /: (spec\.[^:]+):/,
+  ExtraRefused: /^Mail flows, but (.+?) is not as it should be/,
+  CertificateNotIssued: /^cert-manager has not issued ([^:]+):/,
+  CertificateMissing: SECRET,
+  CertificateUnreadable: SECRET,
+  KeyMismatch: SECRET,
+  CertificateExpired: SECRET,
+  CertificateExpiringSoon: SECRET,
+  CertificateNotYetValid: SECRET,
+  HostnameNotCovered: SECRET,
 };
 
 /** Words of Kubernetes for one cause, which follow each other while it lasts. */

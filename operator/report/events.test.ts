@@ -1,6 +1,7 @@
 /** The events of a relay whose world changes step by step: one for each cause, and none for a normal start. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { Judged } from '../judge/finding.ts';
@@ -143,9 +144,44 @@ test('another object that is refused, and another reference that is missing, are
   only(one, /Denied: .*Service\/relay/);
   assert.deepEqual(same, []);
   only(other, /Denied: .*ConfigMap\/relay-policy/);
+  const extra = (object: string): Step => ({ obstacles: [{ kind: 'denied', object, message: 'quota' }] });
+  const [monitor = [], again = [], budget = []] = tell(
+    extra('PodMonitor/relay'),
+    { obstacles: [{ kind: 'nameTaken', object: 'PodMonitor/relay' }] },
+    extra('PodDisruptionBudget/relay'),
+  );
+  only(monitor, /ExtraRefused: .*PodMonitor\/relay/);
+  assert.deepEqual(again, []);
+  only(budget, /ExtraRefused: .*PodDisruptionBudget\/relay/);
   const missing = (field: string) =>
     withPods({ report: podReport(relay, { missing: [`${field}: Secret "x" does not exist`] }) });
   const [users = [], login = []] = tell(missing('inbound.users'), missing('outbound.smartHosts[0].login'));
   only(users, /ReferenceMissing: .*spec\.inbound\.users/);
   only(login, /ReferenceMissing: .*spec\.outbound\.smartHosts\[0\]\.login/);
+});
+
+test('a second certificate with a fault of the first one is told, and the first one in other words is not', () => {
+  const issuerRef = { name: 'ca' };
+  const both = relayObject({ tls: { secretName: 'host', internal: { secretName: 'inside', issuerRef } } });
+  const faults = (host: string | null, internal: string | null): Step => {
+    const problem = (message: string | null) => message && { reason: 'KeyMismatch', message };
+    const report = podReport(both, {
+      certificateProblem: problem(host) || null,
+      internalCertificateProblem: problem(internal) || null,
+    });
+    return {
+      relay: both,
+      policy: effectivePolicy(both.metadata, both.spec),
+      pods: [0, 1].map((n) => podView(`relay-${n}`, report)),
+    };
+  };
+  const [, first = [], same = [], second = []] = tell(
+    faults(null, null),
+    faults('no', null),
+    faults('no, since noon', 'no'),
+    faults(null, 'no'),
+  );
+  only(first, /^Warning KeyMismatch: Pod relay-0, Secret host: no/);
+  assert.deepEqual(same, []);
+  only(second, /^Warning KeyMismatch: Pod relay-0, Secret inside: no/);
 });
