@@ -28,7 +28,31 @@ const isReached = ({ service }: MailRelaySpec) => (service?.type ?? 'ClusterIP')
 const nodePorts = ({ inbound }: MailRelaySpec) =>
   inbound.listeners.flatMap(({ nodePort }) => (nodePort === undefined ? [] : [nodePort]));
 
+const tolerations = ({ pod }: MailRelaySpec) => pod?.tolerations ?? [];
+const celEveryToleration = (test: string) =>
+  `!has(self.pod) || !has(self.pod.tolerations) || self.pod.tolerations.all(t, ${test})`;
+
 export const WORKLOAD_RULES: readonly Rule[] = [
+  {
+    path: 'spec.pod.tolerations',
+    cel: celEveryToleration("has(t.operator) && t.operator == 'Exists' ? !has(t.value) : has(t.key)"),
+    message:
+      'a toleration compares the value of a key, or with operator Exists has no value: set its key, or set operator: Exists and remove its value',
+    holds: (spec) =>
+      tolerations(spec).every(({ key, operator, value }) =>
+        operator === 'Exists' ? value === undefined : key !== undefined,
+      ),
+  },
+  {
+    path: 'spec.pod.tolerations',
+    cel: celEveryToleration("!has(t.tolerationSeconds) || (has(t.effect) && t.effect == 'NoExecute')"),
+    message:
+      'tolerationSeconds of a toleration is for taints of effect NoExecute: set effect: NoExecute, or remove it',
+    holds: (spec) =>
+      tolerations(spec).every(
+        ({ tolerationSeconds, effect }) => tolerationSeconds === undefined || effect === 'NoExecute',
+      ),
+  },
   {
     path: 'spec.service',
     cel: `!has(self.service) || !has(self.service.externalTrafficPolicy) || ${CEL_REACHED}`,
