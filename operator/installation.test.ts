@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { liveObjects, relayObject } from '#test/fixtures/world.ts';
-import { decideClaim, type Installation, withStamp } from './installation.ts';
+import { decideClaim, type Installation, isPaused, withStamp } from './installation.ts';
 import type { KubeObject } from './kube/client.ts';
 
 const US: Installation = { name: 'mail/us', className: 'blue', isDefault: true };
@@ -66,4 +66,12 @@ test('what a relay made tells whose it is, where its status was lost', () => {
   assert.deepEqual(decideClaim(relay, stampedBy('mail/us'), US), { kind: 'free' });
   // Objects of an earlier version, which had no installations.
   assert.deepEqual(decideClaim(relay, objects, US), { kind: 'free' });
+});
+
+test('a relay is paused by any word but false', () => {
+  const paused = (word: string) =>
+    isPaused({ metadata: { ...relayObject().metadata, annotations: { 'mailrelay.dev/paused': word } } });
+  for (const word of ['true', 'True', 'TRUE', 'yes', '1']) assert.equal(paused(word), true, word);
+  for (const word of ['', 'false', 'False']) assert.equal(paused(word), false, word);
+  assert.equal(isPaused(relayObject()), false);
 });

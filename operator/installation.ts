@@ -58,9 +58,13 @@ function findStamp(relay: MailRelay, objects: ReadonlyMap<string, KeptObject>): 
   return undefined;
 }
 
-/** True if a person has stopped the reconciling of this relay. Its pods go on. */
-export function isPaused({ metadata }: MailRelay): boolean {
-  return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
+/**
+ * True if a person has stopped the reconciling of this relay. Its pods go on. Whoever writes `True` or `yes` wants that too, and
+ * the column of kubectl shows the word.
+ */
+export function isPaused({ metadata }: Pick<MailRelay, 'metadata'>): boolean {
+  const word = metadata.annotations?.[ANNOTATIONS.paused] ?? '';
+  return word !== '' && word.toLowerCase() !== 'false';
 }
 
 /** The part of the status that names the installation. The other parts are reported later. */

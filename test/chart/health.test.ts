@@ -10,7 +10,9 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import { UNSEEN } from '#crds/status.ts';
 import { API_VERSION } from '#crds/wellknown.ts';
+import { isPaused } from '#operator/installation.ts';
 import { program } from '#test/cluster/programs.ts';
+import { relayObject } from '#test/fixtures/world.ts';
 import { installProblem } from '#test/kit/debian.ts';
 import { type Judgeable, kstatus } from '#test/kit/kstatus.ts';
 import fc from '#test/kit/property.ts';
@@ -121,6 +123,16 @@ test('whatever the status, the library of Flux judges as the rules of our tests 
   assert.equal(new Set(verdicts).size, 4);
   for (const [index, one] of objects.entries())
     assert.equal(verdicts[index], kstatus(one), JSON.stringify(one));
+});
+
+test('a MailRelay is Suspended by the words by which the operator leaves it alone', {
+  skip: problem ?? false,
+}, () => {
+  const relays = ['true', 'True', 'yes', '1', 'false', 'False', ''].map((word) => ({
+    metadata: { ...relayObject().metadata, annotations: { 'mailrelay.dev/paused': word } },
+  }));
+  const found = healthOf(relays).map(({ status }) => status === 'Suspended');
+  assert.deepEqual(found, relays.map(isPaused));
 });
 
 test('whatever the status, it agrees with kstatus; only a missing Ready is not taken for good', {

@@ -5,7 +5,8 @@ local metadata = obj.metadata or {}
 local status = obj.status or {}
 
 local annotations = metadata.annotations or {}
-if annotations["mailrelay.dev/paused"] == "true" then
+local paused = string.lower(annotations["mailrelay.dev/paused"] or "")
+if paused ~= "" and paused ~= "false" then
   health.status = "Suspended"
   health.message = "Paused by the annotation mailrelay.dev/paused"
   return health
