@@ -17,7 +17,7 @@ test('without an issuer cert-manager is asked for nothing', () => {
   assert.deepEqual(certificates({ secretName: 'relay-tls', internal: { secretName: 'inside' } }), []);
 });
 
-test('an issuer alone: ECDSA P-256, renewed when a third of the time is left', () => {
+test('an issuer alone: ECDSA P-256, and times are left to cert-manager', () => {
   assert.deepEqual(certificates({ issuerRef: { name: 'ca', kind: 'ClusterIssuer' } }), [
     {
       name: 'relay',
@@ -27,7 +27,6 @@ test('an issuer alone: ECDSA P-256, renewed when a third of the time is left', (
       issuerRef: { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' },
       usages: ['digital signature', 'server auth'],
       privateKey: { algorithm: 'ECDSA', size: 256, rotationPolicy: 'Always' },
-      renewBeforePercentage: 33,
     },
   ]);
 });
@@ -53,7 +52,6 @@ test('times and key are asked for as cert-manager writes them', () => {
   });
   assert.equal(wanted?.['duration'], '2160h0m0s');
   assert.equal(wanted?.['renewBefore'], '36h30m0s');
-  assert.equal(wanted?.['renewBeforePercentage'], undefined, 'cert-manager takes one of them');
   assert.deepEqual(wanted?.['privateKey'], { algorithm: 'RSA', size: 2048, rotationPolicy: 'Always' });
   assert.deepEqual(wanted?.['usages'], ['digital signature', 'key encipherment', 'server auth']);
   const [edwards] = certificates({ issuerRef: { name: 'ca' }, privateKey: { algorithm: 'Ed25519' } });

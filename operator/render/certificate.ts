@@ -119,9 +119,10 @@ function renderKey({ privateKey }: CertificateSource, rotationPolicy: 'Always' |
   };
 }
 
+/** Without renewBefore every version of cert-manager renews when a third of the time is left. */
 function renderTimes({ duration, renewBefore }: CertificateSource) {
   return {
     ...(duration === undefined ? {} : { duration: goDuration(duration) }),
-    ...(renewBefore === undefined ? { renewBeforePercentage: 33 } : { renewBefore: goDuration(renewBefore) }),
+    ...(renewBefore === undefined ? {} : { renewBefore: goDuration(renewBefore) }),
   };
 }
