@@ -106,6 +106,9 @@ describe('refusals of the API server', () => {
     assert.match(denied(QUOTA), /: raise the quota of the namespace$/);
     assert.match(denied('admission webhook "no.example" denied the request: no'), /, or the policy$/);
     assert.match(denied('spec.ports: Required value'), /: correct the field that it names$/);
+    const unknown =
+      'failed to create typed patch object (mail/relay; v1, Kind=X): .spec.a: field not declared in schema';
+    assert.match(denied(unknown), /: remove that field, or bring the CRD of this kind up to date$/);
     assert.match(
       denied(
         'Service "relay" is invalid: spec.loadBalancerClass: Invalid value: "b": may not change once set',

@@ -14,6 +14,7 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     'set queue.storage.size back, or allowVolumeExpansion: true in the StorageClass',
   ],
   [/immutable when `immutable` is set/i, 'delete it, and the operator makes it again'],
+  [/field not declared in schema/i, 'remove that field, or bring the CRD of this kind up to date'],
   [
     /may not change once set/i,
     'set that field back, or delete the object, and the operator makes it again (a Service may get other addresses)',
