@@ -69,11 +69,11 @@ describe('warnings of controllers', () => {
     ],
     [
       'pods "relay-1" is forbidden: minimum memory usage per Container is 512Mi, but request is 192Mi',
-      /: change pod\.resources, or the LimitRange of the namespace$/,
+      /: change pod\.resources .*, or the LimitRange of the namespace$/,
     ],
     [
       'pods "relay-1" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000',
-      /: change pod\.resources, or the LimitRange of the namespace$/,
+      /: change pod\.resources .*, or the LimitRange of the namespace$/,
     ],
     [
       'persistentvolumeclaims "spool-relay-1" is forbidden: maximum storage usage per PersistentVolumeClaim is 512Mi, but request is 1Gi',
@@ -85,7 +85,7 @@ describe('warnings of controllers', () => {
     ],
     [
       'Pod "relay-1" is invalid: spec.containers[0].resources.requests: Invalid value: "192Mi": must be less than or equal to memory limit of 128Mi',
-      /: set pod\.resources\.limits .*, or change the LimitRange of the namespace$/,
+      /: set limits in pod\.resources .*, or change the LimitRange of the namespace$/,
     ],
     ['something that nobody knows', /: mend what the message names$/],
   ] as const)

@@ -7,6 +7,8 @@ export const NODE_CURE = 'bring the node back, or delete it if it is gone for go
 /** Where the node may be away, or only slow. */
 export const CHECK_NODE_CURE = `if "kubectl get node" shows the node as NotReady, ${NODE_CURE}`;
 
+const RESOURCES = 'pod.resources (those of the resolver are in outbound.resolver.sidecar)';
+
 /** The first entry whose words are in the message counts. */
 const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   [
@@ -22,16 +24,16 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   [/exceeded quota/i, 'raise the quota of the namespace'],
   [
     /failed quota: .*must specify/i,
-    'set these in pod.resources (of the resolver in outbound.resolver.sidecar.resources), or give the namespace a LimitRange with defaults',
+    `set these in ${RESOURCES}, or give the namespace a LimitRange with defaults`,
   ],
   [
     /must be less than or equal to \w+ limit/i,
-    'set pod.resources.limits (of the resolver in outbound.resolver.sidecar.resources), or change the LimitRange of the namespace',
+    `set limits in ${RESOURCES}, or change the LimitRange of the namespace`,
   ],
   [/usage per PersistentVolumeClaim/i, 'change queue.storage.size, or the LimitRange of the namespace'],
   [
     /usage per (Container|Pod)|limit to request ratio/i,
-    'change pod.resources, or the LimitRange of the namespace',
+    `change ${RESOURCES}, or the LimitRange of the namespace`,
   ],
   [
     /security context constraint/i,
