@@ -65,7 +65,6 @@ test('after a kept connection that says nothing for five minutes no other one is
   // Another delivery keeps its connection.
   assert.equal((await deliver(budget)).kind, 'answered');
   pass(1_000);
-  console.error('C');
   assert.equal(await resumed, undefined);
   assert.equal(budget.isOver, false);
   assert.equal(hop.lines.filter((line) => line.startsWith('MAIL')).length, 3);
