@@ -33,9 +33,13 @@ export function answerOnce(connection: Connection, envelope: Envelope, done: Don
   return answer;
 }
 
-/** A refused sender is refused, also if the connection ended before the reply to DATA. */
-function withRefusals(error: SendError, { mailError, rejectedErrors }: Noted): SendError {
+/**
+ * A refused sender is refused, also if the connection ended before the reply to DATA. A 421 to a recipient ended it, also where the
+ * library tells of another refusal.
+ */
+function withRefusals(error: SendError, { mailError, rejectedErrors = [] }: Noted): SendError {
   if (mailError) return mailError;
-  if (rejectedErrors?.length) error.rejectedErrors ??= rejectedErrors;
-  return error;
+  const told = rejectedErrors.find(({ responseCode }) => responseCode === 421) ?? error;
+  if (rejectedErrors.length > 0) told.rejectedErrors ??= rejectedErrors;
+  return told;
 }

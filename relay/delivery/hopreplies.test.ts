@@ -132,6 +132,22 @@ for (const offers of ['PIPELINING', 'SIZE']) {
   });
 }
 
+for (const offers of ['PIPELINING', 'SIZE'])
+  test(`${offers}: a 421 to the last recipient behind a refusal ends the session, and halves no pace`, async () => {
+    const { send } = await rig((line, socket) => {
+      if (/^EHLO/.test(line)) return `250-hop\r\n250 ${offers}`;
+      if (!line.startsWith('RCPT TO:<r1@'))
+        return line.startsWith('RCPT') ? '450 4.2.1 later' : takeAll(line);
+      socket.end('421 4.7.0 hop Error: too many errors\r\n');
+      return null;
+    });
+    const result = await send(2);
+    assert.ok(result.kind === 'unreachable' && result.hadSession);
+    assert.match(result.failure.text, /421 4\.7\.0/);
+    assert.equal(result.failure.slowDown, undefined);
+    assert.deepEqual(result.refused, ['r0@example.net']);
+  });
+
 for (const [what, refusal, goodbye, asks] of [
   ['a 421 behind refusals of recipients', '450 4.2.1 later', '421 4.7.0 hop Error: too many errors', false],
   ['a 421 in whose words it is', '450 4.2.1 later', '421 4.7.0 Error: too many connections', true],
