@@ -27,9 +27,10 @@ export abstract class HopAnswers extends HopReplies {
   override _actionEHLO(reply: string): void {
     this.#readName();
     const { code } = this.said;
-    const isUnknown = code >= 500 && !this.needsEhlo;
+    // The library would find extensions in the names of hosts (dsn.example), which are in the first line.
+    if (code < 300) super._actionEHLO(codedLines(reply).replace(/.*/, '250-hop'));
+    else if (code >= 500 && !this.needsEhlo) super._actionEHLO(codedLines(reply));
     // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.
-    if (isUnknown || code < 300) super._actionEHLO(codedLines(reply));
     else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
   }
 

@@ -148,6 +148,16 @@ for (const offers of ['PIPELINING', 'SIZE'])
     assert.deepEqual(result.refused, ['r0@example.net']);
   });
 
+test('the names in the first line of the reply to EHLO are no extensions', async () => {
+  const { hop, send } = await rig((line) =>
+    /^EHLO/.test(line) ? '250-dsn.example Hello relay-pipelining.example\r\n250 SIZE' : takeAll(line),
+  );
+  const result = await send(1, { dsn: { ret: 'HDRS', envid: 'x', recipients: [] } });
+  assert.equal(letters(result), 'D');
+  assert.ok(result.kind === 'answered' && !result.tellsSender);
+  assert.ok(hop.lines.some((line) => /^MAIL FROM:<[^>]*> SIZE=\d+$/.test(line)));
+});
+
 for (const [what, refusal, goodbye, asks] of [
   ['a 421 behind refusals of recipients', '450 4.2.1 later', '421 4.7.0 hop Error: too many errors', false],
   ['a 421 in whose words it is', '450 4.2.1 later', '421 4.7.0 Error: too many connections', true],
