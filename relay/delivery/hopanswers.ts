@@ -57,6 +57,13 @@ export abstract class HopAnswers extends HopReplies {
     if (at !== -1) this._supportedExtensions.splice(at, 1);
   }
 
+  /** Some hosts lose what comes together with a command that they answer. */
+  protected noteSilence(): void {
+    const { to = [] } = this._envelope ?? {};
+    const isAnsweredInPart = this._responseActions.length < to.length + 2;
+    this.hasShiftedTogether ||= this.isInBatch && isAnsweredInPart;
+  }
+
   protected override get isInBatch(): boolean {
     return Boolean(this._pendingSend) && !this.offered && this._envelope?.pipelined === true;
   }

@@ -31,7 +31,10 @@ const LATE = 'no whole reply within five minutes';
 export class HopConnection extends HopAnswers {
   #parameters: ReadonlyMap<string, string> = new Map();
   /** Runs while a whole reply is awaited. A single byte does not reset this timer. */
-  readonly #replyTimer = new LateTimer((reason) => this.cut(this.withBegun(reason)));
+  readonly #replyTimer = new LateTimer((reason) => {
+    this.noteSilence();
+    this.cut(this.withBegun(reason));
+  });
   /** A message that comes too late hears of it. */
   #endedBy: Error | undefined;
   /** How long the body of the next message may take. */

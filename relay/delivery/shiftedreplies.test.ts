@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { holdTime } from '#test/kit/heldtime.ts';
 import { type Heard, type LineHop, takeAll } from '#test/kit/linehop.ts';
 import { letters, reasons, rig } from '#test/kit/linerig.ts';
 import type { HopResult } from './attempt.ts';
@@ -28,6 +29,10 @@ async function heardNext({ lines }: LineHop, send: (recipients: number) => Promi
   while (!heard('MAIL')) await new Promise((resolve) => setTimeout(resolve, 5));
   return { isTogether: heard('RCPT'), next };
 }
+
+const realTimeout = setTimeout;
+/** The network takes real time. */
+const turns = () => new Promise((resolve) => realTimeout(resolve, 50));
 
 for (const [name, said, reason] of [
   [
@@ -120,3 +125,28 @@ for (const [replies, expected] of [
     assert.equal(isTogether, true);
     await next;
   });
+
+test('a hop that loses what comes together with MAIL gets one command at a time from then on', async (context) => {
+  const pass = holdTime(context);
+  const asked = Promise.withResolvers<void>();
+  let isLost = false;
+  const { hop, send } = await rig((line) => {
+    if (line.startsWith('MAIL')) {
+      // All of a write is heard in one turn.
+      isLost = true;
+      setImmediate(() => {
+        isLost = false;
+      });
+      return takeAll(line);
+    }
+    if (line === 'DATA') asked.resolve();
+    return isLost ? null : takeAll(line);
+  });
+  const first = send(2);
+  await asked.promise;
+  await turns();
+  pass(5 * 60_000);
+  assert.equal(letters(await first), 'unreachable');
+  assert.equal(letters(await send(2)), 'DD');
+  assert.equal(hop.sockets.length, 2);
+});

@@ -29,6 +29,7 @@ interface Kept {
   _onClose(): void;
   _onEnd(): void;
   readonly _envelope?: {
+    readonly to: readonly string[];
     readonly accepted: readonly string[];
     readonly pipelined?: boolean;
     readonly mailError?: Error;
