@@ -93,4 +93,22 @@ export abstract class HopAnswers extends HopReplies {
       super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
     }
   }
+
+  /**
+   * Says QUIT, and waits for the end of the connection. Where replies have shifted, QUIT gets the reply to a command before it.
+   * A few hosts say 250 to QUIT. It is the reply to QUIT if nothing comes behind it.
+   */
+  async quitInOrder(): Promise<void> {
+    if (this.destroyed) return;
+    const ended = new Promise<void>((resolve) => this.once('end', resolve));
+    this.quit();
+    const shifted = () => this.endShifted(`QUIT is answered as another command: ${this.said.text}`);
+    const answered = () => {
+      const { code } = this.said;
+      if (code === 221) this.close();
+      else if (code >= 300 && code !== 421) shifted();
+    };
+    this._responseActions.splice(-1, 1, answered, shifted);
+    await ended;
+  }
 }

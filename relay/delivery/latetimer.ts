@@ -14,7 +14,7 @@ export const REPLY_MS = 5 * MINUTE_MS;
 export const FINAL_REPLY_MS = 10 * MINUTE_MS;
 /** LMTP: what each further recipient adds to the time of all replies to a message. */
 export const NEXT_REPLY_MS = MINUTE_MS;
-/** The reply to QUIT changes nothing, so the connection waits only a short time for it. */
+/** The reply to QUIT changes next to nothing, so the connection waits only a short time for it. */
 export const QUIT_REPLY_MS = 10_000;
 
 export class LateTimer {

@@ -1,4 +1,4 @@
-/** A hop that allows one connection never sees two, and no result waits for the reply to QUIT. */
+/** A hop that allows one connection never sees two. The result of a message to one recipient does not wait for the reply to QUIT. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';

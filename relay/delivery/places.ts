@@ -1,6 +1,6 @@
 /**
- * The places of connections that are ending. The result of a delivery does not wait for the reply to QUIT, so the next
- * delivery may begin before the connection is closed. A hop counts it until then: a new connection to the same
+ * The places of connections that are ending. The result of a delivery does not wait for the reply to QUIT, unless that
+ * proves refusals (transaction.ts), so the next delivery may begin before the connection is closed. A hop counts it until then: a new connection to the same
  * destination takes over the place of one that is ending, and waits for its end. Each of these waits is bounded.
  */
 import type { HopWay } from './attempt.ts';

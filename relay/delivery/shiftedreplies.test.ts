@@ -126,6 +126,64 @@ for (const [replies, expected] of [
     await next;
   });
 
+/** Says these replies to an envelope one by one, and those to QUIT in chunks of their own before it closes. */
+function oneByOne(said: readonly string[], toQuit: readonly string[], offers: string): Heard {
+  let replies: string[] = [];
+  return (line, socket) => {
+    if (line === '') replies = [...said];
+    if (/^EHLO/.test(line)) return `250-hop\r\n250 ${offers}`;
+    if (/^(MAIL|RCPT|DATA)/.test(line)) return replies.shift() ?? null;
+    if (line !== 'QUIT') return takeAll(line);
+    for (const [index, reply] of toQuit.entries())
+      setTimeout(() => socket.writable && socket.write(`${reply}\r\n`), 30 * index);
+    setTimeout(() => socket.end(), 30 * toQuit.length);
+    return null;
+  };
+}
+
+const REFUSED = ['250 mail', '250 r0', '550 r1', '554 data'];
+
+for (const offers of ['PIPELINING', 'SIZE'])
+  for (const [name, said, toQuit, expected] of [
+    ['the 354', ['250 mail', '250 mail', '250 r0', '550 r1'], ['354 go on'], 'unreachable'],
+    ['the refusal of DATA', ['250 mail', '550 r0', '550 r0', '450 r1'], ['503 no recipients'], 'unreachable'],
+    [
+      'that of the last recipient',
+      ['250 mail', '550 r0', '550 r0', '550 r1'],
+      ['250 r1', '221 bye'],
+      'unreachable',
+    ],
+    ['its own', REFUSED, ['221 bye'], 'RR'],
+    ['a 250 of its own', REFUSED, ['250 bye'], 'RR'],
+    ['a 421', REFUSED, ['421 4.7.0 bye'], 'RR'],
+    ['none', REFUSED, [], 'RR'],
+  ] as const)
+    test(`${offers}: several recipients, no 354, and the reply to QUIT is ${name}: ${expected}`, async () => {
+      const { send } = await rig(oneByOne(said, toQuit, offers));
+      const result = await send(2);
+      assert.equal(letters(result), expected);
+      if (expected === 'unreachable') assert.match(reasons(result), /QUIT is answered as another command/);
+    });
+
+for (const toQuit of ['', '250 bye\r\n'])
+  test(`a hop that stays after QUIT, and says ${JSON.stringify(toQuit)}, holds up a refusal for ten seconds`, async (context) => {
+    const pass = holdTime(context);
+    const asked = Promise.withResolvers<void>();
+    const { send } = await rig((line, socket) => {
+      if (line.startsWith('RCPT')) return '550 5.1.1 no';
+      if (line === 'DATA') return '503 5.5.1 no recipients';
+      if (line !== 'QUIT') return takeAll(line);
+      socket.write(toQuit);
+      asked.resolve();
+      return null;
+    });
+    const sent = send(2);
+    await asked.promise;
+    await turns();
+    pass(10_000);
+    assert.equal(letters(await sent), 'RR');
+  });
+
 test('a hop that loses what comes together with MAIL gets one command at a time from then on', async (context) => {
   const pass = holdTime(context);
   const asked = Promise.withResolvers<void>();

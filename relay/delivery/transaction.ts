@@ -22,17 +22,18 @@ const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
   /** Its connection is closed. `refused`: recipients with a refusal of their own, none of them for good. */
-  | { kind: 'unsent'; failure: Failure; refused: string[] }
-  | {
-      kind: 'answered';
-      verdicts: Verdict[];
-      /** True if the session may carry another message. */
-      reusable: boolean;
-      /** True if the last reply was read completely, so QUIT makes sense. */
-      inOrder: boolean;
-      tellsSender: boolean;
-      mayTryAnother: boolean;
-    };
+  { kind: 'unsent'; failure: Failure; refused: string[] } | Answered;
+
+interface Answered {
+  kind: 'answered';
+  verdicts: Verdict[];
+  /** True if the session may carry another message. */
+  reusable: boolean;
+  /** True if the last reply was read completely, so QUIT makes sense. */
+  inOrder: boolean;
+  tellsSender: boolean;
+  mayTryAnother: boolean;
+}
 
 interface Rejection extends SmtpError {
   readonly recipient?: string | undefined;
@@ -44,6 +45,11 @@ interface SendError extends SmtpError {
 
 interface SendInfo {
   readonly rejectedErrors?: readonly Rejection[] | undefined;
+}
+
+interface Told {
+  readonly error: SendError | null;
+  readonly info?: SendInfo | undefined;
 }
 
 /** If this rejects, the body cannot be read, and the connection is closed. */
@@ -85,21 +91,25 @@ async function send(
   const body = parcel.body();
   const forget = budget.whenOver(() => connection.cut(OVERDUE));
   connection.onOffered = forget;
-  return new Promise((resolve) => {
-    connection.deliver(envelope, body, bodyMs, (error, info) => {
-      forget();
-      const judge = () => {
-        const sent = error
-          ? failed(error, hop, parcel, connection)
-          : taken((info ?? {}) as SendInfo, parcel, connection);
-        resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
-      };
-      // A socket in TLS tells at the end of the turn what has left it, and the answer may come before. An end of the message
-      // that is not written yet must not be written in this turn either.
-      if (connection.isSending && !connection.isWriting) setImmediate(judge);
-      else judge();
-    });
-  });
+  const told = Promise.withResolvers<Told>();
+  connection.deliver(envelope, body, bodyMs, (error, info) => told.resolve({ error, info }));
+  const { error, info = {} } = await told.promise;
+  forget();
+  // A socket in TLS tells at the end of the turn what has left it, and the answer may come before. An end of the message
+  // that is not written yet must not be written in this turn either.
+  if (connection.isSending && !connection.isWriting) await new Promise(setImmediate);
+  const sent = error ? failed(error, hop, parcel, connection) : taken(info, parcel, connection);
+  if (sent.kind === 'answered') await findShift(sent, connection);
+  const sure = connection.shift ? failed(connection.shift, hop, parcel, connection) : sent;
+  return sure.kind === 'unsent' ? sure : { ...sure, tellsSender };
+}
+
+/**
+ * What shows that replies do not mean what they seem to: QUIT gets the reply to a command before it. After a 354 in its place the envelope needs no such proof, and the only recipient is nobody else.
+ */
+async function findShift({ verdicts, reusable }: Answered, connection: HopConnection): Promise<void> {
+  if (!connection.offered && !reusable && verdicts.length > 1 && verdicts.some(isFinal))
+    await connection.quitInOrder();
 }
 
 function isFinal(verdict: Verdict | undefined): boolean {
@@ -173,11 +183,7 @@ function endedEarly(
   return { ...answered(parcel, judge, false), inOrder: false };
 }
 
-function answered(
-  parcel: Parcel,
-  verdict: (address: string) => Verdict,
-  reusable: boolean,
-): Sent & { kind: 'answered' } {
+function answered(parcel: Parcel, verdict: (address: string) => Verdict, reusable: boolean): Answered {
   const verdicts = parcel.to.map(verdict);
   return { kind: 'answered', verdicts, reusable, inOrder: true, tellsSender: false, mayTryAnother: false };
 }

@@ -18,7 +18,8 @@ export function takeAll(line: string): string | null {
   if (/^(EHLO|LHLO)/.test(line)) return '250-hop\r\n250 PIPELINING';
   if (line === 'DATA') return '354 go on';
   if (line === '.') return '250 2.0.0 taken';
-  return /^(MAIL|RCPT|QUIT|NOOP)/.test(line) ? '250 ok' : null;
+  if (line === 'QUIT') return '221 bye';
+  return /^(MAIL|RCPT|NOOP)/.test(line) ? '250 ok' : null;
 }
 
 /** Asks for the answer to each line, first to the empty line for the greeting. The lines of a message are lines too. */
