@@ -235,10 +235,14 @@ export class HopConnection extends HopAnswers {
 
   #expectFinal(take: (reply: Reply) => void): void {
     this._responseActions.push(() => {
-      const isEarly = this.isWriting && this.said.code < 300;
-      if (isEarly) this.endShifted('the next hop answered before the message ended');
+      if (this.isWriting && this.said.code < 300) this.endEarly();
       else take(this.said);
     });
+  }
+
+  /** A hop that has not got the end of a message has taken nothing, whatever it says. */
+  endEarly(): void {
+    this.endShifted('the next hop answered before the message ended');
   }
 
   /** A failure cuts the connection, because the message must not end normally. */

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Heard, takeAll } from '#test/kit/linehop.ts';
-import { letters, rig, TEXT } from '#test/kit/linerig.ts';
+import { letters, reasons, rig, TEXT } from '#test/kit/linerig.ts';
+import { eventually } from '#test/kit/wait.ts';
 
 for (const count of [2, 5, 50])
   test(`LMTP: ${count} replies in one write and the end of the connection: all count`, async () => {
@@ -90,6 +91,27 @@ for (const [what, body] of [
       return '354 go on\r\n250 2.0.0 taken';
     });
     assert.equal(letters(await send(1, { body })), 'w');
+  });
+
+for (const protocol of ['SMTP', 'LMTP'] as const)
+  test(`${protocol}: a 250 while the end of a large message waits for the network delivers nothing`, async () => {
+    const large = Buffer.from('x'.repeat(998).concat('\r\n').repeat(16_000));
+    const { hop, send } = await rig(
+      (line, socket) => {
+        if (line !== 'DATA') return takeAll(line);
+        socket.pause();
+        setTimeout(() => socket.write('250 2.0.0 taken\r\n'), 100);
+        return '354 go on';
+      },
+      { protocol },
+    );
+    const result = await send(1, { body: () => large });
+    assert.equal(letters(result), 'w');
+    assert.match(reasons(result), /answered before the message ended/);
+    // What is left of it never comes.
+    for (const socket of hop.sockets) socket.resume();
+    assert.ok(await eventually(() => hop.sockets.every(({ destroyed }) => destroyed)));
+    assert.ok(!hop.lines.includes('.'));
   });
 
 /** As Postfix: after so many refusals the session is over. */

@@ -105,10 +105,13 @@ async function send(
 }
 
 /**
- * What shows that replies do not mean what they seem to: QUIT gets the reply to a command before it. After a 354 in its place the envelope needs no such proof, and the only recipient is nobody else.
+ * What shows that replies do not mean what they seem to: a message was taken whose end has not left, or QUIT gets the reply
+ * to a command before it. After a 354 in its place the envelope needs no such proof, and the only recipient is nobody else.
  */
 async function findShift({ verdicts, reusable }: Answered, connection: HopConnection): Promise<void> {
-  if (!connection.offered && !reusable && verdicts.length > 1 && verdicts.some(isFinal))
+  if (connection.isSending) {
+    if (verdicts.some(({ kind }) => kind === 'delivered')) connection.endEarly();
+  } else if (!connection.offered && !reusable && verdicts.length > 1 && verdicts.some(isFinal))
     await connection.quitInOrder();
 }
 
