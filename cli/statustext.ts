@@ -1,5 +1,5 @@
 /** The text that `mailrelay status` prints. Pure. */
-import { describeShares } from '#crds/outboundposture.ts';
+import { describeShares, MOST_DESTINATIONS } from '#crds/outboundposture.ts';
 import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import type { PolicySummary } from '#crds/policysummary.ts';
 import { STRICTER_LEVELS, type StricterLevel } from '#crds/tlslevel.ts';
@@ -234,8 +234,9 @@ function waitingLines(level: StricterLevel, { wouldWait }: NonNullable<PodStatus
   const { destinations, list } = found;
   if (destinations === 0) return [row(name, 'no mail of the last 7 days would have waited')];
   const more = destinations - list.length;
+  const least = destinations < MOST_DESTINATIONS ? '' : 'at least ';
   return [
-    row(name, `mail for ${count(destinations, 'destination')} of the last 7 days would have waited:`),
+    row(name, `mail for ${least}${count(destinations, 'destination')} of the last 7 days would have waited:`),
     ...list.map(({ destination, message, lastSeen }) =>
       note(`${destination}  ${message}  ${lastHour(lastSeen)}`),
     ),

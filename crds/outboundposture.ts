@@ -14,6 +14,9 @@ import { STRICTER_LEVELS } from './tlslevel.ts';
  */
 export const OUTBOUND_FACTS = ['level', 'version', 'group', 'verifiedBy', 'fellBack'] as const;
 
+/** So many destinations a relay keeps for each level. Where it has more, those that were unseen longest are not counted. */
+export const MOST_DESTINATIONS = 1_000;
+
 const count = () => z.int().min(0).max(2_147_483_647);
 const shares = () => z.array(z.object({ value: z.string().max(64), count: count() })).max(64);
 

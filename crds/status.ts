@@ -195,7 +195,9 @@ export const mailRelayStatus = z.object({
             level: z.enum(STRICTER_LEVELS).describe('A TLS level that makes mail wait.'),
             destinations: count()
               .optional()
-              .describe('Destinations of the last 7 days whose mail it would make wait; coarse.'),
+              .describe(
+                'Destinations of the last 7 days whose mail it would make wait, at most 1000 of each pod; coarse.',
+              ),
             latest: z
               .array(z.string().max(512))
               .max(10)

@@ -198,15 +198,15 @@ export const GAUGES = {
   refusing: ['mailrelay_logins_refused_destinations', 'Destinations that refuse our login'],
   belowEncrypt: [
     'mailrelay_destinations_below_encrypt',
-    'Destinations of the last 7 days whose mail level Encrypt would have made wait',
+    'Destinations of the last 7 days whose mail level Encrypt would have made wait; at most 1000 are counted',
   ],
   belowVerify: [
     'mailrelay_destinations_below_verify',
-    'Destinations of the last 7 days whose mail level Verify would have made wait',
+    'Destinations of the last 7 days whose mail level Verify would have made wait; at most 1000 are counted',
   ],
   belowDane: [
     'mailrelay_destinations_below_dane',
-    'Destinations of the last 7 days whose mail level Dane would have made wait, where DANE is looked up',
+    'Destinations of the last 7 days whose mail level Dane would have made wait, where DANE is looked up; at most 1000 are counted',
   ],
   ready: ['mailrelay_ready', '1 when the relay is ready'],
 } as const;

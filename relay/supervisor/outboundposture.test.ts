@@ -10,6 +10,7 @@ const START = Date.UTC(2026, 0, 1, 10);
 
 const missing = { cause: 'starttls-missing', message: 'mx:25 does not offer STARTTLS' } as const;
 const misnamed = { cause: 'certificate-host-mismatch', message: 'another name' } as const;
+const unsigned = { cause: 'dane-required', message: 'no TLSA record' } as const;
 
 const counts = (labels: string, count = 1) => ({ [`outbound{${labels}}`]: count });
 const TLS = 'Encrypt,TLSv1.3,X25519MLKEM768,nothing,no';
@@ -69,7 +70,7 @@ test('the last judgement of a destination counts, and a level that was never jud
   assert.deepEqual(waiting('Dane'), [0, []]);
 });
 
-test('ten destinations are listed, a thousand kept, and all are counted', () => {
+test('ten destinations are listed, and a thousand of each level are kept and counted', () => {
   const { one, add, waiting } = posture();
   for (let n = 0; n < 1_200; n += 1) add({}, { destination: `d${n}.example`, judged: { Encrypt: missing } });
   const [destinations, list] = waiting('Encrypt') ?? [];
@@ -79,6 +80,64 @@ test('ten destinations are listed, a thousand kept, and all are counted', () => 
     Array.from({ length: 10 }, (_, n) => `d${1_199 - n}.example`),
   );
   assert.ok(outboundPosture.safeParse(one.describe()).success);
+});
+
+test('ten thousand destinations that need nothing, or wait at another level, push out none that would wait', () => {
+  const { one, add, waiting } = posture();
+  add({}, { destination: 'plain.example', judged: { Encrypt: missing, Verify: missing, Dane: unsigned } });
+  for (let n = 0; n < 10_000; n += 1)
+    add(counts(TLS), {
+      destination: `d${n}.example`,
+      judged: { Encrypt: null, Verify: null, Dane: n % 2 === 0 ? null : unsigned },
+    });
+  assert.deepEqual(waiting('Encrypt'), [1, ['plain.example']]);
+  assert.deepEqual(waiting('Verify'), [1, ['plain.example']]);
+  assert.equal(waiting('Dane')?.[0], 1_000);
+  assert.deepEqual(posture(one.news()).one.describe(), one.describe());
+});
+
+test('destinations of one moment keep their order over a restart, at each level', () => {
+  const { one, add } = posture();
+  add({}, { destination: 'first.example', judged: { Encrypt: null, Verify: misnamed } });
+  add({}, { destination: 'second.example', judged: { Encrypt: missing, Verify: missing } });
+  add({}, { destination: 'third.example', judged: { Encrypt: null, Verify: misnamed } });
+  assert.deepEqual(posture(one.news()).one.describe(), one.describe());
+});
+
+test('after a step of the clock back a time that is still to come counts as now, and ends after seven days', () => {
+  const { one, add, later, waiting } = posture();
+  later(400 * DAY);
+  add(counts(PLAIN), { destination: 'a.example', judged: { Encrypt: missing } });
+  const text = one.news();
+  const told = () => [one.describe().deliveries, waiting('Encrypt'), one.describe().wouldWait[0]?.list[0]];
+  later(-400 * DAY);
+  const expected = { destination: 'a.example', ...missing, lastSeen: '2026-01-01T10:00:00Z' };
+  assert.deepEqual(told(), [1, [1, ['a.example']], expected]);
+  const restarted = posture(text);
+  assert.deepEqual(restarted.one.describe(), one.describe());
+  for (const { later: pass, one: each } of [{ later, one }, restarted]) {
+    pass(8 * DAY);
+    assert.deepEqual([each.describe().deliveries, each.describe().wouldWait], [0, []]);
+  }
+});
+
+test('the text of an earlier relay is read, and an earlier relay reads ours', () => {
+  const seen = (judged: object) => ({ at: START - DAY, judged });
+  const destinations = [
+    ['good.example', seen({ Encrypt: null, Verify: null })],
+    ['bad.example', seen({ Encrypt: null, Verify: misnamed })],
+  ];
+  const { one, waiting } = posture(JSON.stringify({ parts: [], destinations }));
+  assert.deepEqual(
+    [waiting('Encrypt'), waiting('Verify')],
+    [
+      [0, []],
+      [1, ['bad.example']],
+    ],
+  );
+  one.add({ counts: counts(TLS), observations: {} });
+  const saved = JSON.parse(one.news() ?? '');
+  assert.deepEqual(saved.destinations, [['bad.example', seen({ Verify: misnamed })]]);
 });
 
 test('after seven days deliveries and destinations are forgotten', () => {

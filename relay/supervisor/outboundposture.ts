@@ -1,9 +1,15 @@
 /**
- * How deliveries of the last seven days were protected, and which destinations a stricter level would make wait. All
+ * How deliveries of the last seven days were protected, and which destinations a stricter level would make wait. Each
+ * level keeps the destinations that would wait, and no others: traffic that needs nothing pushes none of them out. All
  * collections are bounded. When one is full, the entry that was unseen longest is dropped, so a count of destinations is
- * a minimum. The data is saved as text and survives a restart. An unreadable text counts as empty.
+ * a minimum. A time after now was written before the clock was stepped back, and counts as now. The data is saved as text
+ * and survives a restart. An unreadable text counts as empty.
  */
-import { type OutboundPosture as Described, OUTBOUND_FACTS } from '#crds/outboundposture.ts';
+import {
+  type OutboundPosture as Described,
+  MOST_DESTINATIONS,
+  OUTBOUND_FACTS,
+} from '#crds/outboundposture.ts';
 import { STRICTER_LEVELS, type StricterLevel } from '#crds/tlslevel.ts';
 import type { Counted, JudgedDestination } from '../task/messages.ts';
 
@@ -11,43 +17,66 @@ const HOUR_MS = 3_600_000;
 const WEEK_MS = 7 * 24 * HOUR_MS;
 /** Deliveries are counted by parts of a day, so that old ones can be forgotten. */
 const PART_MS = 6 * HOUR_MS;
-const DESTINATIONS = 1_000;
 const LISTED = 10;
 /** Labels have few values. The bound is for a saved text that is not ours. */
 const KINDS = 500;
 const COUNT = /^outbound\{(.*)\}$/;
 
-interface Seen {
+type Judged = JudgedDestination['judged'];
+
+interface Waiting {
   readonly at: number;
-  readonly judged: JudgedDestination['judged'];
+  /** Many are judged within a millisecond. */
+  readonly turn: number;
+  readonly reason: NonNullable<Judged[StricterLevel]>;
+}
+
+/** What is known of one level. */
+interface Level {
+  /** When it was last judged, for any destination. */
+  judgedAt: number;
+  /** The destinations whose mail it would make wait, the oldest first. */
+  readonly waiting: Map<string, Waiting>;
 }
 
 interface Saved {
   /** By the beginning of the part of a day, then by the labels. */
   readonly parts: readonly [number, readonly [string, number][]][];
-  readonly destinations: readonly [string, Seen][];
+  /** The oldest first. Earlier relays have also those that would wait nowhere. */
+  readonly destinations: readonly [string, { readonly at: number; readonly judged: Judged }][];
+  /** By level. Earlier relays have none. */
+  readonly judgedAt: Readonly<Partial<Record<StricterLevel, number>>>;
 }
 
 export class OutboundPosture {
   readonly #clock: () => number;
   readonly #parts: Map<number, Map<string, number>>;
-  /** Oldest first. */
-  readonly #destinations: Map<string, Seen>;
+  readonly #levels: Readonly<Record<StricterLevel, Level>>;
+  #turns = 0;
   #isNew = false;
 
   constructor(clock: () => number, text?: string) {
     this.#clock = clock;
-    const { parts, destinations } = read(text);
+    const { parts, destinations, judgedAt } = read(text);
     this.#parts = new Map(parts.map(([at, counts]) => [at, new Map(counts)]));
-    this.#destinations = new Map(destinations);
+    const levelOf = (level: StricterLevel): Level => ({
+      judgedAt: judgedAt[level] ?? Number.NEGATIVE_INFINITY,
+      waiting: new Map(),
+    });
+    this.#levels = { Encrypt: levelOf('Encrypt'), Verify: levelOf('Verify'), Dane: levelOf('Dane') };
+    for (const [destination, { at, judged }] of destinations) this.#judge(destination, judged, at);
   }
 
   add({ counts, judged = [] }: Counted): void {
+    const now = this.#clock();
     for (const [key, count] of Object.entries(counts)) {
       const [, labels] = COUNT.exec(key) ?? [];
-      if (labels !== undefined) this.#count(labels, count);
+      if (labels === undefined) continue;
+      this.#count(beginOf(now), labels, count);
+      this.#isNew = true;
     }
-    for (const one of judged) this.#addVerdict(one);
+    for (const one of judged) this.#judge(one.destination, one.judged, now);
+    this.#isNew ||= judged.length > 0;
   }
 
   /** All data as text, if it changed since the last call. */
@@ -55,8 +84,13 @@ export class OutboundPosture {
     if (!this.#isNew) return undefined;
     this.#isNew = false;
     this.#forget();
-    const parts = [...this.#parts].map(([at, counts]) => [at, [...counts]]);
-    return JSON.stringify({ parts, destinations: [...this.#destinations] });
+    const judgedAt = STRICTER_LEVELS.map((level) => [level, this.#levels[level].judgedAt] as const);
+    const saved: Saved = {
+      parts: [...this.#parts].map(([at, counts]) => [at, [...counts]]),
+      destinations: this.#listDestinations(),
+      judgedAt: Object.fromEntries(judgedAt.filter(([, at]) => Number.isFinite(at))),
+    };
+    return JSON.stringify(saved);
   }
 
   describe(): Described {
@@ -70,55 +104,74 @@ export class OutboundPosture {
     };
   }
 
-  /** Nothing where the level was never judged. The status is described often, so one pass has to do. */
+  /** Nothing where the level was not judged. */
   #wouldWait(level: StricterLevel): Described['wouldWait'] {
-    let isJudged = false;
-    let destinations = 0;
-    const latest: [string, Seen][] = [];
-    for (const [destination, seen] of this.#destinations) {
-      isJudged ||= seen.judged[level] !== undefined;
-      if (!seen.judged[level]) continue;
-      destinations += 1;
-      latest.push([destination, seen]);
-      if (latest.length > LISTED) latest.shift();
-    }
-    const list = latest.toReversed().flatMap(([destination, { at, judged }]) => {
-      const failure = judged[level];
-      return failure ? [{ destination, ...failure, lastSeen: wholeHour(at) }] : [];
-    });
-    return isJudged ? [{ level, destinations, list }] : [];
+    const { judgedAt, waiting } = this.#levels[level];
+    if (judgedAt <= this.#clock() - WEEK_MS) return [];
+    const latest = [...waiting].slice(-LISTED).toReversed();
+    const list = latest.map(([destination, { at, reason }]) => ({
+      destination,
+      ...reason,
+      lastSeen: wholeHour(at),
+    }));
+    return [{ level, destinations: waiting.size, list }];
   }
 
-  #count(labels: string, count: number): void {
-    const now = this.#clock();
-    const begin = now - (now % PART_MS);
+  #listDestinations(): Saved['destinations'] {
+    const found = new Map<string, { at: number; turn: number; judged: Judged }>();
+    for (const level of STRICTER_LEVELS)
+      for (const [destination, { at, turn, reason }] of this.#levels[level].waiting) {
+        const judged = { ...found.get(destination)?.judged, [level]: reason };
+        found.set(destination, { at, turn, judged });
+      }
+    return [...found]
+      .toSorted(([, one], [, other]) => one.turn - other.turn)
+      .map(([destination, { at, judged }]) => [destination, { at, judged }]);
+  }
+
+  #count(begin: number, labels: string, count: number): void {
     const part = this.#parts.get(begin) ?? new Map<string, number>();
     if (part.size >= KINDS && !part.has(labels)) return;
     part.set(labels, (part.get(labels) ?? 0) + count);
     this.#parts.set(begin, part);
-    this.#isNew = true;
   }
 
-  #addVerdict({ destination, judged }: JudgedDestination): void {
-    this.#destinations.delete(destination);
-    this.#destinations.set(destination, { at: this.#clock(), judged });
-    if (this.#destinations.size > DESTINATIONS) this.#forgetOldest();
-    this.#isNew = true;
-  }
-
-  #forget(): void {
-    const from = this.#clock() - WEEK_MS;
-    for (const begin of [...this.#parts.keys()]) if (begin + PART_MS <= from) this.#parts.delete(begin);
-    for (const { at } of [...this.#destinations.values()]) {
-      if (at > from) break;
-      this.#forgetOldest();
+  /** The last judgement of a destination counts. */
+  #judge(destination: string, judged: Judged, at: number): void {
+    const turn = this.#turns++;
+    for (const name of STRICTER_LEVELS) {
+      const level = this.#levels[name];
+      const { waiting } = level;
+      const reason = judged[name];
+      waiting.delete(destination);
+      if (reason === undefined) continue;
+      level.judgedAt = Math.max(level.judgedAt, at);
+      if (reason === null) continue;
+      waiting.set(destination, { at, turn, reason });
+      const [oldest] = waiting.size > MOST_DESTINATIONS ? waiting.keys() : [];
+      if (oldest !== undefined) waiting.delete(oldest);
     }
   }
 
-  #forgetOldest(): void {
-    const [oldest] = this.#destinations.keys();
-    if (oldest !== undefined) this.#destinations.delete(oldest);
+  #forget(): void {
+    const now = this.#clock();
+    for (const [begin, counts] of [...this.#parts]) {
+      if (begin + PART_MS > now - WEEK_MS && begin <= now) continue;
+      this.#parts.delete(begin);
+      if (begin > now) for (const [labels, count] of counts) this.#count(beginOf(now), labels, count);
+    }
+    for (const level of Object.values(this.#levels)) {
+      level.judgedAt = Math.min(level.judgedAt, now);
+      for (const [destination, waiting] of level.waiting) {
+        if (waiting.at > now) level.waiting.set(destination, { ...waiting, at: now });
+        else if (waiting.at <= now - WEEK_MS) level.waiting.delete(destination);
+      }
+    }
   }
+}
+
+function beginOf(at: number): number {
+  return at - (at % PART_MS);
 }
 
 function sum(parts: readonly ReadonlyMap<string, number>[]): Map<string, number> {
@@ -147,16 +200,18 @@ function wholeHour(at: number): string {
 
 function read(text: string | undefined): Saved {
   try {
-    const { parts, destinations } = JSON.parse(text ?? '') as Partial<Saved>;
+    const { parts, destinations, judgedAt } = JSON.parse(text ?? '') as Partial<Saved>;
+    const times = Object.entries(judgedAt ?? {}).filter(([, at]) => typeof at === 'number');
     return {
       parts: (parts ?? []).filter(([at, counts]) => typeof at === 'number' && counts.every(isCount)),
       destinations: (destinations ?? []).filter(
         ([name, { at, judged }]) =>
           typeof name === 'string' && typeof at === 'number' && judged !== null && typeof judged === 'object',
       ),
+      judgedAt: Object.fromEntries(times),
     };
   } catch {
-    return { parts: [], destinations: [] };
+    return { parts: [], destinations: [], judgedAt: {} };
   }
 }
 

@@ -151,3 +151,18 @@ test('a new address costs no search, also where the share of its network is full
   assert.ok(performance.now() - began < 3_000, `${performance.now() - began} ms`);
   assert.equal(clients.taken.clients, 10_000);
 });
+
+test('after a step of the clock back a time that is still to come counts as now, and ends after a week', () => {
+  let now = 400 * DAY;
+  const clients = new PlaintextClients(() => now);
+  clients.saw('192.0.2.7', 'old.example', false);
+  const text = clients.news();
+  now = HOUR;
+  for (const each of [clients, new PlaintextClients(() => now, text)]) {
+    now = HOUR;
+    assert.deepEqual([each.taken.clients, each.taken.list[0]?.lastSeen], [1, '1970-01-01T01:00:00Z']);
+    each.saw('192.0.2.8', 'other.example', false);
+    now += 8 * DAY;
+    assert.deepEqual([each.taken.clients, each.taken.list], [0, []]);
+  }
+});

@@ -60,12 +60,15 @@ class LastSeen {
     this.#networks.set(network, others.add(key));
   }
 
-  /** The times of one side in the last seven days. */
+  /**
+   * The times of one side in the last seven days. A time after now was written before the clock was stepped back, and
+   * counts as now.
+   */
   entries(side: keyof Times, now: number): [string, number][] {
     const since = now - WEEK_MS;
-    for (const times of this.#seen.values()) {
-      if (lastOf(times) > since) break;
-      this.#forgetFirst(this.#seen);
+    for (const [key, times] of this.#seen) {
+      if (lastOf(times) <= since) this.#forget(key);
+      else if (lastOf(times) > now) this.#seen.set(key, endAt(now, times));
     }
     return [...this.#seen].flatMap(([key, { [side]: at }]) =>
       at !== undefined && at > since ? [[key, at] as [string, number]] : [],
@@ -101,6 +104,10 @@ function listTimes(seen: Seen, side: keyof Times): { key: string; at: number; si
 
 function sideOf({ taken = -Infinity, refused = -Infinity }: Times): keyof Times {
   return refused >= taken ? 'refused' : 'taken';
+}
+
+function endAt(now: number, times: Times): Times {
+  return Object.fromEntries(Object.entries(times).map(([side, at]) => [side, Math.min(at, now)]));
 }
 
 function lastOf({ taken = -Infinity, refused = -Infinity }: Times): number {
