@@ -37,6 +37,8 @@ function socketWith(certificate: X509Certificate, version = 'TLSv1.3'): TLSSocke
     authorized: true,
     authorizationError: null,
     getProtocol: () => version,
+    getCipher: () => ({ name: 'TLS_AES_256_GCM_SHA384' }),
+    getEphemeralKeyInfo: () => ({ type: 'ECDH', name: 'X25519', size: 253 }),
     getPeerX509Certificate: () => certificate,
   };
   return socket as unknown as TLSSocket;

@@ -4,15 +4,27 @@
  * have met the level. Pure.
  */
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { judgeCertificateError } from '#crds/certificateerror.ts';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { requiresTls, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
 import { coversMx } from '../mtasts/policy.ts';
 import { hasName, type NameSource } from '../task/certificatename.ts';
+import { dropOldest } from '../task/oldest.ts';
 import type { Judgement, NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
-import type { TlsPolicy } from './tlspolicy.ts';
+import { isOldVersion, type TlsPolicy } from './tlspolicy.ts';
+
+/** But for anonymous ones, the ciphers that only level Opportunistic takes: other levels have none, or find them too weak. */
+const OPPORTUNISTIC_CIPHER = /CAMELLIA|CCM8/;
+/** The smallest group of Diffie-Hellman at OpenSSL's usual security level, which all other levels have. */
+const USUAL_DH_BITS = 2048;
+/** The code of Node for a chain that is too weak. */
+const WEAK = 'UNSPECIFIED';
+const LONGEST_CHAIN = 10;
+/** Chains that are weak, and others, by the certificate of the hop: to find out costs as much as a handshake. */
+const KNOWN_CHAINS = new Map<string, boolean>();
+const MOST_KNOWN = 200;
 
 /** Level None tries no TLS, so nothing is known of the hop. Of Dane nothing is known where DANE is not looked up. */
 export function judgeStricter(hop: NextHop, policy: TlsPolicy, socket: TLSSocket | null): Judgement {
@@ -36,35 +48,83 @@ export function judgeTesting(
     return { stsTesting: failure(hop, 'sts-mx-mismatch', 'the MTA-STS policy does not name this host') };
   if (!socket) return { stsTesting: fellBack ?? failure(hop, 'starttls-missing', 'TLS is not tried') };
   const encrypt = judgeEncrypt(hop, policy, socket);
-  return { stsTesting: encrypt ?? judgeCertificate(hop, [plainName(hop.host)], 'san', socket) };
+  return { stsTesting: encrypt ?? judgeCertificate(hop, policy, [plainName(hop.host)], 'san', socket) };
 }
 
-function judgeEncrypt(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSSocket): Failure | null {
-  if (requiresTls(level)) return null;
+function judgeEncrypt(hop: NextHop, policy: TlsPolicy, socket: TLSSocket): Failure | null {
+  if (requiresTls(policy.level)) return null;
+  const { minVersion } = policy.stricter;
   const version = socket.getProtocol() as TlsVersion | null;
-  if (version === null || version < stricter.minVersion)
-    return failure(hop, 'handshake', `it has ${version} only, minVersion is ${stricter.minVersion}`);
-  return hasCertificate(socket) ? null : failure(hop, 'handshake', 'it has no certificate');
+  if (version === null || version < minVersion)
+    return failure(hop, 'handshake', `it has ${version} only, minVersion is ${minVersion}`);
+  if (!socket.getPeerX509Certificate()) return failure(hop, 'handshake', 'it has no certificate');
+  const weak = takesAny(policy) ? findWeakness(socket) : undefined;
+  return weak === undefined ? null : failure(hop, 'handshake', weak);
 }
 
-function judgeVerify(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSSocket): Failure | null {
-  return verifiesPeer(level) ? null : judgeCertificate(hop, stricter.names, 'any', socket);
+/** True if OpenSSL was told to take more than at the other levels, which are those of old peers where the spec says so. */
+function takesAny({ level, stricter }: TlsPolicy): boolean {
+  return !requiresTls(level) && !isOldVersion(stricter.minVersion);
+}
+
+function findWeakness(socket: TLSSocket): string | undefined {
+  const { name } = socket.getCipher();
+  if (OPPORTUNISTIC_CIPHER.test(name)) return `it chooses the cipher ${name}`;
+  const { type, size = USUAL_DH_BITS } = socket.getEphemeralKeyInfo() as { type?: string; size?: number };
+  return type === 'DH' && size < USUAL_DH_BITS ? `its Diffie-Hellman group has ${size} bits` : undefined;
+}
+
+function judgeVerify(hop: NextHop, policy: TlsPolicy, socket: TLSSocket): Failure | null {
+  return verifiesPeer(policy.level)
+    ? null
+    : judgeCertificate(hop, policy, policy.stricter.names, 'any', socket);
 }
 
 function judgeCertificate(
   hop: NextHop,
+  policy: TlsPolicy,
   names: readonly string[],
   source: NameSource,
   socket: TLSSocket,
 ): Failure | null {
-  // Node has the code of OpenSSL here, although its type is an Error.
-  const code = socket.authorizationError as unknown as string | null;
-  if (!socket.authorized && code) {
+  const certificate = socket.getPeerX509Certificate();
+  const code =
+    findError(socket) ?? (takesAny(policy) && certificate && isChainWeak(certificate) ? WEAK : null);
+  if (code !== null) {
     const { cause, says } = judgeCertificateError(code);
     return failure(hop, cause, `its certificate ${says}`);
   }
-  const misnamed = checkNames(names, source, socket.getPeerX509Certificate());
+  const misnamed = checkNames(names, source, certificate);
   return misnamed ? failure(hop, 'certificate-host-mismatch', misnamed.message) : null;
+}
+
+/** Node has the code of OpenSSL here, although its type is an Error. */
+function findError({ authorized, authorizationError }: TLSSocket): string | null {
+  return authorized ? null : (authorizationError as unknown as string | null);
+}
+
+/** True if a key or a signature is weaker than a level that verifies accepts. OpenSSL looks, at its usual security level. */
+function isChainWeak(leaf: X509Certificate): boolean {
+  const known = KNOWN_CHAINS.get(leaf.fingerprint256);
+  if (known !== undefined) return known;
+  const isWeak = !isTaken(leaf);
+  KNOWN_CHAINS.set(leaf.fingerprint256, isWeak);
+  dropOldest(KNOWN_CHAINS, MOST_KNOWN);
+  return isWeak;
+}
+
+function isTaken(leaf: X509Certificate): boolean {
+  const chain: X509Certificate[] = [];
+  for (let one: X509Certificate | undefined = leaf; one && chain.length < LONGEST_CHAIN; ) {
+    chain.push(one);
+    one = one.issuerCertificate;
+  }
+  try {
+    createSecureContext({ cert: chain.map(String).join(''), ca: [] });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Accepts the certificate if one of the names matches, or if there is none to match. The error has the code of Node. */
@@ -79,10 +139,6 @@ export function checkNames(
   const own = certificate?.subjectAltName ?? 'none';
   const error = new Error(`Host: ${first}. is not in the cert's altnames: ${own}`);
   return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
-}
-
-function hasCertificate(socket: TLSSocket): boolean {
-  return socket.getPeerX509Certificate() !== undefined;
 }
 
 function failure({ host, port }: NextHop, cause: FailureCause, text: string): Failure {

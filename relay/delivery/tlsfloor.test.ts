@@ -1,12 +1,13 @@
 /** The weakest encryption that each level accepts, on real handshakes with peers of every age. */
 import assert from 'node:assert/strict';
+import { createDiffieHellmanGroup } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import type { Hop } from '#crds/policyfile.ts';
 import { TLS_LEVELS, TLS_VERSIONS, type TlsVersion } from '#crds/tlslevel.ts';
-import { makePair } from '#test/kit/ca.ts';
+import { makeAuthority, makePair } from '#test/kit/ca.ts';
 import { type Answer, Hop as HopOfTest, type Step } from '#test/kit/hop.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -15,10 +16,18 @@ import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 
 const pair = { ...(await makePair('localhost')), serial: '' };
+const authority = await makeAuthority();
+/** A Diffie-Hellman group as old hops have it (RFC 2409 section 6.2), in the form of PKCS #3. */
+const DH_1024 = pemOfGroup(createDiffieHellmanGroup('modp2').getPrime());
 const ends: (() => void)[] = [];
 after(() => {
   for (const end of ends) end();
 });
+
+function pemOfGroup(prime: Buffer): string {
+  const der = Buffer.concat([Buffer.from('30818702818100', 'hex'), prime, Buffer.from('020102', 'hex')]);
+  return `-----BEGIN DH PARAMETERS-----\n${der.toString('base64')}\n-----END DH PARAMETERS-----\n`;
+}
 
 /** A next hop that speaks TLS only as these options say, and takes everything. */
 async function peer(tls: SMTPServerOptions & { readonly ciphers?: string }): Promise<number> {
@@ -40,8 +49,12 @@ async function peer(tls: SMTPServerOptions & { readonly ciphers?: string }): Pro
 const only = (version: TlsVersion, ciphers = 'DEFAULT:@SECLEVEL=0') =>
   peer({ minVersion: version, maxVersion: version, ciphers });
 
-async function deliver(port: number, changes: Partial<Hop>): Promise<HopResult> {
-  const client = clientWith(trusting('roots', pair.cert));
+async function deliver(
+  port: number,
+  changes: Partial<Hop>,
+  materials = trusting('roots', pair.cert),
+): Promise<HopResult> {
+  const client = clientWith(materials);
   const budget = new AttemptBudget();
   const hop = hopTo(port, { host: 'localhost', trustConfigMap: 'roots', ...changes });
   const parcel = makeParcel('Subject: x\r\n\r\nx\r\n');
@@ -91,6 +104,40 @@ test('a peer with a certificate is never asked for an anonymous cipher', async (
   const port = await only('TLSv1.2', 'ALL:!eNULL:@SECLEVEL=0');
   const result = await deliver(port, { tlsLevel: 'Opportunistic' });
   assert.doesNotMatch((result.kind === 'answered' && result.tls?.cipher) || 'none', /^A(EC)?DH|none/);
+});
+
+test('what Opportunistic judges of the levels above it is what they do, for each cipher, group and key', async () => {
+  const modern = { maxVersion: 'TLSv1.2' } as const;
+  const weak = await authority.issue(['localhost'], { rsa: 1024 });
+  const rsa = await authority.issue(['localhost'], { rsa: true });
+  const peers: Readonly<
+    Record<string, readonly [SMTPServerOptions & { readonly ciphers?: string }, string[]]>
+  > = {
+    usual: [rsa, []],
+    'AES128-SHA': [{ ...rsa, ...modern, ciphers: 'AES128-SHA:@SECLEVEL=0' }, []],
+    ARIA: [{ ...rsa, ...modern, ciphers: 'ARIAGCM:@SECLEVEL=0' }, []],
+    CAMELLIA: [{ ...rsa, ...modern, ciphers: 'CAMELLIA:@SECLEVEL=0' }, ['Encrypt', 'Verify']],
+    CCM8: [{ ...rsa, ...modern, ciphers: 'AESCCM8:@SECLEVEL=0' }, ['Encrypt', 'Verify']],
+    'DH 1024': [
+      { ...rsa, ...modern, ciphers: 'DHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0', dhparam: DH_1024 },
+      ['Encrypt', 'Verify'],
+    ],
+    'RSA 1024': [{ ...weak, ciphers: 'DEFAULT:@SECLEVEL=0' }, ['Verify']],
+  };
+  for (const [name, [options, waiting]] of Object.entries(peers)) {
+    const port = await peer(options);
+    const trust = trusting('roots', authority.cert);
+    const result = await deliver(port, { tlsLevel: 'Opportunistic' }, trust);
+    const { judgement = {}, tls = null } = result.kind === 'answered' ? result : {};
+    assert.notEqual(tls, null, `${name} is encrypted`);
+    const judged = (['Encrypt', 'Verify'] as const).filter((level) => judgement[level]);
+    const found: string[] = [];
+    for (const tlsLevel of ['Encrypt', 'Verify'] as const) {
+      const { kind } = await deliver(port, { tlsLevel }, trust);
+      if (kind === 'unreachable') found.push(tlsLevel);
+    }
+    assert.deepEqual([judged, found], [waiting, waiting], `${name}: ${JSON.stringify(judgement)}`);
+  }
 });
 
 test('a peer that has only ciphers without encryption gets plain text at Opportunistic', async () => {
