@@ -119,12 +119,13 @@ function decodeConfigMap(
   return { ...configMap.data, ...decodeAll(configMap.binaryData) };
 }
 
-/** Files that gzip has packed are unpacked here, because the folders of the relay are written as texts. */
 function decodeAll(data: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  const decode = (value: string) => {
-    const bytes = Buffer.from(value, 'base64');
-    const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
-    return (isPacked ? gunzipSync(bytes) : bytes).toString();
-  };
+  const decode = (value: string) => decodeFile(Buffer.from(value, 'base64'));
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, decode(value)]));
+}
+
+/** Files that gzip has packed are unpacked, because the folders of the relay are written as texts. */
+export function decodeFile(bytes: Buffer): string {
+  const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  return (isPacked ? gunzipSync(bytes) : bytes).toString();
 }

@@ -3,16 +3,26 @@
  * client; and what a word of the status, of the events or of the log means. For an address it asks DNS as a delivery does, and connects
  * to the next hops only with --connect. A relay that runs here adds what only it knows (explainrunning.ts). It never sends a message.
  */
+import type { PodStatus } from '#crds/podstatus.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import { isRouting, printMailbox, readGivenMailbox } from '#relay/addresses/address.ts';
 import { findLadder, type Ladder } from '#relay/delivery/ladder.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
+import { type Becomes, findBecomes } from '#relay/listener/becomes.ts';
 import { findSchedule } from '#relay/queue/retry.ts';
+import { describeBecomes, describeRefused, describeSuppressed, findSuppressed } from './explainbecomes.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
-import { readOrders } from './explainorders.ts';
+import { type Orders, readOrders } from './explainorders.ts';
 import { describeSchedule } from './explainretry.ts';
-import { askRunning, describeIdentity, findStateDir } from './explainrunning.ts';
-import { describeWay, findWay } from './explaintext.ts';
+import {
+  askRunning,
+  askSuppressed,
+  describeIdentity,
+  findStateDir,
+  type Suppression,
+} from './explainrunning.ts';
+import { describeTakenFrom, describeWay, findTakenFrom, findWay } from './explaintext.ts';
 import { explainWord, isWord } from './explainword.ts';
 import { print } from './output.ts';
 import type { NamedEndpoint } from './relaystatus.ts';
@@ -23,6 +33,14 @@ import type { Format } from './verb.ts';
 
 /** Such as 300.1.1.1, 192.0.2.0/24, 192.0.2.7:25, fe80:::1 or 2001:db8::zz. */
 const LOOKS_LIKE_IP = /^[\d./]*\d[\d./]*(:\d*)?$|^[^@\s[]*:[^@\s]*:[^@\s]*$/;
+
+/** Of many addresses of an alias the first ones are explained. */
+const EXPLAINED = 5;
+
+interface Addresses {
+  readonly from: string;
+  readonly to: string;
+}
 
 interface ExplainOptions {
   readonly file?: string;
@@ -79,40 +97,90 @@ interface Explained {
   readonly isReached?: boolean;
 }
 
-async function explainAddress(
-  what: string,
-  { from, file, connect, state, relay }: Question,
-): Promise<Explained> {
+async function explainAddress(what: string, question: Question): Promise<Explained> {
+  const { from, file, connect } = question;
   if (isClient(what)) {
     const sessions = listSessions((await readOrders(file)).policy, what);
     return { value: sessions, text: describeSessions(what, sessions) };
   }
   const to = readRecipient(what);
-  const { policy, materials } = await readOrders(file);
+  const orders = await readOrders(file);
+  const takenFrom = findTakenFrom(orders.policy, to);
+  const head = describeTakenFrom(from, to, takenFrom);
+  const becomes = findAddresses(orders, from, to);
+  if (becomes.kind === 'refused') {
+    const value = { to, from, takenFrom, refused: becomes.reply };
+    return { value, text: `${head}${describeRefused(becomes)}`, isReached: !connect };
+  }
+  const { kind: _, ...addresses } = becomes;
+  const ways = await explainWays(orders, addresses, question);
+  const [first, ...others] = ways.map(({ value }) => value);
+  const isSame = addresses.to.length === 1 && addresses.to[0] === to;
+  const texts = ways.map(({ value, text }) => (isSame ? text : `\n${value.to}\n${text}`));
+  return {
+    value: { ...first, to, from, takenFrom, becomes: addresses, others },
+    text: [head, describeBecomes({ from, to }, becomes), ...texts].join(''),
+    isReached: ways.every(({ isReached }) => isReached),
+  };
+}
+
+/** A domain alone stands for any address in it. The maps have whole addresses. */
+function findAddresses(orders: Orders, from: string, to: string): Becomes {
+  if (!to.includes('@')) return { kind: 'addresses', from, to: [to], copies: [] };
+  const { policy, materials, tableTexts } = orders;
+  return findBecomes(policy, { secrets: materials.secrets, tableTexts }, { from, to, at: Date.now() });
+}
+
+async function explainWays(
+  { policy, materials }: Orders,
+  { from, to }: { readonly from: string; readonly to: readonly string[] },
+  { file, connect, state, relay }: Question,
+) {
+  const stateDir = findStateDir(policy, file, state);
+  const suppression = await askSuppressed(policy, stateDir);
+  const isAsked = policy.queue.mode !== 'CutThrough' || connect;
+  const status = isAsked ? await askRunning({ ...relay, state }) : null;
+  return Promise.all(
+    to.slice(0, EXPLAINED).map(async (one) => {
+      const ladder = await findLadder(policy, materials, { from, to: one, connects: connect, stateDir });
+      return describeAll(policy, { from, to: one }, { ladder, status, connect, suppression });
+    }),
+  );
+}
+
+interface Found {
+  readonly ladder: Ladder;
+  /** null: no relay was asked, or none runs here. */
+  readonly status: PodStatus | null;
+  readonly connect: boolean;
+  readonly suppression: Suppression;
+}
+
+function describeAll(
+  policy: Policy,
+  { from, to }: Addresses,
+  { ladder, status, connect, suppression }: Found,
+) {
   const way = findWay(policy, from, to);
-  const ladder = await findLadder(policy, materials, {
-    from,
-    to,
-    connects: connect,
-    stateDir: findStateDir(policy, file, state),
-  });
   const destination = compileRoutes(policy)(from, to);
   // Where nothing waits nothing is tried again.
   const waits = destination.kind !== 'local' && policy.queue.mode !== 'CutThrough';
   const schedule = waits ? findSchedule(policy, destination, ladder.provider) : null;
-  const status = waits || connect ? await askRunning({ ...relay, state }) : null;
   const place = ladder.provider?.name ?? destination.name;
   const slowed = (waits && status?.queue.slowed?.find((one) => one.destination === place)) || null;
   const identity = describeIdentity(policy, ladder, status);
+  const suppressed = findSuppressed(suppression, to);
   const texts = [
     describeWay(way),
+    describeSuppressed(policy, suppressed),
     describeLadder(ladder),
     ...identity.map((text) => `${row('note', text)}\n`),
     ...(schedule ? [describeSchedule(schedule)] : []),
     ...(slowed ? [`${row('slowed', describeSlowed(slowed))}\n`] : []),
   ];
   const isReached = !connect || destination.kind === 'local' || hasSession(ladder);
-  return { value: { ...way, ladder, identity, schedule, slowed }, text: texts.join(''), isReached };
+  const value = { ...way, ladder, identity, schedule, slowed, suppressed: suppressed ?? null };
+  return { value, text: texts.join(''), isReached };
 }
 
 function hasSession({ hosts }: Ladder): boolean {

@@ -2,22 +2,25 @@
  * The policy to explain, with the Secrets and ConfigMaps that it names: of a manifest, or of the pod that the command
  * runs in.
  */
+import { readFileSync } from 'node:fs';
 import { effectivePolicy } from '#crds/effective.ts';
 import { type Policy, parsePolicy } from '#crds/policyfile.ts';
-import { listNames, listReferences, type Reference } from '#crds/references.ts';
+import { listNames, listReferences, nameTable, type Reference, tableReferences } from '#crds/references.ts';
 import { POD_PATHS } from '#crds/wellknown.ts';
 import { readInputs } from '#relay/supervisor/inputs.ts';
-import { readManifests } from './documents.ts';
+import { decodeFile, readManifests } from './documents.ts';
 import { UsageError } from './usage.ts';
 
 type Files = Readonly<Record<string, string>>;
 
-interface Orders {
+export interface Orders {
   readonly policy: Policy;
   readonly materials: {
     readonly secrets: Readonly<Record<string, Files>>;
     readonly configMaps: Readonly<Record<string, Files>>;
   };
+  /** By `nameTable`. One that is missing is not there, or cannot be read. */
+  readonly tableTexts: Files;
 }
 
 /** Without a file: those of the pod. */
@@ -26,13 +29,18 @@ export async function readOrders(file: string | undefined): Promise<Orders> {
 }
 
 async function readOrdersOfManifest(file: string): Promise<Orders> {
-  const manifests = await readManifests(file);
-  const policy = effectivePolicy(manifests.relay, manifests.relay.spec);
+  const { relay, secret, configMap } = await readManifests(file);
+  const policy = effectivePolicy(relay, relay.spec);
   const references = listReferences(policy);
   const read = (kind: Reference['kind'], from: (name: string) => Files | undefined) =>
     Object.fromEntries(listNames(references, kind).map((name) => [name, from(name) ?? {}]));
-  const { secret, configMap } = manifests;
-  return { policy, materials: { secrets: read('Secret', secret), configMaps: read('ConfigMap', configMap) } };
+  const materials = { secrets: read('Secret', secret), configMaps: read('ConfigMap', configMap) };
+  const tableTexts = tableReferences(policy).flatMap((table) => {
+    const { secrets, configMaps } = materials;
+    const text = (table.kind === 'Secret' ? secrets : configMaps)[table.name]?.[table.key];
+    return text === undefined ? [] : [[nameTable(table), text] as const];
+  });
+  return { policy, materials, tableTexts: Object.fromEntries(tableTexts) };
 }
 
 function readOrdersOfPod(): Orders {
@@ -50,5 +58,18 @@ function readOrdersOfPod(): Orders {
   const parsed = parsePolicy(inputs.policy);
   if (parsed.kind === 'invalid')
     throw new Error(`The policy in ${policyDir} cannot be read: ${parsed.message}`);
-  return { policy: parsed.policy, materials: inputs.materials };
+  const tableTexts = Object.entries(inputs.tables).flatMap(([name, { path }]) => readTableText(name, path));
+  return {
+    policy: parsed.policy,
+    materials: inputs.materials,
+    tableTexts: Object.fromEntries(tableTexts),
+  };
+}
+
+function readTableText(name: string, path: string): (readonly [string, string])[] {
+  try {
+    return [[name, decodeFile(readFileSync(path))]];
+  } catch {
+    return [];
+  }
 }

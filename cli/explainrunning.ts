@@ -1,11 +1,14 @@
 /**
- * What a relay that runs here adds to the explanation of an address: whether the receiver has slowed it down, and whether
- * it holds back the mounted contents of a Secret, with which `--connect` connects. Also where it keeps its policies.
+ * What a relay that runs here adds to the explanation of an address: whether the receiver has slowed it down, whether
+ * the recipient is suppressed, and whether the relay holds back the mounted contents of a Secret, with which `--connect`
+ * connects. Also where it keeps its policies.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { POD_PATHS } from '#crds/wellknown.ts';
 import { type Ladder, MX_HOSTS } from '#relay/delivery/ladder.ts';
+import type { Suppressed } from '#relay/suppression/entry.ts';
+import { QueueClient } from './queueclient.ts';
 import { askStatus, findEndpoint, type NamedEndpoint } from './relaystatus.ts';
 import { stateFolder } from './statefolder.ts';
 
@@ -38,6 +41,21 @@ export function findStateDir(
     return stateFolder(undefined);
   } catch {
     return null;
+  }
+}
+
+/** Who gets no mail now. unknown: the policy suppresses recipients, and no relay runs here that could say which. */
+export type Suppression =
+  | { readonly kind: 'known'; readonly list: readonly Suppressed[] }
+  | { kind: 'unknown' };
+
+export async function askSuppressed({ queue }: Policy, stateDir: string | null): Promise<Suppression> {
+  if (queue.suppression === null) return { kind: 'known', list: [] };
+  try {
+    if (stateDir === null) return { kind: 'unknown' };
+    return { kind: 'known', list: (await new QueueClient(stateDir).suppressed()) ?? [] };
+  } catch {
+    return { kind: 'unknown' };
   }
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
-import { describeWay, findWay } from './explaintext.ts';
+import { describeTakenFrom, describeWay, findTakenFrom, findWay } from './explaintext.ts';
 
 const hosts = [{ host: 'a.example' }];
 
@@ -71,7 +71,7 @@ test('mail for an address of reports is taken from anyone, by the field that say
   };
   const spec = { hostname: 'relay.example.com', replicas: 1, tls: { secretName: 'relay-tls' }, inbound };
   const policy = effectivePolicy({ name: 'relay', namespace: 'mail' }, spec);
-  const told = (to: string) => describeWay(findWay(policy, '', to));
+  const told = (to: string) => describeTakenFrom('', to, findTakenFrom(policy, to));
   assert.match(told('tls-reports@relay.example.com'), /anyone \(inbound\.tlsReports\)/);
   assert.match(told('Complaints@relay.example.com'), /anyone \(inbound\.feedbackReports\)/);
   assert.doesNotMatch(told('you@relay.example.com'), /anyone/);

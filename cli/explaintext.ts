@@ -11,11 +11,12 @@ import { note, row } from './terminal.ts';
 /** The way out of the pod. Without source addresses and proxy the system chooses it. */
 type Egress = Pick<Hop, 'sourceAddresses' | 'socksProxy'>;
 
+/** Which clients may send mail to an address, by listener. */
+type TakenFrom = readonly { readonly listener: string; readonly whom: string }[];
+
 interface Way {
   readonly to: string;
   readonly from: string;
-  /** Which clients may send mail to this address, by listener. */
-  readonly takenFrom: readonly { readonly listener: string; readonly whom: string }[];
   /** The part of the spec that decides where the mail goes. */
   readonly rule: string;
   /** In the order of the attempts. Empty: the MX hosts of the domain, at `tlsLevel`. */
@@ -36,16 +37,19 @@ const LEVEL: Readonly<Record<TlsLevel, string>> = {
   Dane: 'a TLSA record that matches, or the mail waits',
 };
 
+export function findTakenFrom(policy: Policy, to: string): TakenFrom {
+  return policy.inbound.listeners.map((listener) => ({
+    listener: listener.name,
+    whom: describeClients(policy, listener, to),
+  }));
+}
+
 export function findWay(policy: Policy, from: string, to: string): Way {
   const destination = compileRoutes(policy)(from, to);
   const { rule } = destination;
   return {
     to,
     from,
-    takenFrom: policy.inbound.listeners.map((listener) => ({
-      listener: listener.name,
-      whom: describeClients(policy, listener, to),
-    })),
     rule,
     hosts: destination.kind === 'hops' ? destination.hops.toSorted((a, b) => a.priority - b.priority) : [],
     tlsLevel: destination.kind === 'mx' ? destination.tlsLevel : null,
@@ -55,11 +59,17 @@ export function findWay(policy: Policy, from: string, to: string): Way {
   };
 }
 
-export function describeWay(way: Way): string {
-  const { to, from, takenFrom, rule, hosts, raisedBy, notes } = way;
+export function describeTakenFrom(from: string, to: string, takenFrom: TakenFrom): string {
   const lines = [
     `${to}, from ${from === '' ? '<>' : from}`,
     ...takenFrom.map(({ listener, whom }) => row('taken on', `${listener}: ${whom}`)),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+export function describeWay(way: Way): string {
+  const { rule, hosts, raisedBy, notes } = way;
+  const lines = [
     row('goes by', rule),
     ...hosts.map((hop) => note(describeHop(hop))),
     ...describeMx(way),
@@ -156,6 +166,9 @@ function describeHop({
 function listNotes(policy: Policy, from: string, to: string, rule: string): string[] {
   const { routes, smartHosts } = policy.outbound;
   const bySender = from === '' && routes.some(({ senders }) => senders !== null);
+  const { recipient, sendAllTo } = policy.addresses;
+  const hasMap = recipient.map.entries.length + recipient.map.tables.length > 0 || sendAllTo !== null;
+  const isMapped = hasMap && !to.includes('@');
   const returns =
     rule === 'outbound.smartHosts' &&
     smartHosts.length > 0 &&
@@ -163,6 +176,7 @@ function listNotes(policy: Policy, from: string, to: string, rule: string): stri
   return [
     ...(bySender ? ['there are routes by sender, which do not match the null sender: see --from'] : []),
     ...(returns ? ['the domain is accepted and has no route: the smart host may send its mail back'] : []),
+    ...(isMapped ? ['addresses may make another of each address in this domain: name a whole one'] : []),
     ...describeCertificateChoice(policy, to),
     ...fieldsNotInForce(policy),
   ];

@@ -4,7 +4,7 @@ import { outputOption, Suggested, stateOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('explain')
   .summary('which rule decides for an address or a client; what a condition reason means')
-  .description(`A mail address: shows from whom the MailRelay of a manifest takes mail for it, which route and next hops the mail goes by, at which TLS level, and which part of the spec decides. It asks DNS as a delivery does: the MX hosts, whether DNSSEC proves them, their addresses and TLSA records, and the MTA-STS policy of the domain, or the one that a relay here still holds. It shows what each failure leads to, when mail that waits is tried again, and whether a relay that runs here sends more slowly, because the receiver asked for fewer messages.
+  .description(`A mail address: shows from whom the MailRelay of a manifest takes mail for it, what the address maps make of it or why they refuse it, which route and next hops the mail goes by, at which TLS level, and which part of the spec decides. It asks DNS as a delivery does: the MX hosts, whether DNSSEC proves them, their addresses and TLSA records, and the MTA-STS policy of the domain, or the one that a relay here still holds. It shows what each failure leads to, when mail that waits is tried again, and whether a relay that runs here has suppressed the recipient or sends more slowly, because the receiver asked for fewer messages.
 
 An IP address: shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part of the spec decides them, and whether its network may relay.
 

@@ -186,7 +186,7 @@ function makeAddressee({ address, dsn }: SMTPServerAddress): Addressee {
   };
 }
 
-function replyTo(refusal: MapRefusal): Reply {
+export function replyTo(refusal: MapRefusal): Reply {
   if (refusal.cause === 'loop') return REPLIES.aliasLoop;
   if (refusal.cause === 'nothing') return REPLIES.aliasOfNothing;
   if (refusal.cause === 'unreadable') return REPLIES.mapUnreadable;

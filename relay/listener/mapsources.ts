@@ -69,7 +69,7 @@ function openFile(path: string): Table | undefined {
 }
 
 /** A file of an editor may end with a line break. */
-function readSrsKeys(files: Files = {}): SrsKeys | undefined {
+export function readSrsKeys(files: Files = {}): SrsKeys | undefined {
   const [key, previous] = [files['key']?.trim(), files['previous']?.trim()];
   return key ? { key, old: previous ? [previous] : [] } : undefined;
 }

@@ -326,7 +326,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay listener',
     files: /^relay\/listener\//,
-    entries: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts'],
+    entries: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts', 'becomes.ts'],
     rooms: [
       'contract',
       'password',
@@ -467,6 +467,7 @@ export const ENTRY_FILES = [
   'relay/addresses/address.ts',
   'relay/addresses/reportfields.ts',
   'relay/addresses/senders.ts',
+  'relay/listener/becomes.ts',
   'relay/listener/cures.ts',
   'relay/listener/reply.ts',
   'relay/listener/policy.ts',

@@ -67,6 +67,15 @@ interface Told {
   };
 }
 
+interface Changed {
+  readonly becomes: {
+    readonly from: string;
+    readonly to: readonly string[];
+    readonly copies: readonly string[];
+  };
+  readonly others: readonly (Told & { readonly to: string })[];
+}
+
 let names: NameServer;
 let policies: PolicyHost;
 const hops: Hop[] = [];
@@ -97,7 +106,13 @@ routes:
   - {recipientDomains: [strict.old.example], tls: {level: Encrypt}, hosts: [{host: mx.old.example.}]}
 `;
   const documents = objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert });
-  writeFileSync(file, manifestOf(2525, { outbound, documents }));
+  const entries = [
+    '{address: a@alias.example, to: [a@good.example, b@plain.example]}',
+    '{address: gone@alias.example, refuse: 5.1.6 Gone for good}',
+  ];
+  const copies = '[{address: a@alias.example, to: [box@archive.example]}]';
+  const addresses = `{recipient: {entries: [${entries}]}, bcc: {recipient: {entries: ${copies}}}}`;
+  writeFileSync(file, manifestOf(2525, { outbound, documents, addresses }));
 });
 
 after(async () => {
@@ -183,6 +198,29 @@ test('what becomes of the mail is said without a connection too', async () => {
     assert.match(text, outcome);
     if (outcome !== plain) assert.doesNotMatch(text, plain, to);
   }
+});
+
+test('an alias is followed to its addresses, a refusal is told, and copies are named', async () => {
+  const { becomes, others, ...first } = (await told('a@alias.example', '--connect')) as Told & Changed;
+  assert.deepEqual(becomes, {
+    from: '',
+    to: ['a@good.example', 'b@plain.example'],
+    copies: ['box@archive.example'],
+  });
+  assert.equal(first.ladder.hosts[0]?.host, 'mx.good.example');
+  assert.deepEqual(
+    others.map(({ to, ladder }) => [to, ladder.hosts[0]?.host, ladder.hosts[0]?.connection?.tls]),
+    [['b@plain.example', 'mx.plain.example', null]],
+  );
+  const text = await explain('a@alias.example');
+  assert.match(
+    text,
+    /^becomes +a@good\.example, b@plain\.example \(addresses\)\ncopy to +box@archive\.example$/m,
+  );
+  assert.match(text, /^b@plain\.example\ngoes by +outbound\.tls \(MX\)$/m);
+  const refused = await explain('gone@alias.example');
+  assert.match(refused, /^refused +550 5\.1\.6 Gone for good \(address_refused\)$/m);
+  assert.doesNotMatch(refused, /^MX /m);
 });
 
 test('a policy that the relay holds counts, and its file is not touched', async () => {

@@ -10,7 +10,8 @@ export interface Sections {
   /** One line: spec.queue. */
   readonly queue?: string;
   readonly inbound?: string;
-  /** One line each: spec.trace, spec.logging. */
+  /** One line each: spec.addresses, spec.trace, spec.logging. */
+  readonly addresses?: string;
   readonly trace?: string;
   readonly logging?: string;
   /** Further documents. */
@@ -19,8 +20,11 @@ export interface Sections {
 
 export function manifestOf(
   port: number | undefined,
-  { outbound, queue, inbound, trace, logging, documents }: Sections,
+  { outbound, queue, inbound, addresses, trace, logging, documents }: Sections,
 ): string {
+  const lines = Object.entries({ queue, addresses, trace, logging }).flatMap(([name, text]) =>
+    text ? [`  ${name}: ${text}\n`] : [],
+  );
   return `apiVersion: mailrelay.dev/v1alpha1
 kind: MailRelay
 metadata: {name: delivery}
@@ -33,7 +37,7 @@ spec:
     ${inbound ?? ''}
   outbound:
     ${outbound.trim().replaceAll('\n', '\n    ')}
-${queue ? `  queue: ${queue}\n` : ''}${trace ? `  trace: ${trace}\n` : ''}${logging ? `  logging: ${logging}\n` : ''}${documents ?? ''}`;
+${lines.join('')}${documents ?? ''}`;
 }
 
 export function startRelay(sections: Sections): Promise<TestRelay> {

@@ -1,5 +1,6 @@
 /** Recipients that bounced at a real relay: refused, or discarded, listed, lifted, and remembered after a restart. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { Suppressed } from '#relay/suppression/entry.ts';
@@ -64,6 +65,12 @@ describe('queue.suppression', { concurrency: false }, () => {
     assert.match(await send('Gone@example.com'), /^550 5\.7\.1 This recipient refused mail for good before/);
     assert.match(await send('"gone"@example.com'), /^550 5\.7\.1/, 'quotes do not matter');
     assert.match(await send('joe@example.com'), /^250/);
+    const file = join(relay.dir, 'relay.yaml');
+    const explained = await mailrelay(['explain', 'Gone@example.com', '-f', file, '--state', relay.stateDir]);
+    assert.match(
+      explained.stdout,
+      /^suppressed +it gets no mail until 20\S+Z, after 1 bounce: 550 .*action Refuse\)$/m,
+    );
     const { stdout } = await queue('suppressed');
     assert.match(stdout, /^gone@example\.com\n {6}until 20\S+Z, 1 bounce: 550/);
     const wide = await queue('suppressed', '-o', 'wide');
