@@ -20,6 +20,7 @@ function told(changes: Partial<Ladder>, host: Partial<HostStep> = {}): string {
     rule: 'outbound.tls (MX)',
     mx: { kind: 'found', domain: 'example.net', isSigned: true },
     sts: { kind: 'none' },
+    isStsRecordKnown: true,
     knowsHeldPolicies: true,
     hosts: [step],
     moreHosts: 0,
@@ -98,5 +99,9 @@ test('a domain without MX records, an address, and policies that nobody knows of
     /^MX +not looked up: \[192\.0\.2\.1\] is an address$/m,
   );
   assert.match(told({}), /^MTA-STS +no policy$/m);
+  assert.match(
+    told({ isStsRecordKnown: false }),
+    /^MTA-STS +the name server cannot say .*: as without one$/m,
+  );
   assert.match(told({ knowsHeldPolicies: false }), /^MTA-STS +no policy is published; .* \(--state DIR\)$/m);
 });

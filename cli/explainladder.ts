@@ -71,11 +71,12 @@ function describeProvider(provider: Provider | null): string {
   return `${provider.name} (outbound.providers), for all its domains: ${limits.join(', ')}`;
 }
 
-function describeSts({ sts, knowsHeldPolicies }: Ladder): string {
+function describeSts({ sts, isStsRecordKnown, knowsHeldPolicies }: Ladder): string {
   switch (sts.kind) {
     case 'off':
       return 'not looked up';
     case 'none':
+      if (!isStsRecordKnown) return 'the name server cannot say whether there is a policy: as without one';
       return knowsHeldPolicies
         ? 'no policy'
         : 'no policy is published; a running relay may hold an earlier one (--state DIR)';

@@ -36,6 +36,8 @@ export interface Ladder {
   readonly provider?: Provider | null;
   /** off: it is not looked up for this destination. */
   readonly sts: StsFinding | { readonly kind: 'off' };
+  /** False: the name server could not say whether a policy is published. That counts as none. */
+  readonly isStsRecordKnown: boolean;
   /** False: policies that a running relay holds are not known here. They count also where nothing is published. */
   readonly knowsHeldPolicies: boolean;
   /** In the order in which they are tried, ten at most. */
@@ -89,12 +91,15 @@ interface Question {
 
 export async function findLadder(policy: Policy, materials: Materials, question: Question): Promise<Ladder> {
   const destination = compileRoutes(policy)(question.from, question.to);
+  let isStsRecordKnown = true;
   let knowsHeldPolicies = question.stateDir !== null;
   const discovery = new Discovery(policy, materials, {
     log: (event) => {
       if (event === 'not_kept') knowsHeldPolicies = false;
     },
-    count: () => undefined,
+    count: (_counter, label) => {
+      if (label === 'dns') isStsRecordKnown = false;
+    },
     stateDir: question.stateDir,
     isReadOnly: true,
   });
@@ -115,7 +120,8 @@ export async function findLadder(policy: Policy, materials: Materials, question:
     const provider = shared ? { provider: shared.findForAll(hops) ?? null } : {};
     const moreHosts = hops.length - tried.length;
     const end = moreHosts === 0 ? findEnd(hops, hosts) : null;
-    return { rule: destination.rule, mx, ...provider, sts, knowsHeldPolicies, hosts, moreHosts, end };
+    const known = { isStsRecordKnown, knowsHeldPolicies };
+    return { rule: destination.rule, mx, ...provider, sts, ...known, hosts, moreHosts, end };
   } finally {
     client.close();
     await discovery.close();
@@ -171,8 +177,10 @@ async function findSts(
   { outbound }: Policy,
   discovery: Discovery,
 ): Promise<Ladder['sts']> {
-  const isAsked = destination.kind === 'mx' && outbound.discover.includes('MTASTS');
-  return isAsked ? discovery.findSts(destination.domain) : { kind: 'off' };
+  const isDomain = destination.kind === 'mx' && !destination.domain.startsWith('[');
+  return isDomain && outbound.discover.includes('MTASTS')
+    ? discovery.findSts(destination.domain)
+    : { kind: 'off' };
 }
 
 interface HostFacts {

@@ -40,6 +40,8 @@ const NAMES: Names = {
     ],
   },
   'implicit.example': { A: [PLAIN] },
+  'unsaid.example': { MX: [[10, 'mx.plain.example']] },
+  '_mta-sts.unsaid.example': { broken: true },
   'held.example': { MX: [[10, 'mx.plain.example']] },
 };
 
@@ -178,6 +180,15 @@ test('look-ups that end the way have their reason', async () => {
     ['broken.example', /^MX +4\.4\.3 .*: the mail waits$/m],
   ] as const)
     assert.match(await explain(`a@${domain}`), text);
+});
+
+test('a policy that is not found is told apart from one that nobody could look up, and from an address', async () => {
+  assert.match(await explain('a@plain.example'), /^MTA-STS +no policy is published; /m);
+  assert.match(
+    await explain('a@unsaid.example'),
+    /^MTA-STS +the name server cannot say whether there is a policy/m,
+  );
+  assert.match(await explain(`a@[${PLAIN}]`), /^MTA-STS +not looked up$/m);
 });
 
 test('what becomes of the mail is said without a connection too', async () => {

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('explain follows an address to its hosts', async () => {
   const told = await tellInNetwork(new URL('explain.story.ts', import.meta.url));
-  assert.match(told, /tests 8\b/);
+  assert.match(told, /tests 9\b/);
 });
