@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FailureCause } from '#crds/failure.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
-import { eventsNotTaken, mailStuck, mailWaiting, queueMoving } from './queue.ts';
+import {
+  eventsNotTaken,
+  loginRefused,
+  mailStuck,
+  mailWaiting,
+  queueMoving,
+  secretHeldBack,
+} from './queue.ts';
 
 const relay = relayObject();
 const HOP = 'store.example:25';
@@ -34,6 +41,26 @@ for (const [cause, end] of [
     assert.match(mailWaiting(worldWith(cause, 4_000))?.message ?? '', end);
   });
 }
+
+test('a login that several hops refuse is told of all of them', () => {
+  const { queue } = podReport(relay);
+  const said = (...hops: string[]) =>
+    hops.map((destination) => ({ destination, message: 'it refuses our login' }));
+  const told = (...pods: string[][]) => {
+    const views = pods.map((hops, index) => {
+      const report = { queue: { ...queue, loginsRefused: said(...hops), secretsHeldBack: said(...hops) } };
+      return podView(`relay-${index}`, podReport(relay, report));
+    });
+    const world = { ...settledWorld({ pods: views }), obstacles: [] };
+    return [loginRefused(world)?.message ?? '', secretHeldBack(world)?.message ?? ''];
+  };
+  for (const message of told(['b.example:587', 'c.example:587'], ['b.example:587', 'a.example:25']))
+    assert.match(
+      message,
+      /b\.example:587.*: it refuses our login; the same at a\.example:25 and c\.example:587: /,
+    );
+  for (const message of told(['b.example:587'], ['b.example:587'])) assert.doesNotMatch(message, /the same/);
+});
 
 const moving = (depth: number, ...waits: [destination: string, seconds: number][]) => {
   const { queue } = podReport(relay);

@@ -19,10 +19,11 @@ export const loginRefused: Check = (world) => {
   const found = findFirst(world, ({ loginsRefused }) => loginsRefused[0]);
   if (!found) return undefined;
   const { destination, message } = found.value;
+  const others = tellOthers(world, ({ loginsRefused }) => loginsRefused, destination);
   return is(
     'False',
     'LoginRefused',
-    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}: ${HOP_CURES.login}`,
+    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}${others}: ${HOP_CURES.login}`,
   );
 };
 
@@ -31,7 +32,8 @@ export const secretHeldBack: Check = (world) => {
   const found = findFirst(world, ({ secretsHeldBack }) => secretsHeldBack?.[0]);
   if (!found) return undefined;
   const { destination, message } = found.value;
-  const text = `Pod ${found.pod}: ${destination}: ${quoted(message)}`;
+  const others = tellOthers(world, ({ secretsHeldBack = [] }) => secretsHeldBack, destination);
+  const text = `Pod ${found.pod}: ${destination}: ${quoted(message)}${others}`;
   return is('False', 'SecretHeldBack', `${text}: correct the Secret, or let the hop know its new contents`);
 };
 
@@ -144,6 +146,19 @@ function findStuck(waits: readonly Wait[]) {
   if (configured) return configured;
   const others = waits.filter((wait) => !wait.configured);
   return others.length > 1 && others.every((wait) => stuck.includes(wait)) ? others[0] : undefined;
+}
+
+/** The hops that have the same as the first one: who mends that alone would hear of them one by one. */
+function tellOthers(
+  world: Judged,
+  pick: (queue: Queue) => readonly { readonly destination: string }[],
+  first: string,
+): string {
+  const told = [...reported(world), ...world.leaving].flatMap(({ report }) =>
+    report ? pick(report.queue) : [],
+  );
+  const others = new Set(told.map(({ destination }) => destination).filter((one) => one !== first));
+  return others.size === 0 ? '' : `; the same at ${listed([...others].toSorted())}`;
 }
 
 function findFirst<Value>(world: Judged, look: (queue: Queue) => Value | undefined) {

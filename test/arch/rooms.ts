@@ -326,7 +326,15 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay listener',
     files: /^relay\/listener\//,
-    entries: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts', 'becomes.ts'],
+    entries: [
+      'main.ts',
+      'relaying.ts',
+      'reply.ts',
+      'cures.ts',
+      'clientnetwork.ts',
+      'policy.ts',
+      'becomes.ts',
+    ],
     rooms: [
       'contract',
       'password',
