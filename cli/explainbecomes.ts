@@ -9,6 +9,9 @@ import type { Suppressed } from '#relay/suppression/entry.ts';
 import type { Suppression } from './explainrunning.ts';
 import { note, row } from './terminal.ts';
 
+/** Addresses of an alias that are named. */
+const SHOWN = 20;
+
 type Addresses = Becomes & { kind: 'addresses' };
 
 interface Asked {
@@ -20,11 +23,18 @@ interface Asked {
 export function describeBecomes({ from, to }: Asked, becomes: Addresses): string {
   const isSame = becomes.to.length === 1 && becomes.to[0] === to;
   const lines = [
-    ...(becomes.from === from ? [] : [row('sender', `becomes ${becomes.from} (addresses, inbound)`)]),
-    ...(isSame ? [] : [row('becomes', `${becomes.to.join(', ')} (addresses)`)]),
-    ...(becomes.copies.length === 0 ? [] : [row('copy to', becomes.copies.join(', '))]),
+    ...(becomes.from === from
+      ? []
+      : [row('sender', `becomes ${becomes.from} where the client may relay (addresses, inbound)`)]),
+    ...(isSame ? [] : [row('becomes', `${listFirst(becomes.to)} (addresses)`)]),
+    ...(becomes.copies.length === 0 ? [] : [row('copy to', listFirst(becomes.copies))]),
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+function listFirst(addresses: readonly string[]): string {
+  const more = addresses.length - SHOWN;
+  return `${addresses.slice(0, SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 export function describeRefused({ reply: { code, text, reason } }: Becomes & { kind: 'refused' }): string {
