@@ -12,6 +12,7 @@ import type { Log } from '../observe/log.ts';
 import { type QueueRecord, type Recipient, timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
+import type { Ages } from './ages.ts';
 import { Changes } from './changes.ts';
 import { listRemoved, listVerdicts, type MailRecorder } from './mailevent.ts';
 import type { Changed } from './progress.ts';
@@ -54,6 +55,7 @@ export interface MessageActionsDeps {
   readonly spool: Spool;
   readonly log: Log;
   readonly wall: () => number;
+  readonly ages: Ages;
   readonly counters: Counters;
   readonly queue: ActedQueue;
   /** Absent if nobody wants to know what becomes of mail. */
@@ -184,14 +186,14 @@ export class MessageActions {
   }
 
   async #expire(id: string): Promise<void> {
-    const { queue, spool, log, counters, wall } = this.#options;
+    const { queue, spool, log, counters, wall, ages } = this.#options;
     if (this.#isBusy(id)) return;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold) return;
     // Other states wait for a person: an earlier version set them aside.
+    const age = ages.of(timeOfQueueId(id));
     const ending = this.#late(id, read.record).filter(
-      ({ mayExpire, recipient, expireMs }) =>
-        recipient.state === 'queued' && mayExpire && timeOfQueueId(id) + expireMs < wall(),
+      ({ mayExpire, recipient, expireMs }) => recipient.state === 'queued' && mayExpire && age > expireMs,
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;

@@ -13,6 +13,7 @@ import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import type { MessageActions } from './actions.ts';
+import type { Ages } from './ages.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import type { Offer } from './destinationqueues.ts';
 import { beginRound, chooseBatch, moveBack, packParcel } from './parcel.ts';
@@ -30,6 +31,7 @@ export interface DeliveriesDeps {
   readonly log: Log;
   readonly clock: () => number;
   readonly wall: () => number;
+  readonly ages: Ages;
   readonly random: () => number;
   readonly counters: Counters;
   readonly actions: MessageActions;
@@ -149,13 +151,13 @@ export class Deliveries {
       outcome: AttemptResult & { kind: 'unreachable' };
     },
   ): Promise<void> {
-    const { clock, wall, random, log, counters, actions } = this.#deps;
+    const { clock, wall, ages, random, log, counters, actions } = this.#deps;
     const { taken, batch, outcome } = attempt;
     // A drain ends attempts before DATA. This is no failure of the destination, so it is not logged.
     if (!this.#deps.isRunning()) return;
     const { hadSession, failure } = outcome;
     const now = clock();
-    const ageMs = wall() - taken.record.receivedAt;
+    const ageMs = ages.of(taken.record.receivedAt);
     const backoff = findBackoff(queue);
     const retryMs = failure.cause === 'login' ? loginRetryMs : destinationRetryMs;
     queue.fails(wall());
@@ -193,13 +195,13 @@ export class Deliveries {
     answered: Answered,
   ): Promise<void> {
     const { hop, tls, policy, verdicts, tellsSender, passedOver } = answered;
-    const { log, counters, wall, actions, onGone } = this.#deps;
+    const { log, counters, ages, actions, onGone } = this.#deps;
     const { id } = taken;
     const { rule, kind } = queue.destination;
     if (passedOver.length > 0)
       log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
     const { from, receivedAt } = taken.record;
-    const ageMs = wall() - receivedAt;
+    const ageMs = ages.of(receivedAt);
     countProtection(counters, queue.destination.name, answered);
     verdicts.forEach((verdict, index) => {
       const to = batch[index]?.address ?? '';
@@ -229,11 +231,11 @@ export class Deliveries {
     receivedAt: number,
     round?: Round,
   ): void {
-    const { clock, wall, random } = this.#deps;
+    const { clock, wall, ages, random } = this.#deps;
     queue.fails(wall());
     queue.putOff(
       waiting,
-      clock() + messageRetryMs(wall() - receivedAt, random(), findBackoff(queue)),
+      clock() + messageRetryMs(ages.of(receivedAt), random(), findBackoff(queue)),
       failure,
       round,
     );

@@ -137,3 +137,52 @@ test('a message that this relay refuses says nothing of its destination', async 
   await manager.actions.sweep();
   assert.equal(rig.count('expired'), 0);
 });
+
+for (const days of [6, 3_650])
+  test(`after a step of the wall clock by ${days} days, or such a sleep of the machine, each message gets its time`, async () => {
+    const tries: string[] = [];
+    const later = makeFailure({ cause: 'reply', status: '4.7.1', text: '451 later' });
+    const manager = rig.begin((_, parcel) => {
+      tries.push(...parcel.to);
+      return answers(parcel, () => later);
+    });
+    const deferred = async (id: string, to: string) => {
+      const due = () => manager.findProspect(id, '', to).due ?? 0;
+      await eventually(() => due() > rig.now + rig.stepped && isIdle());
+      return due() - rig.now - rig.stepped;
+    };
+    const old = await rig.enter('', ['old@hop.example']);
+    await manager.start();
+    assert.equal(await deferred(old, 'old@hop.example'), 60_000);
+    rig.stepped = days * DAY;
+    await manager.actions.sweep();
+    assert.deepEqual([rig.count('expired'), manager.figures.depth], [0, 1]);
+    // It goes on by the same schedule, and so does what comes now.
+    rig.now += 60_000;
+    manager.hurry(() => true);
+    assert.equal(await deferred(old, 'old@hop.example'), 120_000);
+    const fresh = await rig.enter('', ['fresh@hop.example'], rig.now + rig.stepped);
+    manager.add(fresh);
+    assert.equal(await deferred(fresh, 'fresh@hop.example'), 60_000);
+    assert.deepEqual(tries, ['old@hop.example', 'old@hop.example', 'fresh@hop.example']);
+    rig.now += 5 * DAY;
+    await manager.actions.sweep();
+    assert.deepEqual([...manager.ids()], [fresh]);
+    rig.now += 60_000;
+    await manager.actions.sweep();
+    assert.equal(manager.figures.depth, 0);
+  });
+
+test('after a step back mail is tried less and less often as before', async () => {
+  const later = makeFailure({ cause: 'reply', status: '4.7.1', text: '451 later' });
+  const manager = rig.begin((_, parcel) => answers(parcel, () => later));
+  const id = await rig.enter('', ['a@hop.example'], rig.now - HOUR);
+  const pause = () => (manager.findProspect(id, '', 'a@hop.example').due ?? 0) - rig.now - rig.stepped;
+  await manager.start();
+  await eventually(() => pause() > 0 && isIdle());
+  rig.stepped = -DAY;
+  rig.now += 30 * 60_000;
+  manager.hurry(() => true);
+  await eventually(() => pause() > 0 && isIdle());
+  assert.equal(pause(), 30 * 60_000);
+});

@@ -13,6 +13,7 @@ import type { Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { MessageActions, type Prospect } from './actions.ts';
+import { Ages } from './ages.ts';
 import { AskedAttempts } from './askedattempts.ts';
 import { Deliveries, isQueued } from './deliveries.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
@@ -69,9 +70,11 @@ export class QueueManager {
       take: (id) => this.renew(id),
       onError: ({ message }) => deps.log('spool_not_read', { message }),
     });
-    this.actions = new MessageActions({ ...deps, counters: this.counters, queue: this });
+    const ages = new Ages(deps);
+    this.actions = new MessageActions({ ...deps, ages, counters: this.counters, queue: this });
     const deliveries = new Deliveries({
       ...deps,
+      ages,
       counters: this.counters,
       actions: this.actions,
       isRunning: () => this.#running,

@@ -42,6 +42,8 @@ export class QueueRig {
   readonly events: { event: string; fields: Record<string, unknown> }[] = [];
   /** The time of both clocks. */
   now = Date.now();
+  /** How far the wall clock was stepped. */
+  stepped = 0;
   /** Another value gives every destination another key, as a policy with other hosts does. */
   routes = '';
   /** Of destinations by domain, as routes give them. */
@@ -67,7 +69,7 @@ export class QueueRig {
       signer: (...message) => this.sign(...message),
       log: (event, fields = {}) => this.events.push({ event, fields }),
       clock: () => this.now,
-      wall: () => this.now,
+      wall: () => this.now + this.stepped,
       random: () => 0.5,
     });
     return this.#manager;
