@@ -10,6 +10,7 @@ import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
 import { requiresTls, verifiesPeer } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
+import { secretsOfLogin } from './authsecrets.ts';
 import { type AttemptBudget, OVERDUE } from './budget.ts';
 import {
   connectFailure,
@@ -164,11 +165,12 @@ function describeFailed(
 
 function makeConnection(hop: NextHop, terms: ConnectTerms): HopConnection {
   const { port, proxyProtocol } = hop;
-  const { address, tunnel } = terms;
+  const { address, tunnel, login } = terms;
   if (tunnel && proxyProtocol) writeProxyHeader(tunnel, proxyProtocol, { address, port });
   const connection = new HopConnection(libraryOptions(hop, terms));
   // A hop that does not know the PROXY header answers it as a command. Its replies would then be one behind.
   connection.needsEhlo = proxyProtocol !== null;
+  if (login) connection.secrets = secretsOfLogin(login);
   return connection;
 }
 

@@ -24,13 +24,13 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 type Answer = (line: string, socket: Socket) => string | undefined;
 
 /** A hop behind implicit TLS that answers each line as a test tells it. */
-async function secureHop(answer: Answer): Promise<number> {
+async function secureHop(answer: Answer, greet = () => '220 hop'): Promise<number> {
   const secureContext = createSecureContext(pair);
   const server = createServer((raw) => {
     const socket = new TLSSocket(raw, { isServer: true, secureContext });
     socket.on('error', () => undefined);
     raw.on('error', () => undefined);
-    socket.write('220 hop\r\n');
+    socket.write(`${greet()}\r\n`);
     socket.on('data', (chunk) => {
       for (const line of chunk.toString().split('\r\n').slice(0, -1)) {
         const reply = answer(line, socket);
@@ -170,3 +170,27 @@ for (const [how, after] of [
     for (const form of [UMLAUTS, Buffer.from(UMLAUTS).toString('latin1')])
       assert.ok(!told.includes(form.slice(0, 8)));
   });
+
+test('a hop that tells in its next greeting what it heard in a login tells nobody', async () => {
+  const { files, line } = MECHANISMS.PLAIN;
+  const heard: string[] = [];
+  const greet = () => (heard.length === 0 ? '220 hop' : `554 not with <${PASSWORD}> or ${heard[0]}`);
+  const port = await secureHop((said, socket) => {
+    if (said.startsWith('EHLO')) return '250-hop\r\n250 AUTH PLAIN';
+    if (said.startsWith('AUTH')) heard.push(said);
+    return said === 'QUIT' ? void socket.end() : '421 4.7.0 later';
+  }, greet);
+  const materials = { ...NO_MATERIALS, secrets: { login: { username: USER, ...files } } };
+  const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
+  const hop = hopTo(port, { implicitTLS: true, credentialsSecret: 'login' });
+  const told: string[] = [];
+  for (let count = 0; count < 2; count++) {
+    const budget = new AttemptBudget();
+    const parcel = makeParcel('Subject: x\r\n\r\nx\r\n');
+    told.push(JSON.stringify(await client.deliver(wayTo(hop), '127.0.0.1', parcel, budget)));
+    budget.close();
+  }
+  client.close();
+  assert.match(told[1] ?? '', /554 not with <\*\*\*>/);
+  assertSilent(told.join('\n'), PASSWORD, line);
+});

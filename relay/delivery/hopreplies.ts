@@ -15,7 +15,7 @@ import { Library } from './smtplibrary.ts';
 
 export abstract class HopReplies extends Library {
   readonly #reader = new ReplyReader();
-  protected readonly secrets = new AuthSecrets();
+  secrets = new AuthSecrets();
   #isLoggingIn = false;
   readonly #closing = Promise.withResolvers<void>();
   /** Resolves when the socket is closed. */
