@@ -40,8 +40,15 @@ const AMBIENT = Object.getOwnPropertyNames(globalThis)
   .concat('require', 'eval');
 const IMPURE: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\b|(?<!\bnew )\bDate\(|\bnew Date\b(?!\()|\bnew Date\(\s*\)/, 'the clock'],
+  [/\bDate\[(?!\])|=\s*Date\b(?!\.)/, 'the clock'],
   [/\bTemporal\.Now\b|\bAbortSignal\.timeout\b/, 'the clock'],
-  [/\bMath\.random\b/, 'randomness'],
+  [/\bMath\b(?!\.(?!random\b)\w)/, 'randomness'],
+  [
+    /\.(?:get(?:Date|Day|Full|Hours|Min|Mon|Sec|Timez)|toLocale)\w*\(|\bIntl\./,
+    'the language or the time zone of the machine',
+  ],
+  [/\bFunction\(/, 'what no reader can follow'],
+  [/(?<!\btypeof )\bimport\(\s*[^\s)]/, 'a module that is named only when it runs'],
   [/\bimport\.meta\b/, 'the place of the file'],
   [/\bnew (WebSocket|EventSource|BroadcastChannel|MessageChannel|Worker)\b/, 'the network'],
   [new RegExp(`(?<![.\\w$#])(${AMBIENT.join('|')})\\b(?!\\s*\\??:)`), 'a global that is not in its list'],
