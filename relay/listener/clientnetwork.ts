@@ -5,12 +5,12 @@
 
 /** /24 of IPv4, also in translated form, /64 of IPv6. */
 export function clientNetwork(client: string): string {
-  return networkOf(client, 4);
+  return formatNetwork(client, 4);
 }
 
 /** A site, which has many clients: /24 of IPv4, also in translated form, /48 of IPv6. */
 export function siteOf(client: string): string {
-  return networkOf(client, 3);
+  return formatNetwork(client, 3);
 }
 
 /** The client name for limits. An IPv4 address stands for itself, also in translated form. */
@@ -21,7 +21,7 @@ export function countedAs(client: string): string {
 }
 
 /** Of IPv6, so many groups. */
-function networkOf(client: string, count: number): string {
+function formatNetwork(client: string, count: number): string {
   if (!client.includes(':')) return formatPrefix24(client);
   const groups = readGroups(client);
   const translated = readTranslated(groups);

@@ -51,7 +51,7 @@ class LastSeen {
   saw(key: string, at: number, side: keyof Times): void {
     const times = this.#seen.get(key);
     this.#forget(key);
-    const network = networkOf(key);
+    const network = readNetwork(key);
     const others = this.#networks.get(network) ?? new Set();
     if (others.size >= this.#most * SHARE) this.#forgetFirst(others);
     else if (this.#seen.size >= this.#most) this.#forgetFirst(this.#seen);
@@ -91,7 +91,7 @@ class LastSeen {
 
   #forget(key: string): void {
     if (!this.#seen.delete(key)) return;
-    const network = networkOf(key);
+    const network = readNetwork(key);
     const others = this.#networks.get(network);
     others?.delete(key);
     if (others?.size === 0) this.#networks.delete(network);
@@ -115,7 +115,7 @@ function lastOf({ taken = -Infinity, refused = -Infinity }: Times): number {
 }
 
 /** Of an address, or of a sender, whose key begins with its network. */
-function networkOf(key: string): string {
+function readNetwork(key: string): string {
   const blank = key.indexOf(' ');
   return blank === -1 ? clientNetwork(key) : key.slice(0, blank);
 }
@@ -188,7 +188,7 @@ export class PlaintextClients {
 function chooseListed(senders: Seen): Seen {
   const turns = new Map<string, number>();
   const newest = senders.toReversed().map((sender) => {
-    const network = networkOf(sender[0]);
+    const network = readNetwork(sender[0]);
     const turn = turns.get(network) ?? 0;
     turns.set(network, turn + 1);
     return { sender, turn };

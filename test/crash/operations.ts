@@ -32,12 +32,12 @@ const queueIds = new Map<string, string>();
 
 /** `before` and `after`: where the message is; in between it may be either. */
 function action(
-  deed: 'hold' | 'release' | 'remove',
+  action: 'hold' | 'release' | 'remove',
   before: 'queued' | 'held',
   after: 'queued' | 'held' | 'nowhere',
 ): Operation {
   return {
-    name: deed,
+    name: action,
     by: ['router'],
     prepare: async (bench, id) => {
       const queueId = await waiting(bench, id);
@@ -47,7 +47,7 @@ function action(
     },
     run: async (bench, id) => {
       const queueId = queueIds.get(id) ?? '';
-      const [done] = await doToQueue(bench.relay, deed, queueId);
+      const [done] = await doToQueue(bench.relay, action, queueId);
       if (done?.result === 'done') bench.expect({ id, queueId, places: [after] });
     },
     tidy: remove,

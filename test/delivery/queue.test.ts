@@ -51,8 +51,8 @@ const listed = async () =>
   );
 
 /** It may be tried at this very moment, and is left alone then. */
-async function does(deed: QueueAction, id: string): Promise<void> {
-  await until(`the ${deed}`, async () => (await doToQueue(relay, deed, id))[0]?.result === 'done');
+async function does(action: QueueAction, id: string): Promise<void> {
+  await until(`the ${action}`, async () => (await doToQueue(relay, action, id))[0]?.result === 'done');
 }
 
 /** The router hears of a message a moment after its 250. */
@@ -153,8 +153,8 @@ test('what is being delivered is left alone, and what was removed never arrives'
   gate = Promise.withResolvers();
   const busy = await send('busy');
   await until('the message on its way', () => hop.lines('message').some((text) => text.includes('busy')));
-  for (const deed of ['hold', 'remove', 'release'] as const)
-    assert.deepEqual(await doToQueue(relay, deed, busy), [{ id: busy, result: 'delivering' }]);
+  for (const action of ['hold', 'remove', 'release'] as const)
+    assert.deepEqual(await doToQueue(relay, action, busy), [{ id: busy, result: 'delivering' }]);
   // A retry wants just that.
   const { status, stdout } = await mailrelay(['queue', 'retry', busy, '--state', relay.stateDir]);
   assert.deepEqual([status, stdout], [0, `${busy} is still being tried\n`]);

@@ -38,10 +38,10 @@ export async function listQueue(relay: HasQueue): Promise<QueueEntry[]> {
 /** Acts on queued messages; the results by id. */
 export async function doToQueue(
   relay: HasQueue,
-  deed: QueueAction,
+  action: QueueAction,
   ...ids: string[]
 ): Promise<readonly Done[]> {
-  const { status, body } = await askQueue(relay, 'POST', `/${deed}`, JSON.stringify({ ids }));
-  if (status !== 200) throw new Error(`${deed} was answered ${status} ${body}`);
+  const { status, body } = await askQueue(relay, 'POST', `/${action}`, JSON.stringify({ ids }));
+  if (status !== 200) throw new Error(`${action} was answered ${status} ${body}`);
   return JSON.parse(body) as Done[];
 }

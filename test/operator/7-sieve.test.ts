@@ -33,7 +33,7 @@ const merge = (metadata: object) => ({
   body: { metadata },
 });
 /** Actions of others on an object. */
-const DEEDS: Readonly<Record<string, Omit<Parameters<Plane['admin']['request']>[0], 'path'>>> = {
+const CHANGES: Readonly<Record<string, Omit<Parameters<Plane['admin']['request']>[0], 'path'>>> = {
   deleted: {
     method: 'DELETE',
     body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Orphan' },
@@ -51,11 +51,11 @@ describe('a world that is not there', { concurrency: false }, () => {
   let pods: Pods;
   let operator: Operator;
   let wire: Wire;
-  const namespaces = Object.keys(DEEDS).flatMap((deed) => OBJECTS.map((_, index) => ({ deed, index })));
+  const namespaces = Object.keys(CHANGES).flatMap((change) => OBJECTS.map((_, index) => ({ change, index })));
   const inEach = (act: (one: (typeof namespaces)[number]) => Promise<unknown>) =>
     Promise.all(namespaces.map(act));
-  const nameOf = (way: string, { deed, index }: (typeof namespaces)[number]) =>
-    `sieve-${way}-${deed}-${index}`;
+  const nameOf = (way: string, { change, index }: (typeof namespaces)[number]) =>
+    `sieve-${way}-${change}-${index}`;
 
   before(async () => {
     api = await plane();
@@ -83,7 +83,7 @@ describe('a world that is not there', { concurrency: false }, () => {
       const [kindName, name] = OBJECTS[one.index] as readonly [string, string];
       const kind = OWNED.find(({ kind: known }) => known === kindName) as Kind;
       const path = apiPath(kind, nameOf(way, one), name);
-      await api.admin.request<KubeObject>({ ...DEEDS[one.deed], path } as never).catch((error) => {
+      await api.admin.request<KubeObject>({ ...CHANGES[one.change], path } as never).catch((error) => {
         if (!isKubeError(error, 'notFound')) throw error;
       });
     });

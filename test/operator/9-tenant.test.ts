@@ -91,11 +91,11 @@ describe('a tenant with the rights of edit', { concurrency: false }, () => {
     for (let index = 0; index < RELAYS; index++) await edit(index, 2);
     assert.deepEqual(await snapshot(api, EDITED), edited);
     assert.deepEqual(await snapshots(api, RESTING), resting, 'not even a version is another');
-    assert.ok(tenant.done > EDITS, `${tenant.done} deeds`);
+    assert.ok(tenant.done > EDITS, `${tenant.done} changes`);
     const p99 = percentile(looks.map(({ ms }) => ms));
     const own = percentile(looks.map(({ ownMs }) => ownMs));
     const { least, most: mib } = memory.end();
-    const text = `${tenant.done} deeds; reconcile of others p99 ${p99} ms <= ${BAR_MS}, own share ${own} ms; memory ${least} to ${mib} MiB <= ${BAR_MIB}`;
+    const text = `${tenant.done} changes; reconcile of others p99 ${p99} ms <= ${BAR_MS}, own share ${own} ms; memory ${least} to ${mib} MiB <= ${BAR_MIB}`;
     context.diagnostic(text);
     if (SOAK) assert.ok(p99 <= BAR_MS && mib <= BAR_MIB, text);
   });

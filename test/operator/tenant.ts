@@ -31,7 +31,7 @@ const INSTANCE = 'app.kubernetes.io/instance';
 const RELAYS = 10;
 /** Each does one thing after the other. */
 const HANDS = 4;
-type Deed = (relay: string) => Promise<unknown>;
+type Change = (relay: string) => Promise<unknown>;
 
 /** Half a megabyte. */
 const LARGE_ROUTES = Array.from({ length: 60 }, (_, route) => ({
@@ -61,7 +61,7 @@ export class Tenant {
   readonly #belongings: Belongings;
   #stopped = false;
   #maps = 0;
-  /** The number of deeds that the API server took. */
+  /** The number of changes that the API server took. */
   done = 0;
 
   private constructor(api: Plane, namespace: string, client: Client, random: () => number) {
@@ -104,7 +104,7 @@ export class Tenant {
   }
 
   async #actOn(): Promise<void> {
-    const deeds: readonly Deed[] = [
+    const changes: readonly Change[] = [
       (relay) => this.#relabel(relay),
       (relay) => this.#disown(relay),
       (relay) => this.#spoil(relay),
@@ -117,7 +117,7 @@ export class Tenant {
     ];
     while (!this.#stopped) {
       try {
-        await this.#choose(deeds)(nameOf(Math.floor(this.#random() * RELAYS)));
+        await this.#choose(changes)(nameOf(Math.floor(this.#random() * RELAYS)));
         this.done += 1;
       } catch (error) {
         // The operator or another hand was faster; or the API server refuses it, or is busy.
