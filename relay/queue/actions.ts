@@ -87,9 +87,15 @@ export class MessageActions {
     this.#changes = new Changes(options);
     const { delayWarningSeconds } = policy.queue;
     const warnMs = delayWarningSeconds === null ? null : delayWarningSeconds * 1000;
+    // The sweep goes by the wall clock, and what it finds may be younger.
+    const isLate = (id: string) => this.#findAge(id) > (warnMs ?? Number.POSITIVE_INFINITY);
     this.#sweep = new Sweep(
       { expireMs: findShortestExpiry(policy) * 1000, warnMs },
-      { ids: (after) => queue.ids(after), expire: (id) => this.#expire(id), warn: (id) => this.#warn(id) },
+      {
+        ids: (after) => queue.ids(after),
+        expire: (id) => this.#expire(id),
+        warn: async (id) => (isLate(id) ? this.#warn(id) : undefined),
+      },
     );
   }
 
@@ -180,18 +186,22 @@ export class MessageActions {
     return changed === undefined ? 'gone' : 'done';
   }
 
+  #findAge(id: string): number {
+    return this.#options.ages.of(timeOfQueueId(id));
+  }
+
   /** What is read now may be wrong soon: a change under way may hold the message. The next look takes it. */
   #isBusy(id: string): boolean {
     return this.#options.queue.isDelivering(id) || this.#changes.pending(id) !== undefined;
   }
 
   async #expire(id: string): Promise<void> {
-    const { queue, spool, log, counters, wall, ages } = this.#options;
+    const { queue, spool, log, counters, wall } = this.#options;
     if (this.#isBusy(id)) return;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold) return;
     // Other states wait for a person: an earlier version set them aside.
-    const age = ages.of(timeOfQueueId(id));
+    const age = this.#findAge(id);
     const ending = this.#late(id, read.record).filter(
       ({ mayExpire, recipient, expireMs }) => recipient.state === 'queued' && mayExpire && age > expireMs,
     );
