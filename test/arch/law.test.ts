@@ -160,6 +160,11 @@ for (const text of PURE) {
     assert.doesNotMatch(breaches([pure(text)]).join('\n'), /is pure/));
 }
 
+test('the word is a promise in small letters too', () => {
+  const text = '/** Only data and a pure choice. */\nexport const x = Date.now();\n';
+  assert.match(breaches([{ path: 'relay/spool/x.ts', text }]).join('\n'), /x\.ts is pure and uses the clock/);
+});
+
 test('a pure file may import a file that claims to be pure, and no file between them hides an impure one', () => {
   const [a, clock] = [pure("import { b } from './b.ts';"), "import { monotonic } from '../task/clock.ts';"];
   const between = (head: string): Source => ({

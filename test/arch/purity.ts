@@ -1,7 +1,7 @@
 /**
- * What a pure file may use. Everything that is not named here is a breach: so a new module of Node or a new global is
- * impure until somebody has looked at it. A pure file imports values only from pure files. As each of those is held too,
- * nothing that it reaches is impure.
+ * What a file may use that promises the same results for the same arguments (claimsPure). Everything that is not named here
+ * is a breach: so a new module of Node or a new global is impure until somebody has looked at it. Such a file imports values
+ * only from its like. As each of those is held too, nothing that it reaches is impure.
  */
 /** Of Node's modules, the functions that give the same answer for the same arguments and touch nothing. */
 const NODE: Readonly<Record<string, readonly string[]>> = {
@@ -57,9 +57,9 @@ const IMPURE: readonly (readonly [RegExp, string])[] = [
 const NAMED = /^\s*(?:import|export)\b(?!\s+type\b)([^'"`;]*?)\bfrom\s*['"]([^'"]+)['"]/gm;
 const BARE = /^\s*import\s*['"]([^'"]+)['"]|(?<!\btypeof )\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm;
 
-/** A head that says "Pure" is a promise: it is held wherever it stands. */
+/** A head with the word is a promise, in whatever sentence: it is held wherever it stands. */
 export function claimsPure(text: string): boolean {
-  return /\bPure\b/.test(/^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '');
+  return /\bpure\b/i.test(/^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '');
 }
 
 interface ValueImport {
