@@ -11,6 +11,7 @@ import { after, test } from 'node:test';
 import { unpacked } from '#test/kit/debian.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
+import { doToQueue, listQueue } from '#test/kit/queuetools.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -70,6 +71,36 @@ test('mail flows whatever the wall clock does, and sessions go on', async () => 
       await slow.quit();
     }
     for (const client of [idle, sending]) await client.quit();
+  } finally {
+    await relay.remove();
+    await sink.down();
+  }
+});
+
+test('mail that waits is given up by no step of the wall clock', async () => {
+  turn(0);
+  const nextHop = await freePort();
+  let isReady = false;
+  const sink = await Sink.start({ port: nextHop, refuse: () => (isReady ? undefined : 450) });
+  const env = turnedClock();
+  const relay = await TestRelay.start({ env, manifest: ([port]) => storyManifest({ port, nextHop }) });
+  try {
+    const client = await open(relay);
+    // What is given up of the null sender leaves nothing.
+    assert.match(await client.send('', ['you@example.com'], messageText('waits')), /^250/);
+    await client.quit();
+    await until('its first try', async () => (await listQueue(relay))[0]?.recipients[0]?.reason);
+    for (const days of [6, -6]) {
+      turn(days * 86_400);
+      const turned = performance.now();
+      // The router looks for old mail every five seconds.
+      await until('two looks', () => performance.now() > turned + 11_000);
+      assert.equal((await relay.status()).queue.depth, 1, `after ${days} days`);
+    }
+    isReady = true;
+    const [waiting] = await listQueue(relay);
+    await doToQueue(relay, 'retry', waiting?.id ?? '');
+    await until('it to arrive', () => sink.arrived.some(({ id }) => id === 'waits'));
   } finally {
     await relay.remove();
     await sink.down();
