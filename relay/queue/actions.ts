@@ -116,6 +116,7 @@ export class MessageActions {
   async sweep(): Promise<void> {
     if (this.#sweeping) return;
     this.#sweeping = true;
+    this.#options.ages.look();
     try {
       await this.#sweep.look(this.#options.wall());
     } finally {

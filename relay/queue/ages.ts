@@ -1,11 +1,14 @@
 /**
- * The age of mail. It must survive a restart, so it is read off the wall clock. Where that clock was stepped, or the machine
- * has slept, mail keeps its true age for as long as the step was: what was received before the step is told from what came
- * after it by its time. So nothing is given up or put off by a clock. This file has no clock of its own.
+ * The age of mail. The time when a message came is one of the wall clock, because it must survive a restart. Where that
+ * clock is stepped, or the machine sleeps, this file remembers both clocks: so the age is the time in which the relay could
+ * try the message, and never more. This file has no clock of its own.
  */
 
 /** Less than this is no step. */
 const STEP_MS = 60_000;
+/** A step is noticed with the next look. */
+const NOTICED_MS = STEP_MS / 2;
+const REMEMBERED = 100;
 
 export interface AgeClocks {
   /** Monotonic. It stands still while the machine sleeps. */
@@ -13,32 +16,44 @@ export interface AgeClocks {
   readonly wall: () => number;
 }
 
+/** The time between two steps. */
+interface Span {
+  /** Monotonic. */
+  readonly from: number;
+  /** From the monotonic clock to the wall clock. */
+  offset: number;
+}
+
 export class Ages {
   readonly #clocks: AgeClocks;
-  /** From the monotonic clock to the wall clock, as it was before the step. */
-  #offset: number;
-  #steppedAt: number | undefined;
+  /** The newest last. */
+  readonly #spans: Span[];
 
   constructor(clocks: AgeClocks) {
     this.#clocks = clocks;
-    this.#offset = clocks.wall() - clocks.clock();
+    this.#spans = [{ from: Number.NEGATIVE_INFINITY, offset: clocks.wall() - clocks.clock() }];
   }
 
-  /** In milliseconds. `receivedAt`: by the wall clock of that time. */
+  /** Notices a step. Call this at intervals. */
+  look(): void {
+    const now = this.#clocks.clock();
+    const offset = this.#clocks.wall() - now;
+    const newest = this.#spans.at(-1);
+    if (newest && Math.abs(offset - newest.offset) < STEP_MS) newest.offset = offset;
+    else this.#spans.push({ from: now, offset });
+    if (this.#spans.length > REMEMBERED) this.#spans.shift();
+  }
+
+  /** In milliseconds. `receivedAt`: by the wall clock of that time. After a step back it may fit twice: the younger age counts. */
   of(receivedAt: number): number {
-    const [now, wall] = [this.#clocks.clock(), this.#clocks.wall()];
-    this.#look(now, wall);
-    const steady = now + this.#offset;
-    const [earlier, later] = steady < wall ? [steady, wall] : [wall, steady];
-    // What lies between the two came after a step ahead, or before one back.
-    return Math.max(0, (receivedAt > earlier ? later : earlier) - receivedAt);
-  }
-
-  #look(now: number, wall: number): void {
-    const stepMs = Math.abs(wall - now - this.#offset);
-    this.#steppedAt = stepMs < STEP_MS ? undefined : (this.#steppedAt ?? now);
-    if (this.#steppedAt !== undefined && now - this.#steppedAt < stepMs) return;
-    this.#offset = wall - now;
-    this.#steppedAt = undefined;
+    this.look();
+    const now = this.#clocks.clock();
+    let end = now;
+    for (const { from, offset } of this.#spans.toReversed()) {
+      const came = receivedAt - offset;
+      if (came > from - NOTICED_MS && came < end + NOTICED_MS) return Math.max(0, now - came);
+      end = from;
+    }
+    return Math.max(0, this.#clocks.wall() - receivedAt);
   }
 }
