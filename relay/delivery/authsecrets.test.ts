@@ -35,6 +35,28 @@ for (const [mechanism, lineWith] of Object.entries(LINES)) {
   });
 }
 
+test('no part of a secret is left that is broken into lines, or written in another way', () => {
+  fc.assert(
+    fc.property(
+      fc
+        .string({ unit: 'grapheme-ascii', minLength: 8, maxLength: 60 })
+        .filter((text) => !/[<> \d]/.test(text)),
+      fc.integer({ min: 1, max: 7 }),
+      (secret, width) => {
+        const secrets = new AuthSecrets();
+        secrets.add(base64(secret));
+        const hex = Buffer.from(secret).toString('hex');
+        const forms = [secret, base64(secret), hex, hex.toUpperCase(), encodeURIComponent(secret)];
+        for (const form of forms) {
+          assert.equal(secrets.blank(`530 <${form}> is wrong`), '530 <***> is wrong');
+          const lines = form.match(new RegExp(`.{1,${width}}`, 'g')) ?? [];
+          assert.match(secrets.blank(lines.join('\n530-')), /^\*\*\*(?:\n530-\*\*\*)*$/);
+        }
+      },
+    ),
+  );
+});
+
 test('a short secret is blanked out as a whole, and other text stays', () => {
   const secrets = new AuthSecrets();
   secrets.add(base64('hello'));

@@ -1,6 +1,6 @@
 /**
  * What we said in AUTH, so that it can be removed from the replies of a hop: some hops echo it, as it was sent or
- * decoded, whole or cut off. A hop may remember it from one connection to the next, so it belongs to the login. Pure.
+ * decoded, whole, cut off or broken into lines. A hop may remember it from one connection to the next, so it belongs to the login. Pure.
  */
 import { dropOldest } from '../task/oldest.ts';
 
@@ -8,6 +8,7 @@ import { dropOldest } from '../task/oldest.ts';
 const PART_LENGTH = 8;
 const SHORTEST = 4;
 const BLANK = '***';
+const BREAK = /\r?\n(?:\d{3}[ -])?/g;
 /** A login is two lines at most. Its token is another one each hour. */
 const LINES = 4;
 
@@ -31,10 +32,12 @@ export class AuthSecrets {
   blank(text: string): string {
     if (this.#said.size === 0) return text;
     const hidden = new Set<number>();
+    const places = listPlaces(text);
+    const joined = places.map((place) => text[place]).join('');
     for (const { length, texts } of [...this.#said.values()].flat()) {
-      for (let at = 0; at + length <= text.length; at += 1) {
-        if (!texts.has(text.slice(at, at + length))) continue;
-        for (let one = at; one < at + length; one += 1) hidden.add(one);
+      for (let at = 0; at + length <= joined.length; at += 1) {
+        if (!texts.has(joined.slice(at, at + length))) continue;
+        for (const place of places.slice(at, at + length)) hidden.add(place);
       }
     }
     if (hidden.size === 0) return text;
@@ -52,6 +55,18 @@ export function secretsOfLogin(login: object): AuthSecrets {
   return secrets;
 }
 
+/** Of the characters that say something: without line breaks, and the codes behind them. */
+function listPlaces(text: string): number[] {
+  const places: number[] = [];
+  let at = 0;
+  for (const { index, 0: found } of text.matchAll(BREAK)) {
+    for (; at < index; at += 1) places.push(at);
+    at = index + found.length;
+  }
+  for (; at < text.length; at += 1) places.push(at);
+  return places;
+}
+
 function listForms(line: string): string[] {
   const encoded = line.slice(line.lastIndexOf(' ') + 1);
   const said = Buffer.from(encoded, 'base64')
@@ -60,7 +75,9 @@ function listForms(line: string): string[] {
   const plain = said.findLast((part) => part !== '') ?? '';
   const bytes = Buffer.from(plain);
   // A reply that is no UTF-8 is read as Latin-1, so the bytes of the secret are characters there.
-  const forms = new Set([encoded, plain, bytes.toString('base64'), bytes.toString('latin1')]);
+  const hex = bytes.toString('hex');
+  const coded = [bytes.toString('base64'), bytes.toString('base64url'), hex, hex.toUpperCase()];
+  const forms = new Set([encoded, plain, ...coded, encodeURIComponent(plain), bytes.toString('latin1')]);
   return [...forms].filter((form) => form.length >= SHORTEST);
 }
 
