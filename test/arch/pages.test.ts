@@ -52,6 +52,23 @@ test('every link leads to a file and, behind #, to a heading of it', () => {
   assert.deepEqual(faults, []);
 });
 
+const HALVES = ['', 'relay/', 'operator/'];
+
+/** Files of the code that the text names, from the top or from a half, and that do not exist. */
+function listLostFiles(text: string): string[] {
+  const named = [...text.matchAll(/`((?:\w+\/)+[\w.]+\.\w+|(?:\w+\/)+)`/g)].map(([, path = '']) => path);
+  return named.filter((path) => !HALVES.some((half) => existsSync(join(TOP, half, path))));
+}
+
+test('every file that the architecture names exists', () => {
+  const text = readFileSync(join(TOP, 'ARCHITECTURE.md'), 'utf8');
+  assert.ok([...text.matchAll(/\.ts`/g)].length > 200);
+  assert.deepEqual(listLostFiles(text), []);
+  assert.deepEqual(listLostFiles('`judge/chain.ts`, `relay/queue/ages.ts`, `relay/gone.ts`'), [
+    'relay/gone.ts',
+  ]);
+});
+
 test('every page is in the index of the documentation, or linked from a page', () => {
   const linked = new Set(
     PAGES.flatMap(({ path, links }) =>
