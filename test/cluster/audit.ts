@@ -14,6 +14,7 @@ export interface Call {
 }
 
 interface Entry {
+  readonly auditID: string;
   readonly stage: string;
   readonly verb: string;
   readonly requestURI: string;
@@ -30,6 +31,8 @@ export class AuditLog {
   readonly #user: string;
   /** Each call with the time at which the server received it. */
   readonly #calls: { readonly at: number; readonly call: Call }[] = [];
+  /** Calls that the server has not answered, by their audit ID. */
+  readonly #pending = new Map<string, Call>();
   /** The bytes that are read: they end with a line. */
   #read = 0;
 
@@ -38,7 +41,19 @@ export class AuditLog {
     this.#user = user;
   }
 
-  /** Calls of the user that the server received since `since`, in milliseconds since the epoch. */
+  /** Calls of the user that wait for their answer. */
+  pending(): Call[] {
+    this.#readOn();
+    return [...this.#pending.values()];
+  }
+
+  /** A server that was ended tells of no answer any more. */
+  forgetPending(): void {
+    this.#readOn();
+    this.#pending.clear();
+  }
+
+  /** Answered calls of the user that the server received since `since`, in milliseconds since the epoch. */
   calls(since: number): Call[] {
     this.#readOn();
     return this.#calls.filter(({ at }) => at >= since).map(({ call }) => call);
@@ -51,6 +66,11 @@ export class AuditLog {
     for (const line of whole.toString().split('\n')) {
       if (!line.includes(`"${this.#user}"`)) continue;
       const entry = JSON.parse(line) as Entry;
+      if (entry.stage === 'RequestReceived') {
+        this.#pending.set(entry.auditID, readCall(entry));
+        continue;
+      }
+      this.#pending.delete(entry.auditID);
       // A watch is told of when it begins and when it ends.
       if (entry.verb === 'watch' && entry.stage !== 'ResponseStarted') continue;
       this.#calls.push({ at: Date.parse(entry.requestReceivedTimestamp), call: readCall(entry) });

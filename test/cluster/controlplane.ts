@@ -54,6 +54,8 @@ export function startApiServer(starting: Starting): void {
     '--service-account-issuer=https://kubernetes.default.svc',
     `--audit-policy-file=${join(dir, 'audit.yaml')}`,
     `--audit-log-path=${auditLogOf(dir)}`,
+    // In MiB: a log that begins anew would tell its readers nothing any more.
+    '--audit-log-maxsize=100000',
     '--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement',
   ]);
 }
@@ -97,7 +99,6 @@ export function auditLogOf(dir: string): string {
 
 const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived]
 rules:
   - level: Metadata
     userGroups: ["system:serviceaccounts"]

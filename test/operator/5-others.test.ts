@@ -40,6 +40,7 @@ describe('what others do', { concurrency: false }, () => {
     const namespace = 'webhook';
     await api.makeNamespace(namespace);
     await api.put(await deadWebhook(namespace), WEBHOOKS);
+    await until('it to be asked', () => isAsked(api, namespace));
     await putRelay(api, relayNamed(namespace, 'relay'));
     const relay = () => statusOf(api, namespace);
     const told = await until('it to be told', async () =>
@@ -70,7 +71,7 @@ describe('what others do', { concurrency: false }, () => {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Orphan' };
     await api.admin.request({ method: 'DELETE', path, body });
     // The garbage collector finds our kind up to half a minute after the CRD was created.
-    await until('it to be gone', async () => (await statusOf(api, namespace)) === undefined, 60_000);
+    await until('it to be gone', async () => (await statusOf(api, namespace)) === undefined, 180_000);
     await putRelay(api, relayNamed(namespace, 'relay'));
     await whenSettled(api, namespace, 'relay');
     assert.deepEqual(await uidsOf(api, namespace), before);
@@ -100,6 +101,24 @@ async function deadWebhook(namespace: string): Promise<KubeObject> {
     metadata: { name: 'down' },
     webhooks: [webhook],
   };
+}
+
+/** The API server asks a webhook a moment after it was told of it. */
+function isAsked(api: Plane, namespace: string): Promise<boolean> {
+  const labels = { app: 'probe' };
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'probe', image: 'x' }] } };
+  const spec = { serviceName: 'probe', selector: { matchLabels: labels }, template };
+  return api.admin
+    .request({
+      method: 'POST',
+      path: apiPath(STATEFUL_SET, namespace),
+      query: { dryRun: 'All' },
+      body: { metadata: { name: 'probe' }, spec },
+    })
+    .then(
+      () => false,
+      ({ message }: Error) => message.includes('failed calling webhook'),
+    );
 }
 
 /** Undefined if there is no MailRelay. */

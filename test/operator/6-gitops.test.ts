@@ -61,7 +61,10 @@ describe('the manifest of a GitOps tool', { concurrency: false }, () => {
     });
     await whenQuiet(api);
     for (const manifest of manifests)
-      assert.deepEqual(await apply(manifest, { dryRun: 'All' }), await liveOf(manifest));
+      await until(`no difference of ${manifest.metadata.name}`, async () => {
+        assert.deepEqual(await apply(manifest, { dryRun: 'All' }), await liveOf(manifest));
+        return true;
+      });
   }
 
   before(async () => {

@@ -106,7 +106,7 @@ describe('changes by hand', { concurrency: false }, () => {
           const before = pickContent(await get(kind, name));
           await change(kind, name, body);
           const isBack = async () => assert.deepEqual(pickContent(await get(kind, name)), before) ?? true;
-          await until('it to be as before', isBack, 30_000);
+          await until('it to be as before', isBack);
           await whenSettled(api, NAMESPACE, 'relay', 60_000);
         });
 
@@ -134,7 +134,7 @@ describe('changes by hand', { concurrency: false }, () => {
       const { conditions, replicas } = (await get(MAIL_RELAY, 'relay'))['status'] as MailRelayStatus;
       return replicas === before.replicas && conditions?.length === before.conditions?.length;
     };
-    await until('the status', isBack, 30_000);
+    await until('the status', isBack);
   });
 
   test('a ConfigMap that somebody made immutable is told, with the cure', async () => {

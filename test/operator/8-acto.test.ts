@@ -31,7 +31,7 @@ const ASKED_AT_ONCE = 8;
 const PREFIX = 'acto-';
 const QUIET_MS = 500;
 /** A hundred replicas that leave again, as `make soak` has them, hand over one after another. */
-const BACK_MS = SOAK ? 900_000 : 60_000;
+const BACK_MS = SOAK ? 900_000 : 300_000;
 const SETTLED_MS = 180_000;
 /** By `make test`: more of them, with their claims, take their time. */
 const MOST_REPLICAS = 10;

@@ -50,7 +50,7 @@ export async function plane(): Promise<Plane> {
   return plane;
 }
 
-/** A process that works at the API server. */
+/** A process that works at the API server, or what stands for others. */
 interface Guest {
   end(signal: NodeJS.Signals): Promise<unknown>;
 }
@@ -126,7 +126,7 @@ export class Plane {
     return join(this.dir, 'pki', 'ca.crt');
   }
 
-  /** Notes a process until it ends. One that holds the Lease would keep all later stories waiting. */
+  /** Notes one until it ends. An operator that holds the Lease would keep all later stories waiting. */
   receive(guest: Guest, ended: Promise<unknown>): void {
     this.#guests.add(guest);
     void ended.then(() => this.#guests.delete(guest));
@@ -136,7 +136,12 @@ export class Plane {
     for (const guest of this.#guests) await guest.end('SIGKILL');
   }
 
-  /** The calls of the operator to the API server. */
+  /** Calls of the operator that the API server has not answered. */
+  pending(): Call[] {
+    return this.#auditLog.pending();
+  }
+
+  /** The answered calls of the operator to the API server. */
   calls(since: number): Call[] {
     return this.#auditLog.calls(since);
   }
@@ -176,7 +181,10 @@ export class Plane {
 
   async giveBack(...names: readonly ('kube-apiserver' | 'etcd')[]): Promise<void> {
     if (names.includes('etcd')) startEtcd(this.#starting);
-    if (names.includes('kube-apiserver')) startApiServer(this.#starting);
+    if (names.includes('kube-apiserver')) {
+      this.#auditLog.forgetPending();
+      startApiServer(this.#starting);
+    }
     await waitForApiServer(this.#starting);
   }
 }

@@ -93,9 +93,14 @@ export async function whenSettled(
   );
 }
 
-/** Resolves when the operator has sent only the calls that it makes at rest for a while. */
+/** Resolves when no call of the operator waits for its answer, and it has sent only those that it makes at rest for a while. */
 export async function whenQuiet(plane: Plane, forMs = 1_000): Promise<void> {
-  await until('quiet', () => plane.calls(Date.now() - forMs).every(isRest), 180_000);
+  const isQuiet = () => {
+    const busy = [...plane.pending(), ...plane.calls(Date.now() - forMs)].filter((call) => !isRest(call));
+    if (busy.length === 0) return true;
+    throw new Error(JSON.stringify(busy.at(-1)));
+  };
+  await until('quiet', isQuiet, forMs + 180_000);
 }
 
 /** True for the calls that the operator makes at rest: watches and the Lease. */

@@ -1,11 +1,15 @@
 /** All objects and the status in a namespace for which the operator is responsible, in a form that can be compared. */
+import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { Collection } from '#operator/kube/collection.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
+import { until } from '#test/kit/wait.ts';
 import type { Plane } from './plane.ts';
 
 const LIST_MS = 60_000;
+const SAME_MS = 180_000;
 const EVENT: Kind = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
 /** Fields that the server chooses, or that depend on the order of events. */
 const NOISE = new Set([
@@ -27,6 +31,22 @@ export async function snapshot(plane: Plane, namespace: string): Promise<Record<
     ),
   );
   return Object.fromEntries(lists.flat());
+}
+
+/** Resolves when the namespace has these objects again; fails with the difference. */
+export async function whenSame(
+  plane: Plane,
+  namespace: string,
+  expected: Record<string, unknown>,
+): Promise<void> {
+  let last: Record<string, unknown> = {};
+  const isSame = async () => {
+    last = await snapshot(plane, namespace);
+    return isDeepStrictEqual(last, expected);
+  };
+  await until(`the world of ${namespace}`, isSame, SAME_MS).catch(() =>
+    assert.deepEqual(last, expected, namespace),
+  );
 }
 
 /** Of all namespaces whose name begins so; and what tells that an object was touched, or is another one. */
