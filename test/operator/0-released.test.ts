@@ -64,7 +64,8 @@ describe('a pod without its labels', { concurrency: false }, () => {
       });
     });
     await begun.promise;
-    operator = await Operator.start(api, { identity: 'released' });
+    // It is paused, and would lose a Lease.
+    operator = await Operator.start(api, { identity: 'released', args: ['--no-leader-election'] });
     await operator.leads();
     await api.makeNamespace(NAMESPACE);
     await putRelay(api, relayNamed(NAMESPACE, 'relay', { replicas: 2 }));
