@@ -1,29 +1,32 @@
 /**
- * Free ports on the loopback, a different one for each call, so that tests that run at the same time do not use the
- * same.
+ * Free ports on the loopback. A port belongs to the process that asked for it until that process ends: no other test
+ * takes it before it is bound, or while nobody shall listen there.
  */
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type ListenOptions, type Server } from 'node:net';
 
-/** A range below the ports that the kernel gives to clients. Each worker of the test runner uses its own part. */
-const [FIRST, WORKERS, PORTS] = [20_000, 4, 3_000];
-const worker = (Number(process.env['NODE_TEST_WORKER_ID'] ?? 1) - 1) % WORKERS;
-/**
- * One worker runs files one after the other. Each file starts at another port, so that no port is used again at once.
- */
-let next = FIRST + worker * PORTS + (process.pid % (PORTS / 25)) * 25;
+/** Below the ports that the kernel gives to clients. */
+const [FIRST, PORTS] = [20_000, 12_000];
+/** Each process starts at another port, so that no port is used again at once. */
+let next = process.pid * 25;
 
 export async function freePort(address = '127.0.0.1'): Promise<number> {
   for (;;) {
-    const port = next++;
-    if (await isFree(port, address)) return port;
+    const port = FIRST + (next++ % PORTS);
+    // Linux gives such a name to one process of the network at a time, and takes it back when that process ends.
+    const isOurs = process.platform !== 'linux' || (await listen({ path: `\0mailrelay-test-port-${port}` }));
+    const server = isOurs && (await listen({ port, host: address }));
+    if (!server) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
   }
 }
 
-function isFree(port: number, host: string): Promise<boolean> {
+/** Undefined: it is taken. */
+function listen(where: ListenOptions): Promise<Server | undefined> {
   return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host }, () => server.close(() => resolve(true)));
+    const server = createServer().unref();
+    server.once('error', () => resolve(undefined));
+    server.listen(where, () => resolve(server));
   });
 }
 
