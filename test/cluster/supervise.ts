@@ -9,6 +9,8 @@ import { join } from 'node:path';
 
 /** An API server waits long for those that watch it; nothing of a test cluster is worth it. */
 const END_MS = 2_000;
+/** A process that was killed still has its ports for a moment. */
+const KILLED_MS = 10_000;
 
 export class Processes {
   readonly #dir: string;
@@ -96,10 +98,8 @@ async function end(pid: number | undefined): Promise<void> {
   if (pid === undefined || !signal(pid, 'SIGTERM')) return;
   const deadline = Date.now() + END_MS;
   while (signal(pid, 0) && !isZombie(pid)) {
-    if (Date.now() > deadline) {
-      signal(pid, 'SIGKILL');
-      return;
-    }
+    if (Date.now() > deadline + KILLED_MS) return;
+    if (Date.now() > deadline) signal(pid, 'SIGKILL');
     await new Promise((tick) => setTimeout(tick, 50));
   }
 }

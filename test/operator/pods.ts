@@ -97,6 +97,7 @@ export class Pods {
   readonly #mounts = new Map<string, Mounts>();
   readonly #queue = new WorkQueue((key) => this.#try(key), 8, Math.random);
   readonly #watches: ListWatch[];
+  readonly #stopped = Promise.withResolvers<void>();
   /** The orders by relay key. */
   readonly #orders = new Map<string, Orders>();
   /** By relay key. */
@@ -129,6 +130,8 @@ export class Pods {
   }
 
   async start(): Promise<void> {
+    // A story that fails early does not stop them, and the next one needs their port.
+    this.#plane.receive({ end: () => this.stop() }, this.#stopped.promise);
     await new Promise<void>((resolve) => this.#server.listen(ADMIN_PORT, '0.0.0.0', resolve));
     for (const watch of this.#watches) watch.start();
   }
@@ -153,6 +156,7 @@ export class Pods {
     for (const polls of this.#polls.values()) for (const { timer } of polls) clearTimeout(timer);
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+    this.#stopped.resolve();
   }
 
   #watch(kind: typeof POD, hear: (key: string, object: KubeObject | undefined) => void): ListWatch {

@@ -48,7 +48,8 @@ export class Operator {
     this.identity = identity;
     this.#child = child;
     this.#healthPort = healthPort;
-    this.ended = new Promise((resolve) => child.once('exit', resolve));
+    // By then its last words are read too.
+    this.ended = new Promise((resolve) => child.once('close', resolve));
     if (child.stdout)
       createInterface({ input: child.stdout }).on('line', (line) => this.log.push(JSON.parse(line)));
     child.stderr?.on('data', (chunk) => {
