@@ -118,7 +118,7 @@ describe('the operator', { concurrency: false }, () => {
     command('iptables', ['-I', ...rule]);
     try {
       const said = () => kubectl(['logs', pod, '-n', OPERATOR_NAMESPACE]).split('api_server_away').length - 1;
-      await until('the operator to say so', () => said() > 0, 30_000);
+      await until('the operator to say so', () => said() > 0);
       // Its Lease is renewed, and its watches are taken up again: all of that fails meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 5_000));
       assert.equal(said(), 1);
@@ -126,7 +126,7 @@ describe('the operator', { concurrency: false }, () => {
       await client.hello();
       await client.send('a@client.example', ['b@example.com'], messageText('meanwhile'));
       await client.quit();
-      await until('the message', () => sink.counts().get('meanwhile') === 1, 30_000);
+      await until('the message', () => sink.counts().get('meanwhile') === 1);
       kubectl([
         'patch',
         'mailrelay',

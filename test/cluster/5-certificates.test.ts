@@ -78,7 +78,7 @@ describe('certificates of issuers', { concurrency: false }, () => {
 
   test('an issuer that does not exist is Stalled in the words of cert-manager', () => {
     apply(manifest('relay', '{issuerRef: {name: nobody}, internal: {issuerRef: {name: ca}}}'));
-    kubectl(['wait', 'mr/relay', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=60s']);
+    kubectl(['wait', 'mr/relay', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=120s']);
     const relay = relayOf(NAMESPACE);
     assert.equal(kstatus(relay), 'Failed');
     for (const type of ['Stalled', 'Ready', 'CertificateReady']) {
@@ -212,7 +212,7 @@ data: {tls.crt: ${encoded(cert)}, tls.key: ${encoded(key)}}
   }
 
   test('without it the relay is Stalled, and says which Secret is missing', () => {
-    kubectl(['wait', 'mr/own', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=60s']);
+    kubectl(['wait', 'mr/own', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=120s']);
     assert.equal(condition('Ready')?.status, 'False');
     assert.equal(condition('Ready')?.reason, 'CertificateMissing');
     assert.match(condition('Ready')?.message ?? '', /Secret own-pair: /);

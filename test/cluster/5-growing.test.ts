@@ -144,7 +144,7 @@ stringData: {username: relay, password: ${name}-password}
   test('a class that cannot grow is Stalled in the words of the API server, and the pods run on', () => {
     const before = identity('fixed');
     apply(manifest({ name: 'fixed', className: 'fixed', size: '2Gi' }));
-    kubectl(['wait', 'mr/fixed', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=30s']);
+    kubectl(['wait', 'mr/fixed', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=120s']);
     const stalled = conditionOf(relayOf(NAMESPACE, 'fixed'), 'Stalled');
     assert.equal(stalled?.reason, 'Denied');
     assert.match(stalled.message, /StatefulSet\/fixed: .*storageclass.* must support resize/);
@@ -161,7 +161,7 @@ stringData: {username: relay, password: ${name}-password}
         const [pod] = podsOf(NAMESPACE);
         return pod !== undefined && pod.uid !== before?.uid && pod.ip !== '';
       },
-      60_000,
+      180_000,
     );
     waitReady(NAMESPACE);
     const { missing } = await podStatus(podsOf(NAMESPACE)[0]?.ip ?? '');

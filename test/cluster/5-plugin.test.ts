@@ -13,11 +13,12 @@ import { apply, get, installOperator, kubectl, podsOf, prepared, waitReady } fro
 
 const NAMESPACE = 'plugin';
 const BIN = new URL('../../bin', import.meta.url).pathname;
+/** Nobody listens at the next hop: a host that does not answer would have each message be delivered for seconds. */
 const SPEC = `
   hostname: relay.example.com
   replicas: 2
   inbound: {starttls: Disabled, listeners: [{name: smtp, port: 25}], clients: {networks: [0.0.0.0/1, 128.0.0.0/1]}}
-  outbound: {tls: {level: None}, smartHosts: [{host: 192.0.2.1, port: 2599}]}
+  outbound: {tls: {level: None}, smartHosts: [{host: ${prepared().nodeAddress}, port: 2599}]}
   queue: {storage: {size: 100Mi}, history: 1d}
   trace: {level: 2, until: "2990-01-01T00:00:00Z"}`;
 const MANIFEST = `apiVersion: mailrelay.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: relay, namespace: ${NAMESPACE}}\nspec:${SPEC}\n`;

@@ -19,6 +19,7 @@ import {
   podStatus,
   podsOf,
   prepared,
+  type RelayObject,
   relayOf,
   retryAll,
   statusUntil,
@@ -128,12 +129,13 @@ describe('a relay that scales', { concurrency: false }, () => {
     await fill('relay-1', MESSAGES / 2);
     await fill('relay-2', MESSAGES / 2);
     autoscale(1, 1);
-    await statusUntil('the status to say so', NAMESPACE, () => reasonOf('Reconciling') === 'ScalingIn');
+    const isScalingIn = (relay: RelayObject) => conditionOf(relay, 'Reconciling')?.reason === 'ScalingIn';
+    await statusUntil('the status to say so', NAMESPACE, isScalingIn);
     // What is decided is in the cluster, not in the operator. Other files run beside this one by "make test".
     if (SOAK) kubectl(['delete', 'pods', '--all', '-n', OPERATOR_NAMESPACE, '--wait=false']);
     await until('one pod', () => podNames().join() === 'relay-0', WITHIN_MS);
     await until('one claim', () => claims().join() === 'spool-relay-0');
-    assert.equal(await depthOf('relay-0'), MESSAGES);
+    await until('all messages there', async () => (await depthOf('relay-0')) === MESSAGES);
     kubectl(['delete', 'hpa', 'relay', '-n', NAMESPACE]);
     waitReady(NAMESPACE);
     await deliverAll('relay-0');
@@ -142,18 +144,18 @@ describe('a relay that scales', { concurrency: false }, () => {
   test('scaled to zero there is nobody to hand over to: the pod and its claim stay while there is mail', async () => {
     await fill('relay-0', 10);
     scale(0);
-    await until('the reason', () => reasonOf('Reconciling') === 'ScaleInWaits', 60_000);
+    await until('the reason', () => reasonOf('Reconciling') === 'ScaleInWaits', WITHIN_MS);
     assert.deepEqual(claims(), ['spool-relay-0']);
   });
 
   test('a claim with mail that lost its pod brings it back, until the mail is out', async () => {
     kubectl(['delete', 'mailrelay', 'relay', '-n', NAMESPACE]);
-    await until('no pod', () => podNames().length === 0, 60_000);
+    await until('no pod', () => podNames().length === 0, WITHIN_MS);
     assert.deepEqual(claims(), ['spool-relay-0']);
     apply(manifest(0));
-    await until('the pod with its queue again', async () => (await depthOf('relay-0')) === 10, 60_000);
+    await until('the pod with its queue again', async () => (await depthOf('relay-0')) === 10, WITHIN_MS);
     await deliverAll('relay-0');
-    await until('no pod and no claim', () => podNames().length === 0 && claims().join() === '', 60_000);
+    await until('no pod and no claim', () => podNames().length === 0 && claims().join() === '', WITHIN_MS);
     await statusUntil('the status to say so', NAMESPACE, () => reasonOf('Ready') === 'ScaledToZero');
     kubectl(['delete', 'mailrelay', 'relay', '-n', NAMESPACE]);
   });

@@ -121,7 +121,7 @@ kind: Issuer
 metadata: {name: ca, namespace: ${name}}
 spec: {ca: {secretName: ca}}
 `);
-  kubectl(['wait', '--for=condition=Ready', 'certificate/ca', '-n', name, '--timeout=60s']);
+  kubectl(['wait', '--for=condition=Ready', 'certificate/ca', '-n', name, '--timeout=120s']);
 }
 
 export function secretText(namespace: string, name: string, key: string): string {
@@ -175,7 +175,7 @@ export function conditionOf(relay: RelayObject, type: string) {
 }
 
 export function waitReady(namespace: string, name = 'relay'): void {
-  kubectl(['wait', '--for=condition=Ready', `mailrelay/${name}`, '-n', namespace, '--timeout=120s']);
+  kubectl(['wait', '--for=condition=Ready', `mailrelay/${name}`, '-n', namespace, '--timeout=300s']);
 }
 
 interface PodList {
