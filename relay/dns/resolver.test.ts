@@ -187,19 +187,26 @@ test('servers that cannot be reached are asked again after a second, as one that
   const nobody = await resolverAt([port, await freePort()]).lookUp('a.example', 'TLSA');
   assert.ok(nobody.kind === 'failed' && /cannot be reached/.test(nobody.why));
   const took = performance.now() - began;
-  assert.ok(took >= 990 && took < 3_000, `${took} ms`);
+  assert.ok(took >= 990, `${took} ms`);
   assert.equal((await restarting).kind, 'failed');
   const back = resolverAt([port]).lookUp('a.example', 'TLSA');
-  await setTimeout(300);
+  await setTimeout(100);
   await serve((answer) => ({ ...answer, answers: tlsa(named(answer)) }), port);
   assert.equal((await back).kind, 'records');
 });
 
 test('a server that was reached, or that Node cannot connect to, makes nothing wait or die', async () => {
   const failing = await serve((answer) => ({ ...answer, flags: 2 }));
-  const began = performance.now();
+  // Nobody answers there, so this waits for a second.
+  let isOver = false;
+  const waiting = resolverAt([await freePort()])
+    .lookUp('a.example', 'TLSA')
+    .finally(() => {
+      isOver = true;
+    });
   await resolverAt([await freePort(), failing.port]).lookUp('a.example', 'TLSA');
-  assert.ok(performance.now() - began < 900);
+  assert.equal(isOver, false);
+  await waiting;
   // A socket does not connect to a broadcast address without SO_BROADCAST.
   const servers = ['255.255.255.255', '127.0.0.1'].map((address) => ({ address, port: failing.port }));
   const resolver = new DnsResolver({ servers, trustAD: true, clock: () => now });

@@ -188,7 +188,7 @@ test('a token as a password has the checks and limits of a token, and no other p
   const login = await slow.judge({ method: 'PLAIN', username: 'app', password: 'secret' }, from('new'));
   assert.equal(login.kind, 'login');
   // Five failures would delay it by 8 s. The check itself takes milliseconds, on a busy machine more.
-  assert.ok(performance.now() - began < 3_000, 'no delay of the user');
+  assert.ok(performance.now() - began < 7_000, 'no delay of the user');
 });
 
 test('PLAIN and LOGIN are offered for tokens alone, and SCRAM is not', () => {
@@ -234,14 +234,18 @@ test('a slow issuer delays no password, and whoever has gone waits for it no mor
   const unavailable = { kind: 'refused', reply: REPLIES.authUnavailable };
   const gone = Array.from({ length: 600 }, () => logins.judge(token, from('192.0.2.1', session.signal)));
   const stays = Array.from({ length: 600 }, () => logins.judge(token, from('192.0.2.1')));
+  let isOver = false;
+  void Promise.race(stays).then(() => {
+    isOver = true;
+  });
   await until('the issuer to be asked', () => held.length > 0);
   session.abort();
   for (const said of await Promise.all(gone))
     assert.deepEqual(said, { kind: 'refused', reply: REPLIES.authAborted });
   const password = { method: 'PLAIN' as const, username: 'app', password: 'secret' };
   assert.equal((await logins.judge(password, from('192.0.2.1'))).kind, 'login');
-  // The issuer has five seconds for its answer.
-  assert.ok(performance.now() - began < 4_000, `${performance.now() - began} ms`);
+  // The issuer has five seconds for its answer, and they are not over.
+  assert.equal(isOver, false);
   for (const said of await Promise.all(stays)) assert.deepEqual(said, unavailable);
   assert.ok(performance.now() - began >= 4_900, 'they waited for the issuer');
   assert.equal(held.length, 1);
@@ -286,7 +290,7 @@ test('of who goes while its wrong answer waits nothing is kept', async () => {
   const began = performance.now();
   setTimeout(() => session.abort(), 100);
   for (const said of await Promise.all(all)) assert.equal(said.kind, 'refused');
-  assert.ok(performance.now() - began < 3_000, `${performance.now() - began} ms`);
+  assert.ok(performance.now() - began < 9_000, `${performance.now() - began} ms`);
 });
 
 test('old passwords of some pods behind one address do not delay the good ones of the others', async () => {
@@ -305,7 +309,7 @@ test('old passwords of some pods behind one address do not delay the good ones o
   const good = await Promise.all(Array.from({ length: 31 }, (_, n) => judge(n + 19)));
   assert.deepEqual(new Set(good.map(({ kind }) => kind)), new Set(['login']));
   // The nineteenth wrong answer waits for ten seconds.
-  assert.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`);
+  assert.ok(performance.now() - began < 9_000, `${performance.now() - began} ms`);
   session.abort();
   for (const said of await Promise.all(stale)) assert.equal(said.kind, 'refused');
 });

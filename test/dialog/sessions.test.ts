@@ -90,7 +90,7 @@ test('a session in TLS with a login, after a message: what it is, and what it do
   const { stdout } = await tell('-o', 'wide');
   assert.match(
     stdout,
-    /^submission +127\.0\.0\.41 +\d+s +TLSv1\.3 +app +idle +\d+s +2 +\S+ +client\.example /m,
+    /^submission +127\.0\.0\.41 +\d+[smh] +TLSv1\.3 +app +idle +\d+[smh] +2 +\S+ +client\.example /m,
   );
   client.close();
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import type { Look } from '#cli/console/api.ts';
 import { ConsoleProcess } from '#test/kit/console.ts';
+import { isListening } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 
 const TOP = new URL('../../', import.meta.url).pathname;
@@ -101,7 +102,9 @@ test('make run at a terminal: the pasted command ends in a delivered message tha
   const screen = new Screen(first, { NO_COLOR: '1' });
   await screen.shows('is ready');
   screen.child.stdin?.write('typed by mistake\n');
-  const [, command = ''] = /Send a message through it:\n([\s\S]*?)\n\n/.exec(screen.shown()) ?? [];
+  // A frame may come in pieces.
+  const readCommand = () => /Send a message through it:\n([\s\S]*?)\n\n/.exec(screen.shown())?.[1];
+  const command = await until('the command', readCommand);
   const { status, stdout, stderr } = paste(command);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^250 .*\nTLSv1\.3 /);
@@ -177,7 +180,7 @@ test('--log and a terminal that cannot move its cursor have plain lines too, and
     stdio: 'ignore',
   });
   leaders.push(other);
-  await until('the other next hop', () => readdirSync(clone).includes('other'));
+  await until('the other next hop', () => isListening(2525));
   const run = 'bin/mailrelay run -f examples/mailrelay.yaml --sink 2525';
   for (const [command, env] of [
     [`${run} --log`, {}],

@@ -64,7 +64,7 @@ describe('mailrelay queue', { concurrency: false }, () => {
     assert.match(stdout, /^ID +STATE +AGE +SIZE +SENDER, RECIPIENTS\n/);
     assert.match(
       stdout,
-      new RegExp(`${id('first')} +queued +\\d+s +\\d+B +<a@client\\.example>\\n +to b@example\\.com`),
+      new RegExp(`${id('first')} +queued +\\d+[smh] +\\d+B +<a@client\\.example>\\n +to b@example\\.com`),
     );
     assert.match(stdout, new RegExp(`4\\.4\\.1 127\\.0\\.0\\.1:${nextHop}: connection refused`));
     assert.match(stdout, /-- 4 messages, [\d.]+Ki\n$/);

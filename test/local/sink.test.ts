@@ -97,7 +97,7 @@ test('the header of a sent message is ASCII', async () => {
   const sink = await Sink.start('--tls', 'none', '-o', 'json');
   const subject = `Grüße ${'und Küsse '.repeat(9)}🙂`;
   assert.equal((await send(sink, '--tls', 'none', '--subject', subject)).status, 0);
-  const [message] = sink.messages();
+  const [message] = await until('it', () => sink.messages().length === 1 && sink.messages());
   assert.equal(message?.subject, subject);
   const [header = ''] = readFileSync(message?.file ?? '', 'utf8').split('\r\n\r\n');
   assert.match(header, /^[ -~\r\n]+$/);

@@ -38,7 +38,9 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       .replace('  outbound:', '  trace: {level: 3}\n  outbound:');
 
   before(async () => {
-    hashed = withInput(`${PASSWORD}\n`, 'hash', '--user', 'alice').stdout;
+    const made = withInput(`${PASSWORD}\n`, 'hash', '--user', 'alice');
+    assert.equal(made.status, 0, made.stderr);
+    hashed = made.stdout;
     relay = await TestRelay.start({ ports: 2, manifest });
   });
 
@@ -135,7 +137,7 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       /^delivers +at level Opportunistic, by smart hosts 127\.0\.0\.1:1$/m,
       new RegExp(`^policy +${policy.hash} in force$`, 'm'),
       new RegExp(`serial ${certificate?.serial}`),
-      /^queue +2 messages, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
+      /^queue +2 messages, 0 held, the oldest for \d+[smh]\n +127\.0\.0\.1:1: 4\.4\.1 /m,
       /^missing +outbound\.tls\.trustConfigMapName: ConfigMap "roots" does not exist/m,
       /^plain text +1 client in the last 7 days; Required would have refused:\n +127\.0\.0\.0\/24 {2}old-device\.example {2}last at /m,
     ])
