@@ -11,7 +11,7 @@ ALONE := 'test/load/*.test.ts'
 # Every test file is a process: it starts in half the time when the sources are compiled already, as in bin/mailrelay.
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compiled
 # A test that hangs is a failure, not a wait; so is a file whose process does not end, and a run that a lost process keeps.
-TEST := timeout --foreground --kill-after=30 2400 $(NODE) --import ./test/kit/deadline.ts --test --test-reporter=spec --test-timeout=300000
+TEST := timeout --foreground --kill-after=30 2400 $(NODE) --import ./test/kit/deadline.ts --test --test-reporter=spec --test-timeout=560000
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'

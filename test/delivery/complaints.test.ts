@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tellInNetwork } from './network.ts';
 
-test('complaints of others', { timeout: 300_000 }, async () => {
+test('complaints of others', async () => {
   const told = await tellInNetwork(new URL('complaints.story.ts', import.meta.url));
   assert.match(told, /tests 6\b/);
 });

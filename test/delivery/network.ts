@@ -18,7 +18,7 @@ mount --bind "$RESOLV_CONF" /etc/resolv.conf
 mount --bind "$HOSTS" /etc/hosts`;
 const ALONE = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 /** Below the time of the test around it (Makefile), so that its output is told. */
-const WITHIN_MS = 240_000;
+const WITHIN_MS = 540_000;
 
 export interface Network {
   /** Run in it before the story. */

@@ -137,7 +137,7 @@ test('a sender hears once that its mail is late, and in the end gets it back', a
       const all = told('Undelivered mail returned to sender');
       return all.length > 0 ? all : undefined;
     },
-    30_000,
+    120_000,
   );
   assert.match(back ?? '', /^Status: 5\.4\.7\r$/m);
   assert.match(back ?? '', /last reason: 4\.4\.1 127\.0\.0\.1:\d+: connection refused/);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tellInNetwork } from './network.ts';
 
-test('TLS reports of others', { timeout: 300_000 }, async () => {
+test('TLS reports of others', async () => {
   const told = await tellInNetwork(new URL('tlsrptinbox.story.ts', import.meta.url));
   assert.match(told, /tests 8\b/);
 });

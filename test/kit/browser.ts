@@ -22,6 +22,6 @@ export function startBrowser(): Promise<Browser> {
     },
     // The sandbox of Chromium needs rights that a container seldom has.
     args: ['--no-sandbox', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost'],
-    timeout: 60_000,
+    timeout: 120_000,
   });
 }

@@ -28,7 +28,7 @@ export class ConsoleProcess {
   static async start(words: readonly string[], launch = OWN): Promise<ConsoleProcess> {
     const started = new ConsoleProcess(words, launch);
     try {
-      await until('the address of the console', () => started.url !== '' || started.#hasEnded, 60_000);
+      await until('the address of the console', () => started.url !== '' || started.#hasEnded, 120_000);
     } catch (error) {
       await started.stop();
       throw error;

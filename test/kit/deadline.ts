@@ -2,7 +2,7 @@
  * Ends the process of a test file that hangs: Node's runner gives up a test after its time, but waits for the process
  * as long as anything keeps it. Loaded before each file (Makefile).
  */
-const LONGEST_FILE_MS = 600_000;
+const LONGEST_FILE_MS = 1_200_000;
 
 function endWithReason(): void {
   const kept = [...new Set(process.getActiveResourcesInfo())].join(', ');

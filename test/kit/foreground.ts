@@ -7,7 +7,7 @@ import { endWithFile, waitForEnd } from './child.ts';
 import { isListening } from './ports.ts';
 import { until } from './wait.ts';
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 
 export interface ForegroundOptions {
   readonly name: string;

@@ -13,8 +13,8 @@ import { messagesIn, type PeerOptions, storedMessage } from './peer.ts';
 import { SmtpClient } from './smtpclient.ts';
 import { until } from './wait.ts';
 
-const COMMAND_MS = 30_000;
-const GREETING_MS = 30_000;
+const COMMAND_MS = 120_000;
+const GREETING_MS = 120_000;
 
 export interface PostfixOptions {
   readonly address: string;

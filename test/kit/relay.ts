@@ -61,7 +61,7 @@ export class TestRelay {
     dir: string,
     ports: readonly number[],
     adminPort: number,
-    { env = {}, through = [], launcher = LAUNCHER, upWithinMs = 90_000 }: TestRelayOptions,
+    { env = {}, through = [], launcher = LAUNCHER, upWithinMs = 180_000 }: TestRelayOptions,
   ) {
     this.dir = dir;
     this.ports = ports;
