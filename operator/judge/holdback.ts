@@ -13,9 +13,9 @@ import { STATEFUL_SET } from '../kube/kinds.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { Rendered } from '../render/rendered.ts';
 import type { World } from '../world.ts';
-import { isRead } from './allseen.ts';
+import { countPlaces, isRead } from './allseen.ts';
 import type { Scaling } from './scaling.ts';
-import { countPlaces, keepClaims, type StatefulSetSpec } from './storage.ts';
+import { keepClaims, type StatefulSetSpec } from './storage.ts';
 
 type Observed = Pick<World, 'relay' | 'objects' | 'lacking'>;
 

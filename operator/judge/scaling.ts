@@ -8,6 +8,7 @@
 import type { KubeObject } from '../kube/client.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
+import { countPlaces } from './allseen.ts';
 import { type Check, is } from './finding.ts';
 import {
   hasTaken,
@@ -21,7 +22,6 @@ import {
   readMark,
   saysEmptied,
 } from './place.ts';
-import { countPlaces } from './storage.ts';
 import { counted, listed, verb } from './words.ts';
 
 export interface Scaling {

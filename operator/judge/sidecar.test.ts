@@ -28,6 +28,7 @@ function gatheredWith(
     others = [],
     specOnly = [],
     counted = 2,
+    places = 2,
     map = (one) => one,
     lacking,
   }: {
@@ -37,6 +38,7 @@ function gatheredWith(
     others?: number[];
     specOnly?: readonly (readonly [number, readonly object[] | undefined])[];
     counted?: number;
+    places?: number;
     map?: (live: KubeObject) => KubeObject | undefined;
     lacking?: Lacking;
   },
@@ -50,7 +52,8 @@ function gatheredWith(
     'StatefulSet/relay',
   ) as KubeObject;
   const status = { ...(set['status'] as object), replicas: counted };
-  objects.set('StatefulSet/relay', { ...set, status });
+  const spec = { ...(set['spec'] as object), replicas: places };
+  objects.set('StatefulSet/relay', { ...set, spec, status });
   for (const n of [...withIt, ...without, ...others]) {
     const initContainerStatuses = withIt.includes(n) ? [{ name: 'resolver' }] : [];
     objects.set(`Pod/relay-${n}`, {
@@ -96,15 +99,24 @@ test('it is not asked while a pod is not seen that is wanted or counted, or one 
   const former = policyOf({}).outbound.resolver;
   for (const seen of [{ withIt: [0] }, { withIt: [] }, { withIt: [0, 1], counted: 3 }])
     assert.deepEqual(gatheredWith(SIDECAR, {}, seen)?.policy?.outbound.resolver, former);
-  const world = gatheredWith(SIDECAR, {}, { withIt: [0, 1], others: [5] });
+  const world = gatheredWith(SIDECAR, {}, { withIt: [0, 1], others: [2], places: 3 });
   assert.ok(world?.policy);
   assert.deepEqual(world.policy.outbound.resolver, former);
   const policy = { hash: hashContent(world.policy), refused: null };
   const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));
   assert.match(
     String(judge({ ...world, pods, obstacles: [] }).PolicyApplied?.message),
-    /is asked when relay-5, which belongs to someone else, is gone, and the resolver of the system, without DANE, until then/,
+    /is asked when relay-2, which belongs to someone else, is gone, and the resolver of the system, without DANE, until then/,
   );
+});
+
+test('a pod of somebody else beyond the places of the relay holds nothing up', () => {
+  const fresh = policyOf(SIDECAR).outbound.resolver;
+  for (const other of [2, 5, 99])
+    assert.deepEqual(
+      gatheredWith(SIDECAR, {}, { withIt: [0, 1], others: [other] })?.policy?.outbound.resolver,
+      fresh,
+    );
 });
 
 /** The ConfigMap after somebody has edited the policy in it. */

@@ -13,7 +13,7 @@ import type { KubeObject } from '../kube/client.ts';
 import { isAsApplied } from '../render/configmap.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
-import { areAllSeen, isRead } from './allseen.ts';
+import { areAllSeen, isRead, listDoubtful } from './allseen.ts';
 import { type Check, is } from './finding.ts';
 import type { PodState } from './trouble.ts';
 import { listed, verb } from './words.ts';
@@ -70,7 +70,7 @@ function describeResolver({ outbound: { resolver } }: Policy): string {
 function describeAwaited(world: Observed): string {
   const without = listPodsWithout(world);
   if (without.length > 0) return `${listed(without)} ${verb(without.length, 'has', 'have')} it`;
-  const others = (world.strangers ?? []).map(({ metadata }) => metadata.name);
+  const others = listDoubtful(world).map(({ metadata }) => metadata.name);
   if (!isInTemplate(world) || others.length === 0) return 'the pods are made anew';
   return `${listed(others)}, which ${verb(others.length, 'belongs', 'belong')} to someone else, ${verb(others.length, 'is', 'are')} gone`;
 }

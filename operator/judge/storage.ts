@@ -42,11 +42,6 @@ export type StoragePlan =
   /** A volume would have to shrink, so the StatefulSet keeps its size. */
   | { kind: 'shrinks'; object: string; size: string; granted: string };
 
-/** The places that the StatefulSet has for pods. */
-export function countPlaces(set: KubeObject | undefined): number {
-  return ((set?.['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
-}
-
 /** True if the spec has another size than the StatefulSet, so that each claim counts. */
 export function changesSize(set: KubeObject, { spec }: World['relay']): boolean {
   return readRequest(set) !== storageRequest(spec);

@@ -45,19 +45,20 @@ test('another authority is published beside the old one until no pod serves that
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, fresh)] }), fresh);
 });
 
-test('no authority goes while a pod is not seen that the StatefulSet counts, or while a stranger has its name', () => {
+test('no authority goes while a pod is not seen that the StatefulSet counts, or while a stranger has its place', () => {
   const objects: Map<string, KubeObject> = published(pem('OLD'));
   const pods = [pod(0, pem('NEW')), pod(1, pem('NEW'))];
   const metadata = { name: 'relay' };
   const both = `${pem('NEW')}\n${pem('OLD')}`;
-  assert.equal(
-    joinAuthorities({ relay, objects, pods, strangers: [{ kind: 'Pod', metadata: { name: 'relay-2' } }] }),
-    both,
-  );
+  const strangers = [{ kind: 'Pod', metadata: { name: 'relay-2' } }];
+  assert.equal(joinAuthorities({ relay, objects, pods, strangers }), both, 'nobody knows the places');
   const count = (replicas: number) =>
     objects.set('StatefulSet/relay', { kind: 'StatefulSet', metadata, status: { replicas } });
   assert.equal(joinAuthorities({ relay, objects: count(3), pods }), both);
   assert.equal(joinAuthorities({ relay, objects: count(2), pods }), pem('NEW'));
+  assert.equal(joinAuthorities({ relay, objects: count(2), pods, strangers }), pem('NEW'), 'beyond them');
+  objects.set('StatefulSet/relay', { kind: 'StatefulSet', metadata, spec: { replicas: 3 } });
+  assert.equal(joinAuthorities({ relay, objects, pods, strangers }), both);
 });
 
 test('the authority of a pair that waits is published beside that of the pair in service', () => {
