@@ -199,8 +199,77 @@ test('a claim of somebody else is told, and stays as it is', async () => {
   for (const labels of [{ 'app.kubernetes.io/instance': 'relay' }, { 'app.kubernetes.io/name': 'mailrelay' }])
     assert.equal((await scalesIn([claim(2, labels)])).claims.length, 1);
   const { metadata, ...rest } = claim(2, {});
-  const noted = { ...rest, metadata: { ...metadata, annotations: { 'mailrelay.dev/emptied': 'u' } } };
+  const noted = { ...rest, metadata: { ...metadata, annotations: { 'mailrelay.dev/granted': '1Gi/1Gi' } } };
   assert.equal((await scalesIn([noted])).claims.length, 1);
+});
+
+test('a claim that was hidden loses its mark with the same write: a pod may have used it meanwhile', async () => {
+  const { metadata, ...rest } = claim(2, UNMANAGED);
+  const marked = { ...rest, metadata: { ...metadata, annotations: { 'mailrelay.dev/emptied': 'u' } } };
+  const annotations = { 'mailrelay.dev/emptied': null };
+  const { replicas, claims } = await scalesIn([marked]);
+  assert.deepEqual(claims, [{ metadata: { uid: 'uid-of-claim-2', labels: LABELS, annotations } }]);
+  assert.equal(replicas, 3);
+});
+
+/** One pod is wanted, and somebody has deleted the StatefulSet. The caches have two claims; these are there too. */
+async function withoutSet(
+  hidden: readonly KubeObject[],
+  answer: (request: Request) => unknown = () => undefined,
+  of: MailRelay = relayObject({ replicas: 1 }),
+) {
+  const server = [claim(0), claim(1), ...hidden];
+  const state = world(server, { relay: of, pods: [] });
+  const objects = new Map(state.objects);
+  objects.delete('StatefulSet/relay');
+  const deps = recordingDeps();
+  const answers = answering(server).writer;
+  const request = async <T>(sent: Request): Promise<T> => {
+    deps.requests.push(sent);
+    return (answer(sent) as T | undefined) ?? answers.request(sent);
+  };
+  await reconcile({ ...state, objects }, { ...deps, writer: { request } });
+  const written = deps.requests.filter(({ method }) => method !== 'GET');
+  const set = written.find(({ path }) => path.includes('/statefulsets/'))?.body as KubeObject | undefined;
+  return {
+    places: (set?.['spec'] as StatefulSetSpec | undefined)?.replicas,
+    labelled: written.flatMap(({ path }) => (path.includes('claims/') ? [path.split('/').at(-1)] : [])),
+    told: JSON.stringify(written.find(({ path }) => path.endsWith('/status'))?.body),
+    reads: deps.requests.filter(({ method, path }) => method === 'GET' && path.includes('claims/')).length,
+  };
+}
+
+test('without a StatefulSet the claims say how many places it had, also those that are hidden', async () => {
+  assert.deepEqual((await withoutSet([])).places, 2);
+  assert.equal((await withoutSet([])).reads, 1, 'the first that is not there ends the look');
+  const { places, labelled } = await withoutSet([claim(2, UNMANAGED), claim(3, UNMANAGED)]);
+  assert.deepEqual([places, labelled], [4, ['spool-relay-2', 'spool-relay-3']]);
+  const coming = await withoutSet([claim(2, UNMANAGED), claim(3)].toReversed());
+  assert.equal(coming.places, 4);
+  const counted = { ...relayObject({ replicas: 1 }), status: { replicas: 4 } };
+  const gap = await withoutSet([claim(3, UNMANAGED)], () => undefined, counted);
+  assert.deepEqual([gap.places, gap.labelled], [4, ['spool-relay-3']]);
+  const { metadata, ...rest } = claim(2, UNMANAGED);
+  const going = { ...rest, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+  assert.deepEqual((await withoutSet([going, claim(3, UNMANAGED)])).labelled, ['spool-relay-3']);
+});
+
+test('and so do those whose labels are refused, or that cannot be read; but none of somebody else', async () => {
+  const refuse = ({ method, path }: Request) => {
+    if (method !== 'GET' && path.includes('claims/')) throw new KubeError('forbidden', 'not here', 403);
+  };
+  const refused = await withoutSet([claim(2, UNMANAGED)], refuse);
+  assert.equal(refused.places, 3);
+  assert.match(refused.told, /the labelling of PersistentVolumeClaim\/spool-relay-2 is not/);
+  const fail = ({ path }: Request) => {
+    if (path.endsWith('/spool-relay-2')) throw new KubeError('failed', 'not now', 500);
+  };
+  assert.equal((await withoutSet([claim(2, UNMANAGED)], fail)).places, undefined, 'it is not made yet');
+  const theirs = await withoutSet([claim(2, { app: 'postgres' })]);
+  assert.deepEqual([theirs.places, theirs.labelled], [2, []]);
+  assert.doesNotMatch(theirs.told, /belongs to someone else/);
+  const cutThrough = relayObject({ replicas: 1, queue: { mode: 'CutThrough' } });
+  assert.equal((await withoutSet([claim(2, UNMANAGED)], () => undefined, cutThrough)).reads, 0);
 });
 
 /** As the StatefulSet controller leaves it: without a controller, and not counted. */

@@ -4,18 +4,19 @@
  * with its labels it is taken back. judge/ownpods.ts says which pod is of the relay; a claim is by its place, and by what it
  * still bears of ours. A pod or a claim of somebody else in such a place is told, and stays as it is. While the caches have all
  * pods of the StatefulSet with their labels, none is looked for. Else two lists ask for pods of the account of the relay
- * without a label, and one asks for the first place that is still empty.
+ * without a label, and one asks for the first place that is still empty. Without a StatefulSet only claims are looked for: they
+ * say how many places it had.
  * What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
  * judge/holdback.ts).
  */
-import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
-import { FIELD_MANAGER } from '#crds/wellknown.ts';
+import { isNumbered, MOST_REPLICAS, parseOrdinal } from '#crds/scalefile.ts';
+import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import { type OnWrite, patchIfThere } from './apply.ts';
 import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
 import { covers, hasController, isOwnedBy } from './compare.ts';
 import { countPlaces, isRead, type SetStatus } from './judge/allseen.ts';
 import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
-import { isOwnClaim } from './judge/place.ts';
+import { isCutThrough, isOwnClaim, listPlaces, readMark } from './judge/place.ts';
 import { changesSize, type StatefulSetSpec } from './judge/storage.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
@@ -32,34 +33,48 @@ export interface Restored {
   readonly obstacles: Obstacle[];
   /** True if an object lacks its labels, or did so a moment ago. It is not in this world. */
   readonly isHidden: boolean;
+  /** What a StatefulSet that is not there needs for claims that are hidden, or that could not be read. */
+  readonly places: number;
+}
+
+interface Claimed extends Restored {
+  readonly taken: Obstacle[];
 }
 
 type Restore = (kind: Kind, live: KubeObject) => Promise<Obstacle[]>;
 
 export async function restoreLabels(world: World, writer: Writer, onWrite: OnWrite): Promise<Restored> {
-  const set = world.objects.get(`${STATEFUL_SET.kind}/${nameOf(world)}`);
+  const name = `${STATEFUL_SET.kind}/${nameOf(world)}`;
+  const set = world.objects.get(name);
   // What the StatefulSet counts, and what it has places for, is not known.
-  if (!set) return { obstacles: [], isHidden: !isRead(world, `${STATEFUL_SET.kind}/${nameOf(world)}`) };
-  if (!isOwnedBy(set, world.relay)) return { obstacles: [], isHidden: false };
+  if (!isRead(world, name)) return { obstacles: [], isHidden: true, places: 0 };
+  if (set && !isOwnedBy(set, world.relay)) return { obstacles: [], isHidden: false, places: 0 };
   let isHidden = false;
   const labels = managedLabels(nameOf(world));
   const restore: Restore = (kind, live) => {
     isHidden = true;
-    const { name, uid } = live.metadata;
-    const object = `${kind.kind}/${name}`;
+    const { uid } = live.metadata;
+    const object = `${kind.kind}/${live.metadata.name}`;
     return attempt(writer, `${LABELS}${object}`, [uid, contentOf(live)], async () => {
-      const answer = await patchIfThere(writer, kind, live, { metadata: { uid, labels } });
+      const answer = await patchIfThere(writer, kind, live, { metadata: { uid, labels, ...unmarked(live) } });
       if (!answer) return;
       if (!covers(answer.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
       onWrite('patched', object);
     });
   };
-  const { taken, obstacles: ofPods } = await restorePods(world, writer, set, restore);
+  const { taken, obstacles: ofPods } = set
+    ? await restorePods(world, writer, set, restore)
+    : { taken: [], obstacles: [] };
   const claims = await restoreClaims(world, writer, set, restore);
   const obstacles = [...ofPods, ...claims.obstacles];
   const isUnseen = isHidden || claims.isHidden || obstacles.length > 0;
-  return { obstacles: [...taken, ...claims.taken, ...obstacles], isHidden: isUnseen };
+  const all = [...taken, ...claims.taken, ...obstacles];
+  return { obstacles: all, isHidden: isUnseen, places: claims.places };
 }
+
+/** Nobody has seen which pods used the claim while it was hidden. So a mark from before proves nothing. */
+const unmarked = (live: KubeObject) =>
+  readMark(live) === undefined ? {} : { annotations: { [ANNOTATIONS.emptied]: null } };
 
 async function restorePods(world: World, writer: Writer, set: KubeObject, restore: Restore) {
   const missing = listMissing(world, set);
@@ -129,29 +144,75 @@ function isInTheWay(pod: KubeObject, world: World): boolean {
   return hasController(pod) || !isLabelled(pod, world);
 }
 
-async function restoreClaims(world: World, writer: Writer, set: KubeObject, restore: Restore) {
+async function restoreClaims(
+  world: World,
+  writer: Writer,
+  set: KubeObject | undefined,
+  restore: Restore,
+): Promise<Claimed> {
+  if (!set) return restoreBeyond(world, writer, restore);
   const obstacles: Obstacle[] = [];
   const taken: Obstacle[] = [];
   let isHidden = false;
   for (const name of listHiddenClaims(world, set)) {
-    const object = `${LABELS}${CLAIM.kind}/${name}`;
-    const path = apiPath(CLAIM, world.relay.metadata.namespace, name);
-    const look = async () => {
-      const claim = await readFor(writer, object, undefined, path);
-      if (!claim || claim.metadata.deletionTimestamp !== undefined) return;
-      if (!isOwnClaim(claim, nameOf(world))) {
-        taken.push({ kind: 'nameTaken', object: `${CLAIM.kind}/${name}` });
-        // A pod that uses it tells what is in it. So its place stays until there is one, and while the one that is there ends.
-        const pod = world.objects.get(podOf(world, parseOrdinal(name)));
-        isHidden ||= pod === undefined || pod.metadata.deletionTimestamp !== undefined;
-        return;
-      }
-      isHidden = true;
-      if (!isLabelled(claim, world)) obstacles.push(...(await restore(CLAIM, claim)));
-    };
-    obstacles.push(...(await caught(object, look)));
+    const { state, refused } = await restoreClaim(world, writer, name, restore);
+    obstacles.push(...refused);
+    if (state === 'taken') taken.push({ kind: 'nameTaken', object: `${CLAIM.kind}/${name}` });
+    // A pod that uses it tells what is in it. So its place stays until there is one, and while the one that is there ends.
+    const pod = world.objects.get(podOf(world, parseOrdinal(name)));
+    const isUntold = pod === undefined || pod.metadata.deletionTimestamp !== undefined;
+    isHidden ||= state === 'own' || (state === 'taken' && isUntold);
   }
-  return { taken, obstacles, isHidden };
+  return { taken, obstacles, isHidden, places: 0 };
+}
+
+/**
+ * Without a StatefulSet the claims say how many places it had: those beyond the wanted ones, up to the first number that none
+ * has. One that is hidden would be lost sight of.
+ */
+async function restoreBeyond(world: World, writer: Writer, restore: Restore): Promise<Claimed> {
+  const { relay, objects } = world;
+  // Somebody may have deleted a claim in between.
+  const last = Math.max(listPlaces(world).at(-1)?.ordinal ?? -1, (relay.status?.replicas ?? 0) - 1);
+  const obstacles: Obstacle[] = [];
+  let places = 0;
+  for (let n = relay.spec.replicas; n < MOST_REPLICAS && !isCutThrough(relay); n++) {
+    const name = `${objectNames.claim(nameOf(world))}-${n}`;
+    const claim = objects.get(`${CLAIM.kind}/${name}`);
+    if (claim && isLabelled(claim, world)) continue;
+    const { state, refused } = await restoreClaim(world, writer, name, restore);
+    obstacles.push(...refused);
+    if (state === 'own' || state === 'unread') places = n + 1;
+    if (state === 'unread' || (state === 'absent' && n > last)) break;
+  }
+  return { taken: [], obstacles, isHidden: places > 0, places };
+}
+
+type ClaimState = 'absent' | 'going' | 'own' | 'taken' | 'unread';
+
+function stateOf(claim: KubeObject, world: World): ClaimState {
+  if (claim.metadata.deletionTimestamp !== undefined) return 'going';
+  return isOwnClaim(claim, nameOf(world)) ? 'own' : 'taken';
+}
+
+/** What becomes of a claim that the caches lack, or know without a label. */
+async function restoreClaim(
+  world: World,
+  writer: Writer,
+  name: string,
+  restore: Restore,
+): Promise<{ state: ClaimState; refused: Obstacle[] }> {
+  const object = `${LABELS}${CLAIM.kind}/${name}`;
+  const path = apiPath(CLAIM, world.relay.metadata.namespace, name);
+  const refused: Obstacle[] = [];
+  let state: ClaimState = 'unread';
+  const look = async () => {
+    const claim = await readFor(writer, object, undefined, path);
+    state = claim ? stateOf(claim, world) : 'absent';
+    if (claim && state === 'own' && !isLabelled(claim, world)) refused.push(...(await restore(CLAIM, claim)));
+  };
+  refused.push(...(await caught(object, look)));
+  return { state, refused };
 }
 
 const podOf = (world: World, ordinal: number) => `${POD.kind}/${nameOf(world)}-${ordinal}`;

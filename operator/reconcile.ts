@@ -108,7 +108,7 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   const { policy } = world;
   const { writer, answers = new Answers(), onWrite } = deps;
   if (!policy) return [];
-  const { obstacles: unlabelled, isHidden } = await restoreLabels(world, writer, onWrite);
+  const { obstacles: unlabelled, isHidden, places } = await restoreLabels(world, writer, onWrite);
   const planned = planScaling(world);
   const marked = await unmarkClaims(writer, planned, onWrite);
   // The labels come before the Services, which select by them, and before the scale file, which tells a pod to leave.
@@ -122,6 +122,7 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   }
   const refused = {
     labels: isHidden,
+    places,
     serving: labelled.length > 0,
     marks: marked.map(({ object }) => object),
   };

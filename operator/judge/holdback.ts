@@ -23,6 +23,8 @@ type Observed = Pick<World, 'relay' | 'objects' | 'lacking'>;
 export interface Refused {
   /** The labels of a pod or claim that the caches do not know. */
   readonly labels: boolean;
+  /** The places that hidden claims need, where there is no StatefulSet. */
+  readonly places?: number;
   readonly serving: boolean;
   /** The names of the claims that keep their marks. */
   readonly marks: readonly string[];
@@ -32,9 +34,9 @@ export interface Refused {
 export function holdScaling(
   world: Pick<World, 'relay' | 'objects' | 'pods' | 'leaving'>,
   scaling: Scaling,
-  { labels, serving, marks }: Refused,
+  { labels, places: hidden = 0, serving, marks }: Refused,
 ): Scaling {
-  const places = countKept(world);
+  const places = Math.max(hidden, countKept(world));
   const isLess = labels || serving;
   const replicas = isLess ? Math.max(scaling.replicas, places) : scaling.replicas;
   return {
