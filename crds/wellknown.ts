@@ -77,7 +77,7 @@ export const ANNOTATIONS = {
   published: `${GROUP}/tlsa-published`,
   /** On the same objects, until there is the former: DIGEST@TIME, the next key and since when its proof is awaited. */
   awaited: `${GROUP}/tlsa-awaited`,
-  /** On a DNSEndpoint: until when senders may have copies of records that lived longer. */
+  /** On a DNSEndpoint and the ConfigMap of the policy: until when senders may have copies of records that lived longer. */
   copiesUntil: `${GROUP}/copies-until`,
   /** On a claim: the uid of the pod that reported it empty, or a word for a claim that never had a volume. */
   emptied: `${GROUP}/emptied`,

@@ -26,7 +26,7 @@ const KEY_OF_TWO = createHash('sha256').update('two').digest('hex');
 
 type Event =
   | { kind: 'operate'; writes: number }
-  | { kind: 'issue' | 'takeDns' | 'claimDns' | 'lookUp' | 'say' | 'orphan' }
+  | { kind: 'issue' | 'takeDns' | 'claimDns' | 'lookUp' | 'say' | 'orphan' | 'unpublish' }
   | { kind: 'roll' | 'mount' | 'silence' | 'end'; pod: number }
   | { kind: 'pass'; ms: number }
   | { kind: 'rename'; secret: string }
@@ -62,9 +62,11 @@ class Little {
   #secretName: string = SECRETS[0];
   #ttl: string = '1m';
   readonly #replicas: number;
+  readonly #publish: 'DNSEndpoint' | 'None';
 
-  constructor(replicas: number) {
+  constructor(replicas: number, publish: 'DNSEndpoint' | 'None' = 'DNSEndpoint') {
     this.#replicas = replicas;
+    this.#publish = publish;
   }
 
   do(event: Event): void {
@@ -75,6 +77,7 @@ class Little {
     if (event.kind === 'lookUp') this.#lookUp();
     if (event.kind === 'say') this.#say();
     if (event.kind === 'orphan') this.objects.delete('StatefulSet/relay');
+    if (event.kind === 'unpublish') this.objects.delete('DNSEndpoint/relay');
     if (event.kind === 'pass') this.now += event.ms;
     if (event.kind === 'rename') this.#secretName = event.secret;
     if (event.kind === 'live') this.#ttl = event.ttl;
@@ -113,7 +116,7 @@ class Little {
 
   /** What gathering makes of it. */
   world(): World {
-    const dns = { publish: 'DNSEndpoint', tlsa: true, ttl: this.#ttl };
+    const dns = { publish: this.#publish, tlsa: true, ttl: this.#ttl };
     const tls = { secretName: this.#secretName, issuerRef: { name: 'ca' } };
     const plain = relayObject({ replicas: this.#replicas, dns, tls });
     const said = this.word === undefined ? {} : { annotations: { [ANNOTATIONS.published]: this.word } };
@@ -214,11 +217,17 @@ class Little {
       this.word = `${step.digest}@${new Date(this.now).toISOString()}`;
   }
 
+  /** By external-dns, or by a person who reads the status. */
   #takeDns(): void {
     this.#claimDns();
-    const { endpoints = [] } = (this.objects.get('DNSEndpoint/relay')?.['spec'] ?? {}) as {
+    const { endpoints: written = [] } = (this.objects.get('DNSEndpoint/relay')?.['spec'] ?? {}) as {
       endpoints?: { targets: string[]; recordTTL: number }[];
     };
+    const told = this.status?.dnsRecords ?? [];
+    const endpoints =
+      this.#publish === 'None'
+        ? told.map(({ values, ttl }) => ({ targets: values, recordTTL: ttl }))
+        : written;
     const last = this.copies.at(-1);
     if (last) last.until = this.now;
     const keys = endpoints.flatMap(({ targets }) => targets.map((target) => target.slice('3 1 1 '.length)));
@@ -326,7 +335,7 @@ const single: fc.Arbitrary<Event> = fc.oneof(
   ),
   often(1, fc.record({ kind: fc.constant('rename' as const), secret: fc.constantFrom(...SECRETS) })),
   often(1, fc.record({ kind: fc.constant('live' as const), ttl: fc.constantFrom(...TTLS) })),
-  often(1, fc.constant({ kind: 'orphan' as const })),
+  often(1, fc.record({ kind: fc.constantFrom('orphan' as const, 'unpublish' as const) })),
 );
 
 const happening = fc.oneof(
@@ -342,9 +351,10 @@ test('whatever happens in which order, no sender has records without the key tha
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 3 }),
+      fc.constantFrom('DNSEndpoint' as const, 'None' as const),
       fc.array(happening, { minLength: 10, maxLength: 60 }),
-      (replicas, events) => {
-        const little = new Little(replicas);
+      (replicas, publish, events) => {
+        const little = new Little(replicas, publish);
         settle(little);
         const before = little.served;
         for (const [at, one] of events.flat().entries()) {
@@ -415,32 +425,35 @@ test('each step by itself: issued, published, waited, served', () => {
   );
 });
 
-test('a time to live that was shortened before is waited for too', () => {
-  const little = new Little(1);
-  little.do({ kind: 'live', ttl: '1h' });
-  settle(little);
-  const all = { kind: 'operate', writes: Number.POSITIVE_INFINITY } as const;
-  little.do({ kind: 'live', ttl: '1m' });
-  little.do(all);
-  little.do({ kind: 'rename', secret: 'two' });
-  for (const one of [
-    all,
-    { kind: 'issue' },
-    { kind: 'roll', pod: 0 },
-    { kind: 'mount', pod: 0 },
-    all,
-    { kind: 'takeDns' },
-    { kind: 'lookUp' },
-    all,
-  ] as Event[])
-    little.do(one);
-  little.do({ kind: 'pass', ms: 600_000 });
-  little.do(all);
-  assert.equal(little.plan?.next?.step.kind, 'waiting');
-  little.do({ kind: 'pass', ms: 2 * LONGEST_MS });
-  little.do(all);
-  assert.equal(little.plan?.next, undefined);
-});
+for (const publish of ['DNSEndpoint', 'None'] as const)
+  test(`a time to live that was shortened before is waited for too (dns.publish: ${publish})`, () => {
+    const little = new Little(1, publish);
+    little.do({ kind: 'live', ttl: '1h' });
+    settle(little);
+    const all = { kind: 'operate', writes: Number.POSITIVE_INFINITY } as const;
+    little.do({ kind: 'live', ttl: '1m' });
+    little.do(all);
+    // Somebody deletes the object with the note.
+    little.do({ kind: 'unpublish' });
+    little.do({ kind: 'rename', secret: 'two' });
+    for (const one of [
+      all,
+      { kind: 'issue' },
+      { kind: 'roll', pod: 0 },
+      { kind: 'mount', pod: 0 },
+      all,
+      { kind: 'takeDns' },
+      { kind: 'lookUp' },
+      all,
+    ] as Event[])
+      little.do(one);
+    little.do({ kind: 'pass', ms: 600_000 });
+    little.do(all);
+    assert.equal(little.plan?.next?.step.kind, 'waiting');
+    little.do({ kind: 'pass', ms: 2 * LONGEST_MS });
+    little.do(all);
+    assert.equal(little.plan?.next, undefined);
+  });
 
 const NAMES = ['_25._tcp.relay.example.com', '_465._tcp.relay.example.com'];
 const BOTH = ['a', 'b'].map((letter) => `3 1 1 ${letter.repeat(64)}`);

@@ -109,8 +109,10 @@ export function findEarlyWord(
 
 /** The object with our own notes. Those of a DNSEndpoint come and go in one write with its records. */
 function findNotes(world: Observed): KubeObject | undefined {
-  const { relay, objects } = world;
-  if (publishesTlsa(relay)) return findEndpoint(world);
+  return publishesTlsa(world.relay) ? findEndpoint(world) : findPolicyMap(world);
+}
+
+function findPolicyMap({ relay, objects }: Observed): KubeObject | undefined {
   return objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
 }
 
@@ -131,13 +133,18 @@ function readMark(object: Pick<KubeObject, 'metadata'> | undefined, annotation: 
   return Number.isNaN(since) ? undefined : { digest, since };
 }
 
-/** Until when senders may have copies that lived longer than those of today. */
+/**
+ * Until when senders may have copies that lived longer than those of today. It is noted twice, because without this note a key
+ * would come into service too early: there may be no DNSEndpoint, and somebody may delete either object.
+ */
 function longerCopiesUntil(world: Observed): number {
   const { ttlSeconds } = effectiveDns(world.relay.spec);
-  const mark = Date.parse(findEndpoint(world)?.metadata.annotations?.[ANNOTATIONS.copiesUntil] ?? '');
+  const marks = [findEndpoint(world), findPolicyMap(world)].map((one) =>
+    Date.parse(one?.metadata.annotations?.[ANNOTATIONS.copiesUntil] ?? ''),
+  );
   const live = liveTtlSeconds(world);
   const shortened = live > ttlSeconds ? nextMinute(world) + 2 * live * 1_000 : 0;
-  return Math.max(mark > world.now ? mark : 0, shortened);
+  return Math.max(shortened, ...marks.filter((mark) => mark > world.now));
 }
 
 /** What has to be remembered: annotations of the DNSEndpoint, and of the ConfigMap of the policy. */
@@ -152,8 +159,8 @@ export function describeMarks(world: Observed, { next, published }: KeyPlan): Ma
   const awaited = next?.step.kind === 'publishing' && !published ? next.step : undefined;
   const note = { ...writeMark(ANNOTATIONS.published, published), ...writeMark(ANNOTATIONS.awaited, awaited) };
   return publishesTlsa(world.relay)
-    ? { endpoint: { ...note, ...copies }, policy: {} }
-    : { endpoint: copies, policy: note };
+    ? { endpoint: { ...note, ...copies }, policy: copies }
+    : { endpoint: copies, policy: { ...note, ...copies } };
 }
 
 function writeMark(annotation: string, mark: Marked | undefined): Record<string, string> {
