@@ -1,0 +1,118 @@
+/** A wish that changes while a look reads: that look writes nothing, and the change begins the next one by itself. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { relayObject, SETTINGS } from '#test/fixtures/world.ts';
+import { until } from '#test/kit/wait.ts';
+import { Controller } from './controller.ts';
+import type { Client, KubeObject, Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
+import { OperatorMetrics } from './metrics.ts';
+
+const INSTALLATION = { name: 'a/b', className: 'x', isDefault: true };
+
+function version(resourceVersion: number, changes: object = {}, hostname = 'first.example.com'): KubeObject {
+  const { metadata, ...relay } = relayObject({ hostname });
+  const own = { ...metadata, generation: 1, resourceVersion: `${resourceVersion}`, ...changes };
+  return { ...relay, metadata: own, status: { installation: 'a/b' } } as unknown as KubeObject;
+}
+
+/** An API server with one MailRelay. `onRead` is called when the operator reads the StatefulSet by its name. */
+class Server {
+  readonly writes: Request[] = [];
+  readonly #events: { line: string; taken: () => void }[] = [];
+  #wake: () => void = () => undefined;
+  #version = 100;
+  onRead: () => Promise<void> = async () => undefined;
+
+  /** Resolves when the caches have the event. */
+  async tell(type: string, object: KubeObject): Promise<void> {
+    await new Promise<void>((taken) => {
+      this.#events.push({ line: JSON.stringify({ type, object }), taken });
+      this.#wake();
+    });
+  }
+
+  readonly request = async <T>({ method, path, ...rest }: Request): Promise<T> => {
+    if (method === 'GET' && path.endsWith('/statefulsets/relay')) await this.onRead();
+    const items = path.endsWith('/mailrelays') ? [version(1)] : [];
+    if (method === 'GET' && !path.includes('/namespaces/'))
+      return { items, metadata: { resourceVersion: '1' } } as T;
+    if (method === 'GET') throw new KubeError('notFound', 'no', 404);
+    this.writes.push({ method, path, ...rest });
+    const { metadata, ...body } = rest.body as KubeObject;
+    this.#version += 1;
+    return { ...body, metadata: { ...metadata, uid: path, resourceVersion: `${this.#version}` } } as T;
+  };
+
+  async *lines({ path, query }: Request, signal: AbortSignal): AsyncIterable<string> {
+    if (query?.['sendInitialEvents']) throw new KubeError('invalid', 'no streamed lists', 422);
+    while (!signal.aborted) {
+      const event = path.endsWith('/mailrelays') ? this.#events.shift() : undefined;
+      if (event) {
+        yield event.line;
+        event.taken();
+        continue;
+      }
+      await new Promise<void>((woken) => {
+        if (path.endsWith('/mailrelays')) this.#wake = woken;
+        signal.addEventListener('abort', () => woken(), { once: true });
+      });
+    }
+  }
+}
+
+async function start(t: TestContext, server: Server) {
+  const controller = new Controller({
+    client: server as unknown as Client,
+    namespaces: undefined,
+    settings: SETTINGS,
+    installation: INSTALLATION,
+    workers: 1,
+    rollingRelays: 1,
+    identity: 'one',
+    log: () => undefined,
+    metrics: new OperatorMetrics(),
+    mayWrite: () => true,
+  });
+  t.after(() => controller.stop());
+  controller.start();
+  await controller.lead();
+}
+
+const policiesOf = ({ writes }: Server) =>
+  writes.flatMap(({ path, body }) => (path.endsWith('/relay-policy') ? [body as KubeObject] : []));
+
+const PAUSE = { annotations: { [ANNOTATIONS.paused]: 'true' } };
+const CHANGES: Readonly<Record<string, (server: Server) => Promise<void>>> = {
+  'another spec': (server) => server.tell('MODIFIED', version(2, { generation: 2 }, 'second.example.com')),
+  'a pause that ends': async (server) => {
+    await server.tell('MODIFIED', version(2, PAUSE));
+    const { onRead } = server;
+    server.onRead = async () => assert.fail('nothing is read for a relay that is paused');
+    setImmediate(() => {
+      server.onRead = onRead;
+      void server.tell('MODIFIED', version(3, { generation: 2 }, 'second.example.com'));
+    });
+  },
+  'another one of the name': async (server) => {
+    await server.tell('DELETED', version(2));
+    await server.tell('ADDED', version(3, { uid: 'uid' }, 'second.example.com'));
+  },
+};
+
+for (const [what, change] of Object.entries(CHANGES))
+  test(`${what}, during the reads of a look: it writes nothing, and another look follows`, async (t) => {
+    const server = new Server();
+    const before: number[] = [];
+    server.onRead = async () => {
+      before.push(server.writes.length);
+      if (before.length === 1) await change(server);
+    };
+    await start(t, server);
+    await until('the policy', () => policiesOf(server).length > 0);
+    assert.deepEqual(before.slice(0, 2), [0, 0], 'nothing is written before the second look');
+    const [policy] = policiesOf(server);
+    assert.match(JSON.stringify(policy?.['data']), /second\.example\.com/);
+    assert.doesNotMatch(JSON.stringify(server.writes), /first\.example\.com/);
+  });
