@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { parseScale, SCALE_FILE_NAME, scaleOrder } from '#crds/scalefile.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
@@ -117,10 +117,13 @@ test('a pod of somebody else, and one that goes, stay as they are', async () => 
   }
 });
 
-/** Two pods are wanted; the third one, with its claim, leaves. */
+const EMPTIED = { state: 'Emptied', message: null, order: scaleOrder(relay.metadata) } as const;
+
+/** Two pods are wanted; the third one, with its claim, leaves, and says that it is empty if it `hasRun`. */
 async function scalesIn(
   third: readonly KubeObject[],
   answer: (request: Request) => unknown = () => undefined,
+  hasRun = true,
 ) {
   const server = [pod(0), pod(1), claim(0), claim(1), ...third];
   const state = world(server);
@@ -133,7 +136,13 @@ async function scalesIn(
     deps.requests.push(sent);
     return (answer(sent) as T | undefined) ?? answers.request(sent);
   };
-  await reconcile({ ...state, objects }, { ...deps, writer: { request } });
+  const report = hasRun ? podReport(relay, { evacuation: EMPTIED }) : undefined;
+  const leaving = third.flatMap(({ kind, metadata }) =>
+    kind === 'Pod'
+      ? [podView(metadata.name, report, { hasRun, deleting: metadata.deletionTimestamp !== undefined })]
+      : [],
+  );
+  await reconcile({ ...state, objects, leaving }, { ...deps, writer: { request } });
   const written = deps.requests.filter(({ method }) => method !== 'GET');
   const applied = written.find(({ path }) => path.includes('/statefulsets/'))?.body as KubeObject | undefined;
   const claims = written.flatMap(({ path, body }) => (path.endsWith('/spool-relay-2') ? [body] : []));
@@ -188,13 +197,14 @@ test('a claim of somebody else is told, and stays as it is', async () => {
       /PersistentVolumeClaim\/spool-relay-2 belongs to someone else: rename this MailRelay, or,/,
     );
     assert.equal(replicas, 2);
-    // A pod that is not there, or that ends, cannot tell what the claim has.
+    // A pod that is not there, has not run, or ends, cannot tell what the claim has.
     const { metadata, ...spec } = pod(2);
     const ending = { ...spec, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
     for (const there of [[], [ending]]) {
       const held = await scalesIn([...there, claim(2, labels)]);
       assert.deepEqual([held.claims, held.replicas], [[], undefined]);
     }
+    assert.notEqual((await scalesIn([pod(2), claim(2, labels)], () => undefined, false)).replicas, 2);
   }
   for (const labels of [{ 'app.kubernetes.io/instance': 'relay' }, { 'app.kubernetes.io/name': 'mailrelay' }])
     assert.equal((await scalesIn([claim(2, labels)])).claims.length, 1);

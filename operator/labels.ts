@@ -16,13 +16,13 @@ import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
 import { covers, hasController, isOwnedBy } from './compare.ts';
 import { countPlaces, isRead, type SetStatus } from './judge/allseen.ts';
 import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
-import { isCutThrough, isOwnClaim, listPlaces, readMark } from './judge/place.ts';
+import { hasTaken, isCutThrough, isOwnClaim, listPlaces, readMark } from './judge/place.ts';
 import { changesSize, type StatefulSetSpec } from './judge/storage.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { managedLabels, objectNames } from './render/metadata.ts';
-import { LABELS, type Obstacle, type World } from './world.ts';
+import { LABELS, type Obstacle, type PodView, type World } from './world.ts';
 
 /** A pod can have a megabyte of annotations. */
 const READ_BYTES = 4 * 1024 * 1024;
@@ -158,10 +158,8 @@ async function restoreClaims(
     const { state, refused } = await restoreClaim(world, writer, name, restore);
     obstacles.push(...refused);
     if (state === 'taken') taken.push({ kind: 'nameTaken', object: `${CLAIM.kind}/${name}` });
-    // A pod that uses it tells what is in it. So its place stays until there is one, and while the one that is there ends.
-    const pod = world.objects.get(podOf(world, parseOrdinal(name)));
-    const isUntold = pod === undefined || pod.metadata.deletionTimestamp !== undefined;
-    isHidden ||= state === 'own' || (state === 'taken' && isUntold);
+    // A pod that runs on it tells what is in it. So its place stays until there is one that has run and does not end.
+    isHidden ||= state === 'own' || (state === 'taken' && !hasTaken(podOf(world, name)));
   }
   return { taken, obstacles, isHidden, places: 0 };
 }
@@ -215,7 +213,9 @@ async function restoreClaim(
   return { state, refused };
 }
 
-const podOf = (world: World, ordinal: number) => `${POD.kind}/${nameOf(world)}-${ordinal}`;
+function podOf(world: World, claim: string): PodView | undefined {
+  return [...world.pods, ...world.leaving].find(({ name }) => objectNames.claim(name) === claim);
+}
 
 /**
  * The claims that the caches lack, or know without a label; by ordinal. Those of pods, and those of places that may be given

@@ -70,7 +70,7 @@ const [starting, ending] = [
   { deleting: true, ready: false },
 ];
 
-const NEVER = ['keep', 'keep', 'keep', '-', '-', '-'];
+const NEVER = ['-', 'keep', 'keep', '-', '-', '-'];
 const SILENT = ['keep', 'keep', 'keep', 'keep', '-', '-'];
 
 /** `keep`: the place stays. `mark`: it stays for now, and the claim gets the mark. `-`: it goes. */

@@ -48,8 +48,8 @@ export function listPlaces(world: Observed): Place[] {
 
 /** True if the place must not be given up. */
 export function mayHaveMail({ pod, claim, isTaken }: Place, relay: World['relay']): boolean {
-  // The caches may lack the claim. A pod that is ending needs no place for what it has in itself.
-  if (!claim) return pod !== undefined && !pod.deleting && !saysEmptied(pod, relay);
+  // One that the caches lack holds its place too (labels.ts). Without any, a pod that has not run, or is ending, has nothing to keep.
+  if (!claim) return hasTaken(pod) && !saysEmptied(pod, relay);
   if (isTaken) return true;
   if (isGoing(claim) && !hasTaken(pod)) return false;
   const mark = readMark(claim);
