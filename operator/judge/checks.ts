@@ -20,11 +20,13 @@ export const nameTaken: Check = ({ obstacles, relay }) => {
   const found = obstacles.filter(({ kind }) => kind === 'nameTaken').map(({ object }) => object);
   const taken = [...new Set(found)];
   if (taken.length === 0) return undefined;
-  const [belong, them] = taken.length === 1 ? ['belongs', 'it'] : ['belong', 'them'];
-  const text = `${listed(taken)} ${belong} to someone else`;
-  // Its data is not ours to have removed.
-  if (taken.every((object) => object.startsWith(`${CLAIM.kind}/`)))
+  const [belong, bear, them] = taken.length === 1 ? ['belongs', 'bears', 'it'] : ['belong', 'bear', 'them'];
+  // Whose it is nobody knows. Its data is not ours to have removed.
+  if (taken.every((object) => object.startsWith(`${CLAIM.kind}/`))) {
+    const text = `${listed(taken)} ${bear} no label of this relay, and may belong to someone else`;
     return is('True', 'NameTaken', `${text}: ${cureOfClaims(relay.metadata.name)}`);
+  }
+  const text = `${listed(taken)} ${belong} to someone else`;
   return is('True', 'NameTaken', `${text}: rename or remove ${them}, or rename this MailRelay`);
 };
 

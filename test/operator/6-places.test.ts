@@ -91,7 +91,10 @@ describe('places that may have mail', { concurrency: false }, () => {
     pods.answerAs(NAMESPACE, 'relay-2', STRANGER);
     await patch(STATEFUL_SET, 'relay', {}, { replicas: 3 });
     await until('it is told', async () => (await conditionOf('Stalled'))?.reason === 'NameTaken', 60_000);
-    assert.match(String((await conditionOf('Stalled'))?.message), /spool-relay-2 belongs to someone else/);
+    assert.match(
+      String((await conditionOf('Stalled'))?.message),
+      /spool-relay-2 bears no label of this relay/,
+    );
     assert.equal(await places(), 3);
     pods.answerAs(NAMESPACE, 'relay-2', undefined);
     await until('the place to go', async () => (await places()) === 2, 60_000);
@@ -112,6 +115,24 @@ describe('places that may have mail', { concurrency: false }, () => {
     await hide(CLAIM, 'spool-relay-2');
     await whenQuiet(api);
     assert.equal(await places(), 3);
+  });
+
+  test('so does one that is hidden while the StatefulSet and its pod are deleted and no operator runs', async () => {
+    await three();
+    await want(2);
+    await whenQuiet(api);
+    await operator.end('SIGTERM');
+    await remove(STATEFUL_SET, 'relay');
+    // It may be gone with its StatefulSet already.
+    await remove(POD, 'relay-2').catch(() => undefined);
+    await until('the end of the pod', async () => !(await isThere(POD, 'relay-2')), 60_000);
+    await patch(CLAIM, 'spool-relay-2', { labels: { [MANAGED]: null } });
+    operator = await Operator.start(api, { identity: 'places' });
+    await operator.leads();
+    await until('the StatefulSet', () => isThere(STATEFUL_SET, 'relay'), 60_000);
+    await whenQuiet(api);
+    assert.equal(await places(), 3);
+    assert.equal((await get(CLAIM, 'spool-relay-2')).metadata.labels?.[MANAGED], 'mailrelay-operator');
   });
 
   test('a claim that somebody deletes keeps the place until its pod is empty, and that is told', async () => {
