@@ -7,6 +7,7 @@ import { type Fault, type ValidManifest, validateMailRelay } from '#crds/validat
 import type { Warning } from '#crds/warnings.ts';
 import { GROUP, KIND } from '#crds/wellknown.ts';
 import { nameInput } from './inputfile.ts';
+import { visible } from './terminal.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument, type YamlFile } from './yamlfiles.ts';
 
 interface KubernetesObject {
@@ -39,7 +40,7 @@ export async function readManifests(path: string): Promise<Manifests> {
   for (const file of listYamlFiles(path)) files.push(await readYamlFile(file));
   const faults = files.flatMap((file) => file.faults);
   if (faults.length > 0)
-    throw new Error(faults.map((fault) => `${printPlace(fault)}: ${fault.message}`).join('\n'));
+    throw new Error(faults.map((fault) => `${printPlace(fault)}: ${visible(fault.message)}`).join('\n'));
   const documents = files.flatMap((file) => file.documents.flatMap(listObjects));
   const relays = documents.filter(isMailRelay);
   const [relay] = [...relays.filter(isMisnamed), ...relays];
@@ -83,9 +84,9 @@ export function listObjects(document: YamlDocument): readonly YamlDocument[] {
   }));
 }
 
-/** In the form that editors and CI understand. */
+/** In the form that editors and CI understand. A name of a file with an end of a line would be a line of its own. */
 export function printPlace({ file, line, column }: Place): string {
-  return `${nameInput(file)}:${line}:${column}`;
+  return `${visible(nameInput(file))}:${line}:${column}`;
 }
 
 /** In the order of the text. A field that should not be there is found by its name, all others by their value. */
@@ -102,7 +103,7 @@ function validated(document: YamlDocument): ValidManifest {
   const judged = validateMailRelay(document.value);
   if (judged.kind === 'valid') return judged.manifest;
   const lines = placeFaults(document, judged.faults).map(
-    (fault) => `${printPlace(fault)}: ${fault.path}: ${fault.message}`,
+    (fault) => `${printPlace(fault)}: ${visible(`${fault.path}: ${fault.message}`)}`,
   );
   throw new Error(lines.join('\n'));
 }

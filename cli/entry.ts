@@ -4,6 +4,7 @@
  */
 import { type Command, CommanderError } from 'commander';
 import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
+import { visibleLines } from '#crds/visible.ts';
 import { paint } from './styles.ts';
 import { UsageError } from './usage.ts';
 
@@ -40,8 +41,9 @@ function watchOutput(name: string): void {
   process.stderr.on('error', () => undefined);
 }
 
+/** A sentence may quote a stranger: a server, a manifest, the name of a file. */
 function tell(name: string, sentence: string): void {
-  process.stderr.write(`${paint('red', `${name}:`, process.stderr)} ${sentence}\n`);
+  process.stderr.write(`${paint('red', `${name}:`, process.stderr)} ${visibleLines(sentence)}\n`);
 }
 
 const HELP = ['help', '-h', '--help'];

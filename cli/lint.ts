@@ -8,6 +8,7 @@ import { isWarning, type LintResult, lintPath } from './lintfaults.ts';
 import { print } from './output.ts';
 import { makeSarif } from './sarif.ts';
 import { paint } from './styles.ts';
+import { visible } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
@@ -35,8 +36,10 @@ function describeResult(result: LintResult): string {
   const lines = faults.map((fault) => {
     const what = isWarning(fault) ? 'warning: ' : '';
     const field = fault.field === null ? '' : `${fault.field}: `;
-    return `${paint('bold', `${printPlace(fault)}:`)} ${what}${field}${fault.message}\n`;
+    return `${paint('bold', `${printPlace(fault)}:`)} ${what}${visible(`${field}${fault.message}`)}\n`;
   });
-  const end = isGood(result) ? `${nameInput(file)}: MailRelay ${name}: ${paint('green', 'ok')}\n` : '';
+  const end = isGood(result)
+    ? `${visible(nameInput(file))}: MailRelay ${name}: ${paint('green', 'ok')}\n`
+    : '';
   return `${lines.join('')}${end}`;
 }

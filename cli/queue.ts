@@ -23,6 +23,7 @@ import {
   type Result,
 } from './queuetext.ts';
 import { stateFolder } from './statefolder.ts';
+import { visible } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
@@ -154,7 +155,7 @@ function tell(action: QueueAction, done: readonly Result[]): void {
 /** `ids` is empty while it is not known which messages the options select. */
 function describeRemoval(ids: readonly string[]): string {
   const many = ids.length === 0 ? 'the selected messages' : `${ids.length} messages`;
-  return `Remove ${ids.length === 1 ? `message ${ids[0]}` : many} for good, without telling anybody?`;
+  return `Remove ${ids.length === 1 ? `message ${visible(ids[0] ?? '')}` : many} for good, without telling anybody?`;
 }
 
 /** Without ids and without a filter: wrong usage, because no verb takes silence for all messages. */
@@ -187,6 +188,6 @@ async function* selectFrom(client: QueueClient, selection: Selection): AsyncGene
 }
 
 function tellUnknown(ids: readonly string[]): number {
-  for (const id of ids) process.stderr.write(`There is no message ${id} in the queue.\n`);
+  for (const id of ids) process.stderr.write(`There is no message ${visible(id)} in the queue.\n`);
   return ids.length === 0 ? 0 : 1;
 }

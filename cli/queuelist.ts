@@ -3,6 +3,7 @@
  * ends at a screenful, and the rest is counted. JSON and YAML are always whole.
  */
 import type { QueueEntry } from '#relay/queue/tools.ts';
+import { formatJson, formatYaml } from './output.ts';
 import {
   describeEntry,
   describeRest,
@@ -35,17 +36,16 @@ export function printEntries(entries: Entries, format: Format, isWhole: boolean)
 async function printJson(entries: Entries): Promise<void> {
   let isFirst = true;
   for await (const entry of entries) {
-    process.stdout.write(`${isFirst ? '[\n' : ',\n'}${JSON.stringify(entry)}`);
+    process.stdout.write(`${isFirst ? '[\n' : ',\n'}${formatJson(entry)}`);
     isFirst = false;
   }
   process.stdout.write(isFirst ? '[]\n' : '\n]\n');
 }
 
 async function printYaml(entries: Entries): Promise<void> {
-  const { stringify } = await import('yaml');
   let isFirst = true;
   for await (const entry of entries) {
-    process.stdout.write(stringify([entry], { lineWidth: 0 }));
+    process.stdout.write(await formatYaml([entry]));
     isFirst = false;
   }
   if (isFirst) process.stdout.write('[]\n');

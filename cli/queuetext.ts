@@ -82,10 +82,11 @@ export function describeDone(
   action: QueueAction,
   { id, result, outcome, reason, nextAttempt }: Result,
 ): string {
-  if (result !== 'done') return `${id} ${NOT_DONE[result]}\n`;
-  if (outcome === undefined) return `${id} ${DONE[action]}\n`;
+  const whose = visible(id);
+  if (result !== 'done') return `${whose} ${NOT_DONE[result]}\n`;
+  if (outcome === undefined) return `${whose} ${DONE[action]}\n`;
   const next = nextAttempt === undefined ? '' : `, again at ${nextAttempt}`;
-  return `${id} ${OUTCOMES[outcome].one}${next}${reason === undefined ? '' : `: ${visible(reason)}`}\n`;
+  return `${whose} ${OUTCOMES[outcome].one}${next}${reason === undefined ? '' : `: ${visible(reason)}`}\n`;
 }
 
 const NOTHING_TO: Readonly<Record<QueueAction | 'export', string>> = {
@@ -103,7 +104,7 @@ export function describeNothing(action: QueueAction | 'export'): string {
 
 export function describeExported(messages: number, folder: string): string {
   if (messages === 0) return describeNothing('export');
-  return `${messages === 1 ? '1 message' : `${messages} messages`} written into ${folder}\n`;
+  return `${messages === 1 ? '1 message' : `${messages} messages`} written into ${visible(folder)}\n`;
 }
 
 /** The results of an action on many messages: a line for each result, then the most frequent reasons. */

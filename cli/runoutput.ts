@@ -1,4 +1,5 @@
 /** How `mailrelay run` speaks to a person: plain lines here, the live view in liveview.ts. */
+import { visibleLines } from '#crds/visible.ts';
 import { describeStart, type RunFacts } from './runtext.ts';
 import type { TakenMessage } from './sink/taken.ts';
 import { describeTaken } from './sinktext.ts';
@@ -16,8 +17,8 @@ export interface RunOutput {
 
 export const PLAIN_OUTPUT: RunOutput = {
   logFd: 2,
-  start: (look) => void process.stdout.write(describeStart(look())),
-  tell: (text) => void process.stdout.write(`${text}\n`),
+  start: (look) => void process.stdout.write(visibleLines(describeStart(look()))),
+  tell: (text) => void process.stdout.write(`${visibleLines(text)}\n`),
   taken: (message) => void process.stdout.write(describeTaken(message)),
   end: () => undefined,
 };

@@ -15,6 +15,7 @@ import { POD_PATHS } from '#crds/wellknown.ts';
 import { readPassword } from './password.ts';
 import { makeStepPrinter } from './sendsteps.ts';
 import { describeSendError, type SendError, type SendTls } from './sendwords.ts';
+import { visible } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
 /** In base64 they are 52 characters, so that no line is longer than 76 (RFC 2047 section 2). */
@@ -43,9 +44,11 @@ export async function send(options: SendOptions): Promise<number> {
     throw new UsageError('A login is never sent in clear: leave --tls none out');
   const login = wantsLogin ? await makeLogin(user, tokenFile) : undefined;
   const { reply, protection, refused } = await transmit(options, login);
-  process.stdout.write(`${reply}\n${protection}\n`);
+  process.stdout.write(`${visible(reply)}\n${protection}\n`);
   for (const { recipient, response } of refused)
-    process.stderr.write(`mailrelay: The recipient ${recipient} was refused: ${oneLine(response)}\n`);
+    process.stderr.write(
+      `mailrelay: The recipient ${recipient} was refused: ${visible(oneLine(response))}\n`,
+    );
   return refused.length === 0 ? 0 : 1;
 }
 

@@ -8,6 +8,7 @@ import { judgePair } from '#crds/keypair.ts';
 import { describeFileError, describeSystemError } from '#crds/systemwords.ts';
 import { makeFolder } from '#relay/task/folder.ts';
 import { issuePair } from './localca.ts';
+import { formatJson } from './output.ts';
 import { untilStopSignal } from './signals.ts';
 import { type Sink, type SinkOptions, type SinkTlsMode, startSink } from './sink/server.ts';
 import { describeSink, describeTaken } from './sinktext.ts';
@@ -32,7 +33,7 @@ export async function sink({ listen, port, tls, cert, key, keep, output }: Optio
   const pair = cert === undefined || key === undefined ? undefined : readPair(cert, key);
   const folder = resolve(keep);
   const onMessage: SinkOptions['onMessage'] = (message) => {
-    process.stdout.write(output === 'json' ? `${JSON.stringify(message)}\n` : describeTaken(message));
+    process.stdout.write(output === 'json' ? `${formatJson(message)}\n` : describeTaken(message));
   };
   const started = await openSink({ address: listen, port, tls, pair, folder, onMessage });
   const says = describeSink(listen, started.port, tls, folder);

@@ -5,6 +5,7 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { readPieces } from './inputfile.ts';
+import { visible } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
 export interface TraceFilter {
@@ -36,7 +37,7 @@ export async function trace({ file, session, peer }: TraceOptions): Promise<numb
   for await (const line of lines) {
     if (!isTraceLine(line, { session, peer })) continue;
     isEmpty = false;
-    process.stdout.write(`${line}\n`);
+    process.stdout.write(`${visible(line)}\n`);
   }
   if (isEmpty) process.stderr.write(describeNone({ session, peer }));
   return 0;

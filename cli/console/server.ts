@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describeSystemError } from '#crds/systemwords.ts';
+import { visibleLines } from '#crds/visible.ts';
 import { type Asked, Doorkeeper } from './access.ts';
 import { Answers, RequestFault } from './answers.ts';
 import { type Asset, CONTENT_POLICY, loadAssets } from './assets.ts';
@@ -132,8 +133,12 @@ function refuse(response: ServerResponse, path: string, code: number, message: s
   else send(response, code, { type: 'text/plain', body: `${message}.\n` });
 }
 
+/** Strangers have written some of the texts, and a mark of direction would turn around what stands beside it on the page. */
+const seen = (_: string, value: unknown): unknown =>
+  typeof value === 'string' ? visibleLines(value) : value;
+
 function sendJson(response: ServerResponse, code: number, value: object): void {
-  send(response, code, { type: 'application/json', body: JSON.stringify(value) });
+  send(response, code, { type: 'application/json', body: JSON.stringify(value, seen) });
 }
 
 function send(response: ServerResponse, code: number, { type, body }: Asset): void {

@@ -8,7 +8,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { planRestart } from '#relay/supervisor/plan.ts';
 import { readManifests } from '../documents.ts';
-import { quoteWord } from '../terminal.ts';
+import { quoteWord, visible } from '../terminal.ts';
 import type { Cluster, LiveRelay } from './cluster.ts';
 import { isFields, planDryRun } from './dryrun.ts';
 import { renderRelay } from './render.ts';
@@ -50,7 +50,7 @@ export function listChanges(before: unknown, after: unknown, path: string): stri
   }
   if (Array.isArray(before) && Array.isArray(after) && before.length === after.length)
     return before.flatMap((entry, index) => listChanges(entry, after[index], `${path}[${index}]`));
-  return [`${path}: ${print(before)} -> ${print(after)}`];
+  return [visible(`${path}: ${print(before)} -> ${print(after)}`)];
 }
 
 /** What restarts, as the relay and the operator decide it. */
@@ -74,7 +74,8 @@ function readTemplate(name: { name: string; namespace: string }, spec: MailRelay
   return (set as unknown as { spec: { template: unknown } }).spec.template;
 }
 
+/** A text of several lines, such as a header, is written as JSON has it. */
 function print(value: unknown): string {
   if (value === undefined) return '(not set)';
-  return typeof value === 'string' ? quoteWord(value) : JSON.stringify(value);
+  return typeof value === 'string' && !/[\n\t]/.test(value) ? quoteWord(value) : JSON.stringify(value);
 }
