@@ -8,10 +8,15 @@ export function assertCanAsk(question: string): void {
   if (!process.stdin.isTTY) throw new UsageError(`${question} Nobody can be asked here: add --yes`);
 }
 
+/** Ctrl-C and Ctrl-D are a no. */
 export async function confirmed(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error;
+    process.stderr.write('\n');
+    return false;
   } finally {
     lines.close();
   }

@@ -38,8 +38,13 @@ async function typedUnseen(twice: boolean): Promise<string> {
 function typed(lines: Interface, prompt: string): Promise<string> {
   process.stderr.write(prompt);
   return new Promise((resolve, reject) => {
-    lines.once('close', () => reject(new Error('No password was typed')));
+    const giveUp = () => {
+      process.stderr.write('\n');
+      reject(new Error('No password was typed'));
+    };
+    lines.once('close', giveUp);
     lines.question('', (line) => {
+      lines.off('close', giveUp);
       process.stderr.write('\n');
       resolve(line);
     });

@@ -67,6 +67,16 @@ export function parseTime(text: string): number {
   return seconds;
 }
 
+/** Reads an option that chooses: of two values one would count, and the person would not know which. */
+export function once<Value = string>(
+  read: (text: string) => Value = (text) => text as Value,
+): (text: string, before?: Value) => Value {
+  return (text, before) => {
+    if (before !== undefined) throw new InvalidArgumentError('It must be given once');
+    return read(text);
+  };
+}
+
 /** Lists the values of an option that can be repeated. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

@@ -1,5 +1,5 @@
 /** The verb `queue`, with a verb of its own for each thing to do. */
-import { parseTime } from '../usage.ts';
+import { once, parseTime } from '../usage.ts';
 import { outputOption, stateOption, Verb } from '../verb.ts';
 
 const acting = () => import('../queue.ts');
@@ -13,9 +13,13 @@ function filtering(name: string, summary: string): Verb {
     )
     .option('--all', 'every message')
     .option('--held', 'messages that are held, or set aside as damaged')
-    .option('--sender <who>', 'by sender: an address, a domain, *.example.com, or <> for bounces')
-    .option('--domain <domain>', 'by recipient domain: example.com, or *.example.com for those below it')
-    .option('--older <time>', 'messages that are in the queue for longer than 30m, 2h or 3d', parseTime)
+    .option('--sender <who>', 'by sender: an address, a domain, *.example.com, or <> for bounces', once())
+    .option(
+      '--domain <domain>',
+      'by recipient domain: example.com, or *.example.com for those below it',
+      once(),
+    )
+    .option('--older <time>', 'messages that are in the queue for longer than 30m, 2h or 3d', once(parseTime))
     .addOption(stateOption());
 }
 

@@ -1,5 +1,5 @@
 /** The verb `trace`. */
-import { parsePeer, parseSession } from '../usage.ts';
+import { once, parsePeer, parseSession } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
 export const verb = new Verb('trace')
@@ -10,7 +10,7 @@ The MailRelay turns the trace on. No pod restarts, and the trace ends at the tim
   spec:
     trace: {level: 3, networks: [192.0.2.0/24], until: "2030-01-31T18:00:00Z"}`)
   .option('-f, --file <file>', 'a log to read (default: standard input)')
-  .option('--session <id>', 'only the session of this id', parseSession)
-  .option('--peer <address>', 'only sessions with this client, or next hop', parsePeer)
+  .option('--session <id>', 'only the session of this id', once(parseSession))
+  .option('--peer <address>', 'only sessions with this client, or next hop', once(parsePeer))
   .example('trace -f relay.log --peer 192.0.2.7', 'The sessions of one client')
   .does(async () => (await import('../trace.ts')).trace);

@@ -278,6 +278,28 @@ test('a state folder without permission', {
   assertOneSentence({ status, stdout, stderr }, 1, 'no permission', '--state');
 });
 
+test('a state folder of another user is told as one, also where nobody names it', {
+  skip: spawnSync('which', ['setpriv']).status !== 0 && 'needs setpriv',
+}, () => {
+  const cwd = join(dir, 'elsewhere');
+  const folder = join(cwd, '.state');
+  mkdirSync(join(folder, 'default-relay'), { recursive: true });
+  chmodSync(dir, 0o755);
+  for (const [locked, mode] of [
+    ['.state/default-relay', 0o755],
+    ['.state', 0o700],
+  ] as const) {
+    chmodSync(folder, mode);
+    chmodSync(join(folder, 'default-relay'), 0o700);
+    for (const words of [['queue', 'list'], ['find'], ['console']]) {
+      const args = ['--reuid=65534', '--clear-groups', LAUNCHER, ...words];
+      const { status, stdout, stderr } = spawnSync('setpriv', args, { encoding: 'utf8', cwd });
+      const said = `You may not look into "${locked}": run this as the user of the relay`;
+      assertOneSentence({ status, stdout, stderr }, 1, said, '--state DIR');
+    }
+  }
+});
+
 test('a second relay on the same state folder', async () => {
   const relay = await TestRelay.start({ manifest: ([first]) => storyManifest({ port: first, nextHop: 1 }) });
   try {

@@ -16,6 +16,8 @@ import { inFile } from '#test/kit/storefile.ts';
 import { until } from '#test/kit/wait.ts';
 
 const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
+const CTRL_C = '\x03';
+const CTRL_D = '\x04';
 /** As long as `until` waits. */
 const REPLACED_MS = 60_000;
 
@@ -173,10 +175,13 @@ describe('mailrelay queue', { concurrency: false }, () => {
     for (const [answer, status] of [
       ['n', 1],
       ['', 1],
+      [CTRL_C, 1],
+      [CTRL_D, 1],
       ['y', 0],
     ] as const) {
       const removal = await atTerminal(`queue remove ${id('last')} --state ${relay.stateDir}`, answer);
       assert.equal(removal.status, status);
+      if (status === 1) assert.match(removal.output, /\[y\/N\] [^\n]*\r?\nNothing was removed\.\r?\n$/);
       assert.equal((await idsOf()).includes(id('last')), status === 1, `answered "${answer}"`);
     }
     const done = await queue('remove', '--sender', '<>', '--yes', '-o', 'json');

@@ -169,6 +169,20 @@ test('values that an option cannot have', async () => {
   for (const no of ['', 'a b', 'a/b', '[::1]'])
     await assertUsage(['status', '--address', no], '"--address"', `"${no}"`, 'host name or an IP address');
   await assertUsage(['status', '--metrics', '-o', 'json'], '--metrics', '-o');
+  for (const [option = '', ...values] of [
+    ['--sender', 'a.example', 'b.example'],
+    ['--domain', 'a.example', 'b.example'],
+    ['--older', '1h', '1h'],
+  ])
+    await assertUsage(
+      ['queue', 'remove', '--yes', ...values.flatMap((value) => [option, value])],
+      `Option "${option}" cannot be "${values[1]}": it must be given once`,
+    );
+  await assertUsage(['find', '--id', 'a', '--id', 'b'], '"--id" cannot be "b": it must be given once');
+  await assertUsage(
+    ['trace', '--peer', '::1', '--peer', '::2'],
+    '"--peer" cannot be "::2": it must be given once',
+  );
   await assertUsage(['trace', '--peer', 'foo'], '"--peer"', '"foo"', '192.0.2.7');
   await assertUsage(['trace', '--session', ''], '"--session"', '""');
   await assertUsage(['hash', '--sender', 'a@example.com b@example.com'], 'blank', 'repeat the option');
