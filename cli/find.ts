@@ -1,9 +1,9 @@
 /**
  * `mailrelay find`: what became of mail, from the delivery history of a running relay. The exit status is 1 if there is no
- * such mail.
+ * such mail. What a list leaves out is counted, for programs on standard error.
  */
 import { type HistoryEntry, printQuery } from '#relay/history/entry.ts';
-import { describeFound, describeFoundWide, WIDE_FOUND_HEAD } from './findtext.ts';
+import { describeFound, describeFoundWide, describeMore, WIDE_FOUND_HEAD } from './findtext.ts';
 import { refuseUnreadable } from './misshapen.ts';
 import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
@@ -29,16 +29,20 @@ export async function find(who: string | undefined, options: FindOptions): Promi
   if (who !== undefined && who !== '<>') refuseUnreadable('who', who, bounces);
   if (sender !== undefined && sender !== '<>') refuseUnreadable('--sender', sender, bounces);
   if (recipient !== undefined) refuseUnreadable('--recipient', recipient);
+  const client = new QueueClient(stateFolder(state));
+  const query = buildQuery(who, options);
   // One more than the person wants tells that there are more.
-  const query = { ...buildQuery(who, options), most: most + 1 };
-  const found = await new QueueClient(stateFolder(state)).find(printQuery(query));
+  const found = await client.find(printQuery({ ...query, most: most + 1 }));
   const entries = found.slice(0, most);
-  const rest = found.length > most ? '... and more: add --most NUMBER, or what narrows it down\n' : '';
+  const more =
+    found.length > most ? describeMore(await client.count(printQuery({ ...query, most })), most) : '';
+  const isText = output === 'text' || output === 'wide';
   await print(
     output,
     entries,
-    () => `${output === 'wide' ? describeWide(entries) : describeText(entries)}${rest}`,
+    () => `${output === 'wide' ? describeWide(entries) : describeText(entries)}${more}`,
   );
+  if (!isText) process.stderr.write(more);
   return entries.length > 0 ? 0 : 1;
 }
 

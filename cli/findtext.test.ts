@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeFoundWide, WIDE_FOUND_HEAD } from './findtext.ts';
+import { MOST_COUNTED } from '#relay/history/entry.ts';
+import { describeFoundWide, describeMore, WIDE_FOUND_HEAD } from './findtext.ts';
 
 const recipient = { address: 'joe@new.example', state: 'delivered', answers: [] } as const;
 const entry = { id: 'id1', from: 'srs@relay.example', received: 'now', bytes: 1, recipients: [recipient] };
@@ -27,4 +28,15 @@ test('the wide form names the addresses that the client gave, where rewriting ha
 test('the wide form has a dash where an address is as the client gave it', () => {
   const found = columns(describeFoundWide(entry));
   assert.deepEqual([found['ORIGINAL-SENDER'], found['ORIGINAL-RECIPIENT']], ['-', '-']);
+});
+
+test('what a list leaves out is counted, as far as the relay counts', () => {
+  assert.match(describeMore(107, 100), /^\.\.\. and 7 more: add --most NUMBER, or what narrows it down\n$/);
+  // Mail that was forgotten meanwhile.
+  assert.match(describeMore(99, 100), /^\.\.\. and 1 more:/);
+  assert.match(describeMore(MOST_COUNTED, 100), new RegExp(`^\\.\\.\\. and ${MOST_COUNTED - 100} more:`));
+  assert.match(
+    describeMore(MOST_COUNTED + 1, 100),
+    new RegExp(`^... and more than ${MOST_COUNTED - 100} more:`),
+  );
 });

@@ -1,5 +1,5 @@
 /** The text that `mailrelay find` prints. Text of clients and next hops is printed without control characters. Pure. */
-import type { HistoryEntry } from '#relay/history/entry.ts';
+import { type HistoryEntry, MOST_COUNTED } from '#relay/history/entry.ts';
 import { visible } from './terminal.ts';
 
 export const WIDE_FOUND_HEAD =
@@ -53,4 +53,10 @@ function listOriginals(originals: readonly string[] = []): string {
 function describeEnd({ address, originalTo, state, answers }: Recipient): string[] {
   const { time, hop = '-', text } = answers.at(-1) ?? { time: '-', text: '-' };
   return [address, listOriginals(originalTo), state, time, hop, text].map(visible);
+}
+
+/** The end of a list that is cut. `counted`: all messages that fit, those beyond MOST_COUNTED as one. */
+export function describeMore(counted: number, most: number): string {
+  const more = counted > MOST_COUNTED ? `more than ${MOST_COUNTED - most}` : Math.max(1, counted - most);
+  return `... and ${more} more: add --most NUMBER, or what narrows it down\n`;
 }

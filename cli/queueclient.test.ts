@@ -69,3 +69,26 @@ test('characters that are split over two packets arrive whole, and an empty queu
     async (client) => assert.deepEqual(await listIds(client), []),
   );
 });
+
+test('a fault of the relay is told in its own words, and never as a message that is not there', async () => {
+  await withServer(
+    (request, response) => {
+      request.resume();
+      response.writeHead(500).end('the disk has an error\n');
+    },
+    async (client) => {
+      for (const asked of [
+        () => client.show('one'),
+        () => client.message('one'),
+        () => listIds(client),
+        () => client.find('most=1'),
+        () => client.count('most=1'),
+        () => client.do('hold', ['one']),
+        () => client.suppressed(),
+      ])
+        await assert.rejects(asked(), {
+          message: 'The relay has a fault of its own, see its log: the disk has an error',
+        });
+    },
+  );
+});

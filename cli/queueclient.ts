@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { json } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { HistoryEntry } from '#relay/history/entry.ts';
@@ -24,6 +24,8 @@ const AGAIN_MS = 100;
 /** Until an answer begins. A relay with a large queue and a slow disk takes long. */
 const ANSWER_MS = 120_000;
 const NOT_FOUND = 404;
+/** Such as an error of the disk. */
+const FAILED = 500;
 /** Messages whose retry is followed to its end. */
 const FOLLOWED = 1_000;
 /** No relay yet, or the connection broke before the answer. Every request here may be sent twice. */
@@ -127,12 +129,15 @@ export class QueueClient {
     return (await this.#readLines(response)) as HistoryEntry[];
   }
 
-  /** Throws one sentence if the relay has nothing of the kind. */
+  /** How many messages of the history fit, whatever the most of the query is. Counting ends one beyond MOST_COUNTED. */
+  async count(query: string): Promise<number> {
+    const response = await this.#ask('GET', `/history/count?${query}`);
+    await this.#assertShown(response);
+    return ((await this.#read(response)) as { messages: number }).messages;
+  }
+
   async #readLines(response: IncomingMessage): Promise<unknown[]> {
-    if (response.statusCode !== 200) {
-      const { error } = (await this.#read(response)) as { error?: string };
-      throw new Error(`There is nothing to show: ${error}`);
-    }
+    await this.#assertShown(response);
     try {
       const entries: unknown[] = [];
       for await (const line of splitLines(response)) entries.push(JSON.parse(line));
@@ -140,6 +145,13 @@ export class QueueClient {
     } catch (error) {
       throw this.#cutOff(error as Error);
     }
+  }
+
+  /** Throws one sentence if the relay has nothing of the kind. */
+  async #assertShown(response: IncomingMessage): Promise<void> {
+    if (response.statusCode === 200) return;
+    const { error } = (await this.#read(response)) as { error?: string };
+    throw new Error(`There is nothing to show: ${error}`);
   }
 
   async #post(action: string, ids: readonly string[]): Promise<unknown> {
@@ -150,6 +162,12 @@ export class QueueClient {
   }
 
   async #ask(method: 'GET' | 'POST', path: string, body?: string): Promise<IncomingMessage> {
+    const response = await this.#reach(method, path, body);
+    if (response.statusCode !== FAILED) return response;
+    throw new Error(`The relay has a fault of its own, see its log: ${(await text(response)).trim()}`);
+  }
+
+  async #reach(method: 'GET' | 'POST', path: string, body?: string): Promise<IncomingMessage> {
     const options = { socketPath: join(this.#stateDir, CONTROL_SOCKET), method, path };
     const mayComeBack = existsSync(this.#stateDir);
     for (let waited = 0; ; waited += AGAIN_MS) {

@@ -25,6 +25,8 @@ import type { Reading, RelayPod, Relays } from './relays.ts';
 
 const MOST_LISTED = 200;
 const MOST_FOUND = 100;
+/** One more tells that there are more. */
+const ASKED = MOST_FOUND + 1;
 const MOST_TRACED = 500;
 
 /** A question or a change that is not understood. */
@@ -134,7 +136,8 @@ export class Answers {
   async #find(query: HistoryQuery): Promise<FindAnswer> {
     const { found, problems } = await this.#ask(async (pod) => mark(pod, await pod.find(query)));
     const entries = found.flat().toSorted((a, b) => b.received.localeCompare(a.received));
-    return { entries: entries.slice(0, MOST_FOUND), problems };
+    const isCut = entries.length > MOST_FOUND;
+    return { entries: entries.slice(0, MOST_FOUND), isCut, problems };
   }
 
   async #tell({ pod: name, id }: MessageKey): Promise<Story> {
@@ -205,10 +208,10 @@ function isWanted(entry: QueueEntry, text: string, state: string): boolean {
 
 /** A Message-ID in brackets, an address, a domain, or the id of a message. */
 function readWish(who: string): HistoryQuery {
-  if (who === '') return { most: MOST_FOUND };
-  if (who === '<>') return { sender: who, most: MOST_FOUND };
-  if (/^<.*>$/.test(who)) return { messageId: who, most: MOST_FOUND };
-  return /[@.]/.test(who) ? { address: who, most: MOST_FOUND } : { id: who, most: MOST_FOUND };
+  if (who === '') return { most: ASKED };
+  if (who === '<>') return { sender: who, most: ASKED };
+  if (/^<.*>$/.test(who)) return { messageId: who, most: ASKED };
+  return /[@.]/.test(who) ? { address: who, most: ASKED } : { id: who, most: ASKED };
 }
 
 function readRequest(body: unknown): ActRequest {

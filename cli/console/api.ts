@@ -77,7 +77,10 @@ export interface QueueAnswer extends Gaps {
 }
 
 export interface FindAnswer extends Gaps {
+  /** The newest. */
   readonly entries: readonly FoundMessage[];
+  /** True: there are more. */
+  readonly isCut: boolean;
 }
 
 /** A message as the queue has it now, and as the history tells it. */

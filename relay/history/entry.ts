@@ -52,6 +52,8 @@ const WORDS = ['id', 'messageId', 'sender', 'recipient', 'address'] as const;
 const NUMBERS = ['after', 'before'] as const;
 /** One more than a person can ask for (cli/verbs/find.ts): it tells that there are more. */
 const MOST = 10_001;
+/** Beyond it nobody needs the exact number, and the router does other work. */
+export const MOST_COUNTED = 100_000;
 
 /** Undefined if it is no query. */
 export function parseQuery(parameters: URLSearchParams): HistoryQuery | undefined {

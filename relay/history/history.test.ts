@@ -231,6 +231,18 @@ test('by the addresses that the client gave, which are told beside those that th
   );
 });
 
+test('all that fit are counted, however few are asked for', () => {
+  const history = open();
+  for (let count = 0; count < 5; count++)
+    accept(history, 'app@client.example', [`${count % 2}@partner.example`]);
+  const count = (query: Partial<HistoryQuery>) => history.count({ most: 1, ...query });
+  assert.deepEqual(
+    [count({}), count({ recipient: '0@partner.example' }), count({ address: 'partner.example' })],
+    [5, 3, 5],
+  );
+  assert.equal(count({ sender: 'nobody@client.example' }), 0);
+});
+
 test('beside an id, only the messages with the id are looked through, however many an address has', (context) => {
   const history = open();
   accept(history, 'app@x.example', ['ann@y.example'], 'm1@x.example');

@@ -76,6 +76,12 @@ export class History implements MailRecorder {
     yield* this.#open().find(query, this.#deps.isQueued);
   }
 
+  /** All that fit, whatever the most of the query is. Counting ends one beyond MOST_COUNTED. */
+  count(query: HistoryQuery): number {
+    this.write();
+    return this.#open().count(query);
+  }
+
   /** Writes what is known. What cannot be written is lost. */
   write(): void {
     const [envelopes, events] = [this.#envelopes, this.#events];

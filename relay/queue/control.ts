@@ -14,6 +14,8 @@ import { QUEUE_ACTIONS, type QueueAction, type QueueTools } from './tools.ts';
 export interface FindsMail {
   /** Undefined if it is no query. */
   find(parameters: URLSearchParams): Iterable<unknown> | undefined;
+  /** How many there are, up to a bound. Undefined if it is no query. */
+  count(parameters: URLSearchParams): number | undefined;
 }
 
 /** Recipients that get no mail for some time, if the policy suppresses any. */
@@ -56,7 +58,7 @@ export async function serveControl(path: string, tools: Tools): Promise<ControlS
 }
 
 /**
- * GET /queue, GET /queue/ID, GET /queue/ID/message, GET /history?QUERY, GET /suppressed, POST /ACTION, POST /outcomes and
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, GET /history?QUERY, GET /history/count?QUERY, GET /suppressed, POST /ACTION, POST /outcomes and
  * POST /lift with {"ids": [...]}. Any other request gets 400 or 404, with the reason as {"error": ...}.
  */
 async function answer(
@@ -69,7 +71,7 @@ async function answer(
   const [, what = '', id, part] = pathname.split('/');
   if (what === 'suppressed' || what === 'lift') return handleSuppressed(suppressed, what, request, response);
   if (request.method === 'POST') return act(tools, what, request, response);
-  if (what === 'history') return find(history, searchParams, response);
+  if (what === 'history') return find(history, searchParams, id === 'count', response);
   if (what !== 'queue') return send(response, 404, { error: `there is no /${what}` });
   if (id === undefined) return sendLines(tools.list(), response);
   if (part === 'message') return message(tools, id, response);
@@ -113,12 +115,13 @@ async function handleSuppressed(
 async function find(
   history: FindsMail | undefined,
   parameters: URLSearchParams,
+  isCounted: boolean,
   response: ServerResponse,
 ): Promise<void> {
   if (!history) return send(response, 404, { error: 'this relay keeps no history: set queue.history' });
-  const found = history.find(parameters);
-  if (!found) return send(response, 400, { error: 'the parameters are not those of a query' });
-  return sendLines(found, response);
+  const found = isCounted ? history.count(parameters) : history.find(parameters);
+  if (found === undefined) return send(response, 400, { error: 'the parameters are not those of a query' });
+  return typeof found === 'number' ? send(response, 200, { messages: found }) : sendLines(found, response);
 }
 
 /** One line of JSON for each entry, written while they are read. */

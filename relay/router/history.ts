@@ -1,6 +1,6 @@
 /** Connects the delivery history with the rest of the router. */
 import { join } from 'node:path';
-import { parseQuery } from '../history/entry.ts';
+import { type HistoryQuery, parseQuery } from '../history/entry.ts';
 import { HISTORY_FILE, History, removeHistory } from '../history/history.ts';
 import type { FindsMail } from '../queue/control.ts';
 import { wall } from '../task/clock.ts';
@@ -33,10 +33,11 @@ export function keepMailForNobody(history: History, mail: readonly MailForNobody
 }
 
 export function answerFrom(history: History): FindsMail {
-  return {
-    find: (parameters) => {
+  const read =
+    <Answer>(answer: (query: HistoryQuery) => Answer) =>
+    (parameters: URLSearchParams) => {
       const query = parseQuery(parameters);
-      return query && history.find(query);
-    },
-  };
+      return query && answer(query);
+    };
+  return { find: read((query) => history.find(query)), count: read((query) => history.count(query)) };
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { parse } from 'yaml';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -94,10 +95,18 @@ describe('mailrelay find', { concurrency: false }, () => {
     const most = String(all.length);
     for (const form of ['text', 'wide']) {
       const cut = (await find('--most', '1', '-o', form)).stdout;
-      assert.match(cut, /\n\.\.\. and more: add --most NUMBER, or what narrows it down\n$/, form);
-      assert.doesNotMatch((await find('--most', most, '-o', form)).stdout, /and more/, form);
+      const more = new RegExp(
+        `\\n\\.\\.\\. and ${all.length - 1} more: add --most NUMBER, or what narrows it down\\n$`,
+      );
+      assert.match(cut, more, form);
+      assert.doesNotMatch((await find('--most', most, '-o', form)).stdout, /more:/, form);
     }
-    assert.equal((await found('--most', '1')).length, 1);
+    for (const form of ['json', 'yaml']) {
+      const { stdout, stderr } = await find('--most', '1', '-o', form);
+      assert.equal(parse(stdout).length, 1);
+      assert.match(stderr, new RegExp(`^\\.\\.\\. and ${all.length - 1} more: `), form);
+      assert.equal((await find('--most', most, '-o', form)).stderr, '');
+    }
   });
 
   test('a message that a person removed is still told, also after a restart', async () => {

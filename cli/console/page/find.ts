@@ -15,7 +15,11 @@ export function Find() {
     event.preventDefault();
     const who = String(new FormData(event.target as HTMLFormElement).get('who'));
     setAnswer(
-      await ask('find', { who }).catch((error: Error) => ({ entries: [], problems: [error.message] })),
+      await ask('find', { who }).catch((error: Error) => ({
+        entries: [],
+        isCut: false,
+        problems: [error.message],
+      })),
     );
   };
   return html`<section class="panel" aria-label=${say('find')}>
@@ -28,8 +32,9 @@ export function Find() {
   </section>`;
 }
 
-function Found({ answer: { entries, problems } }: { readonly answer: FindAnswer }) {
-  const told = entries.length === 0 ? say('notFound') : say('found', { count: formatCount(entries.length) });
+function Found({ answer: { entries, isCut, problems } }: { readonly answer: FindAnswer }) {
+  const count = formatCount(entries.length);
+  const told = entries.length === 0 ? say('notFound') : say(isCut ? 'foundNewest' : 'found', { count });
   const rows = entries.map((entry) => [
     html`<a href=${linkMessage(entry)}><code>${entry.id}</code></a>`,
     html`<${Time} at=${entry.received} />`,
@@ -42,7 +47,7 @@ function Found({ answer: { entries, problems } }: { readonly answer: FindAnswer 
   const heads = [say('message'), say('received'), say('sender'), say('recipients')];
   return html`
     <${Problems} of=${problems} />
-    ${problems.length === 0 && html`<p class="quiet" role="status">${told}</p>`}
+    ${(problems.length === 0 || isCut) && html`<p class="quiet" role="status">${told}</p>`}
     ${rows.length > 0 && html`<${Table} caption=${say('find')} heads=${heads} rows=${rows} />`}
   `;
 }

@@ -187,6 +187,7 @@ export const en = {
   who: 'Address, domain, queue id, or <Message-ID>',
   findButton: 'Find',
   found: 'Found: {count}',
+  foundNewest: 'The newest {count} are listed, and there are more: search for less.',
   notFound: 'There is no such mail in the history.',
 
   peer: 'Address of a client or next hop',

@@ -189,6 +189,7 @@ export const zh: Texts = {
   who: '地址、域名、队列编号或 <Message-ID>',
   findButton: '查找',
   found: '找到：{count}',
+  foundNewest: '仅列出最新的 {count} 封，还有更多：请缩小搜索范围。',
   notFound: '历史记录中没有这样的邮件。',
 
   peer: '客户端或下一跳的地址',
