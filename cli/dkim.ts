@@ -3,19 +3,19 @@
  * never overwritten: its record is printed again. The private key is in the file and nowhere else. With --file it shows
  * the keys of a manifest.
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type DnsRecord, dkimName, dkimText, dkimValue, printRecord } from '#crds/dnsrecords.ts';
 import { effectivePolicy } from '#crds/effective.ts';
 import { dkimDomain, dkimSelector } from '#crds/outbound.ts';
 import { readDkimPublicKey } from '#crds/publickeys.ts';
 import { describeFileError } from '#crds/systemwords.ts';
-import { describeKeys, listKeys, USUAL_BITS } from './dkimkeys.ts';
+import { describeKeys, describeWideKeys, listKeys, USUAL_BITS } from './dkimkeys.ts';
 import { readManifests } from './documents.ts';
 import { refuseMisshapen } from './misshapen.ts';
 import { print } from './output.ts';
-import { quoteWord } from './terminal.ts';
-import { UsageError } from './usage.ts';
+import { quoteWord, visible } from './terminal.ts';
+import { cannotBe, UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
 interface DkimOptions extends KeyOptions {
@@ -44,19 +44,20 @@ const PEM = {
 type Wish = KeyOptions & Required<Pick<DkimOptions, 'domain' | 'selector' | 'key'>>;
 
 export async function dkim(options: DkimOptions): Promise<number> {
-  const { domain, selector, key, file, output } = options;
+  const { domain, selector, key, file, type, bits, output } = options;
   if (domain !== undefined && selector !== undefined && key !== undefined && file === undefined)
     return showRecord({ ...options, domain, selector, key });
-  if (file === undefined || [domain, selector, key].some((option) => option !== undefined))
+  if (file === undefined || [domain, selector, key, type, bits].some((option) => option !== undefined))
     throw new UsageError('Name a key by --domain, --selector and --key, or a manifest by --file');
   const { relay } = await readManifests(file);
   const keys = listKeys(effectivePolicy(relay, relay.spec));
-  await print(output, keys, () => describeKeys(keys));
+  await print(output, keys, () => (output === 'wide' ? describeWideKeys(keys) : describeKeys(keys)));
   return 0;
 }
 
 async function showRecord(options: Wish): Promise<number> {
   const { domain, selector, key: file, type, bits, ttl, output } = options;
+  if (output === 'wide') throw cannotBe('--output', output, 'only --file lists keys');
   if (type === 'ed25519' && bits !== undefined)
     throw new UsageError('Option "--bits" is for RSA keys: an Ed25519 key has one size, leave --bits out');
   refuseMisshapen('--domain', dkimDomain(), domain);
@@ -71,15 +72,24 @@ async function showRecord(options: Wish): Promise<number> {
     throw new Error(
       `"${file}" has a key of type ${key.type} already: leave --type out, or name another file`,
     );
+  refuseOtherSize(options, pem);
   const record: DnsRecord = { name: dkimName(domain, selector), type: 'TXT', ttl, values: [dkimValue(key)] };
   const steps = isNew ? describeSteps(options) : [];
   // Programs get the text as it is: quotes and pieces are of zone files.
   await print(
     output,
     { ...record, values: [dkimText(key)] },
-    () => `${[...steps, ...printRecord(record)].join('\n')}\n`,
+    () => `${[...steps.map(visible), ...printRecord(record)].join('\n')}\n`,
   );
   return 0;
+}
+
+function refuseOtherSize({ key: file, bits }: Wish, pem: string): void {
+  const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(pem);
+  const size = asymmetricKeyDetails?.modulusLength;
+  if (bits === undefined || bits === size) return;
+  const what = size === undefined ? `of type ${asymmetricKeyType}` : `of ${size} bits`;
+  throw new Error(`"${file}" has a key ${what} already: leave --bits out, or name another file`);
 }
 
 function makeOrRead({ key: file, type, bits }: Wish): { pem: string; isNew: boolean } {

@@ -10,6 +10,8 @@ interface ListedKey {
   readonly domain: string;
   readonly selector: string;
   readonly use: 'Sign' | 'Publish';
+  /** The Secret of its private half. */
+  readonly secret: string;
   /** The name of its DNS record. */
   readonly record: string;
 }
@@ -20,10 +22,11 @@ export const USUAL_BITS = 2_048;
 const USES = { Sign: 'signs', Publish: 'signs nothing' } as const;
 
 export function listKeys({ outbound }: Policy): ListedKey[] {
-  return outbound.dkim.map(({ domain, selector, signs }) => ({
+  return outbound.dkim.map(({ domain, selector, secret, signs }) => ({
     domain,
     selector,
     use: signs ? 'Sign' : 'Publish',
+    secret,
     record: dkimName(domain, selector),
   }));
 }
@@ -35,6 +38,20 @@ export function describeKeys(keys: readonly ListedKey[]): string {
     ...describeNextSteps(own).map((step) => `  ${step}`),
   ]);
   return `${lines.length > 0 ? lines.join('\n') : 'No key: outbound.dkim is empty'}\n`;
+}
+
+/** A line for each key, the columns apart by tabs. */
+export function describeWideKeys(keys: readonly ListedKey[]): string {
+  const rows = keys.map(({ domain, selector, use, record, secret }) => [
+    domain,
+    selector,
+    use,
+    record,
+    secret,
+  ]);
+  return [['DOMAIN', 'SELECTOR', 'USE', 'RECORD', 'SECRET'], ...rows]
+    .map((row) => `${row.join('\t')}\n`)
+    .join('');
 }
 
 /** The manifest does not tell whether a key that does not sign comes or goes. */

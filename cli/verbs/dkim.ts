@@ -12,7 +12,7 @@ const MOST_BITS = 4_096;
 export const verb = new Verb('dkim')
   .summary('make a DKIM key, and show its DNS record')
   .description(
-    'Makes a private key for outbound.dkim in a file, and prints the DNS record of its public half. A file that is there already stays as it is: its record is printed. With --file it shows which keys of a manifest sign, which are only published, and the next step of a roll-over.',
+    'Makes a private key for outbound.dkim in a file, and prints the DNS record of its public half. A file that is there already stays as it is: its record is printed. With --file it shows which keys of a manifest sign, which are only published, and the next step of a roll-over; -o wide is a line with tabs for each.',
   )
   .option('--domain <domain>', 'domain that signs, such as example.com')
   .option('--selector <selector>', 'selector of the key, such as s1; a new key has a new one')
@@ -35,7 +35,7 @@ export const verb = new Verb('dkim')
     parseNumber(0, MOST_TTL_SECONDS),
     DEFAULT_TTL_SECONDS,
   )
-  .addOption(outputOption('text', 'json', 'yaml'))
+  .addOption(outputOption('text', 'wide', 'json', 'yaml'))
   .example('dkim --domain example.com --selector s1 --key private.key', 'Make a key')
   .example(
     'dkim --domain example.com --selector s2 --type ed25519 --key s2.key',

@@ -88,6 +88,20 @@ test('a misshapen domain, selector or size is refused before there is a file', a
   assert.match(stderr, /no\/such\/folder\.key": its folder is not there: make the folder first/);
 });
 
+test('a key that is there has the size that is asked for, or is refused; a record has no wide form', async () => {
+  assert.equal((await make('sized.rsa')).status, 0);
+  assert.equal((await make('sized.rsa', '--bits', '2048')).status, 0);
+  const other = await make('sized.rsa', '--bits', '4096');
+  assert.deepEqual([other.status, other.stdout], [1, '']);
+  assert.match(other.stderr, /has a key of 2048 bits already: leave --bits out, or name another file\n$/);
+  await make('sized.ed', '--type', 'ed25519');
+  const { stderr } = await make('sized.ed', '--bits', '2048');
+  assert.match(stderr, /has a key of type ed25519 already: leave --bits out/);
+  const wide = await make('never.wide', '-o', 'wide');
+  assert.deepEqual([wide.status, wide.stdout], [2, '']);
+  assert.throws(() => statSync(join(dir, 'never.wide')), /ENOENT/);
+});
+
 test('an Ed25519 key has one size', async () => {
   const { status, stderr } = await mailrelay([
     ...['dkim', '--domain', 'a.example', '--selector', 's', '--key', join(dir, 'sized.key')],
@@ -115,7 +129,25 @@ test('of a manifest: which key signs, which is only published, and what comes ne
   assert.match(stdout, /^ {2}s2 +signs nothing; s2\._domainkey\.example\.com$/m);
   assert.match(stdout, /set use: Sign for it and use: Publish for s1$/m);
   assert.match((await tell({})).stdout, /^ {2}next: make a key for another selector/m);
-  const both = await mailrelay(['dkim', '-f', file, '--selector', 's1']);
-  assert.equal(both.status, 2);
-  assert.match(both.stderr, /or a manifest by --file/);
+  const wide = (await mailrelay(['dkim', '-f', file, '-o', 'wide'])).stdout;
+  assert.deepEqual(
+    wide.split('\n').map((line) => line.split('\t')),
+    [
+      ['DOMAIN', 'SELECTOR', 'USE', 'RECORD', 'SECRET'],
+      ['example.com', 's1', 'Sign', 's1._domainkey.example.com', 'one'],
+      ['example.com', 's2', 'Sign', 's2._domainkey.example.com', 'two'],
+      [''],
+    ],
+  );
+  const [listed] = JSON.parse((await mailrelay(['dkim', '-f', file, '-o', 'json'])).stdout);
+  assert.deepEqual([listed.selector, listed.secret], ['s1', 'one']);
+  for (const more of [
+    ['--selector', 's1'],
+    ['--type', 'rsa'],
+    ['--bits', '4096'],
+  ]) {
+    const both = await mailrelay(['dkim', '-f', file, ...more]);
+    assert.equal(both.status, 2, more.join(' '));
+    assert.match(both.stderr, /or a manifest by --file/);
+  }
 });
