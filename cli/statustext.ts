@@ -18,7 +18,6 @@ export function describeStatus(status: PodStatus, now: number): string {
     ...leavingLines(status),
     ...policyLines(status),
     ...describeCertificates(status, now),
-    ...policyHostLines(status, now),
     ...queueLines(status),
     ...sessionLines(status),
     ...troubleLines(status),
@@ -80,12 +79,13 @@ function leavingLines({ evacuation }: PodStatus): string[] {
   return [row('leaves', LEAVING[state]), ...(message === null ? [] : [note(message)])];
 }
 
-/** That for the host name, that for the names inside the cluster, and those for other host names. */
+/** That for the host name, that for the names inside the cluster, those for other host names, and that of the policy host. */
 export function describeCertificates(status: PodStatus, now: number): string[] {
   return [
     ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
     ...internalLines(status, now),
     ...sniLines(status, now),
+    ...policyHostLines(status, now),
   ];
 }
 

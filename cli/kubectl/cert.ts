@@ -1,25 +1,57 @@
-/** `kubectl mailrelay cert`: the certificate that each pod of a relay serves, and what is wrong with it. */
+/**
+ * `kubectl mailrelay cert`: the certificate that each pod of a relay serves, and what is wrong with it. The exit status is 1
+ * if something is, or if a pod does not say.
+ */
 import type { PodStatus } from '#crds/podstatus.ts';
+import { print } from '../output.ts';
 import { describeCertificates } from '../statustext.ts';
+import { visible } from '../terminal.ts';
 import type { Cluster } from './cluster.ts';
+import type { Form } from './globals.ts';
+import { describeErrors } from './inpods.ts';
 import { readStatuses } from './top.ts';
 
-export async function showCertificates(cluster: Cluster, relay: string, pod?: string): Promise<number> {
+interface CertOrder {
+  readonly relay: string;
+  readonly pod?: string | undefined;
+  readonly form: Form;
+}
+
+export async function showCertificates(
+  cluster: Pick<Cluster, 'readRelay' | 'listPods' | 'run'>,
+  { relay, pod, form }: CertOrder,
+): Promise<number> {
   const { status } = await cluster.readRelay(relay);
-  const statuses = await readStatuses(cluster, relay, pod);
-  const now = Date.now();
-  let isWell = true;
-  for (const [name, one] of statuses) {
-    if (one && hasProblem(one)) isWell = false;
-    const lines = one ? describeCertificates(one, now) : ['no answer'];
-    process.stdout.write(`${name}\n${lines.join('\n')}\n`);
-  }
+  const { statuses, silent } = await readStatuses(cluster, relay, pod);
   const condition = status?.conditions?.find(({ type }) => type === 'CertificateReady');
-  if (condition) process.stdout.write(`${condition.reason}: ${condition.message}\n`);
+  const pods = [...statuses];
+  process.stderr.write(describeErrors(silent));
+  const value = {
+    pods: Object.fromEntries(pods.map(([name, one]) => [name, one && pickCertificates(one)])),
+    condition: condition ?? null,
+  };
+  await print(form, value, () => {
+    const now = Date.now();
+    const lines = pods.flatMap(([name, one]) => [
+      name,
+      ...(one ? describeCertificates(one, now) : ['no answer']),
+    ]);
+    const end = condition ? [visible(`${condition.reason}: ${condition.message}`)] : [];
+    return `${[...lines, ...end].join('\n')}\n`;
+  });
+  const isWell = pods.every(([, one]) => one !== null && !hasProblem(one));
   return isWell && condition?.status !== 'False' ? 0 : 1;
 }
 
-function hasProblem({ certificateProblem, internalCertificateProblem, sniCertificates = [] }: PodStatus) {
-  const others = sniCertificates.map(({ problem }) => problem);
-  return [certificateProblem, internalCertificateProblem, ...others].some((problem) => problem !== null);
+/** All that the status tells of certificates, by its names. */
+function pickCertificates(status: PodStatus): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(status).filter(([name]) => /certificate/i.test(name)));
+}
+
+function hasProblem(status: PodStatus): boolean {
+  const { certificateProblem, internalCertificateProblem, policyHostCertificateProblem } = status;
+  const others = (status.sniCertificates ?? []).map(({ problem }) => problem);
+  return [certificateProblem, internalCertificateProblem, policyHostCertificateProblem, ...others].some(
+    (problem) => problem !== null,
+  );
 }

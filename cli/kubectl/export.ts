@@ -6,9 +6,11 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { needsFolder, openFolder, writeMessage } from '../queue.ts';
+import { visible } from '../terminal.ts';
 import { UsageError } from '../usage.ts';
 import type { Cluster } from './cluster.ts';
-import { choosePods, describeErrors, type Form, worstCode } from './inpods.ts';
+import type { Form } from './globals.ts';
+import { askPods, choosePods, describeErrors, readJson, worstCode } from './inpods.ts';
 
 export interface ExportOrder {
   readonly relay: string;
@@ -34,7 +36,7 @@ export async function exportMessages(cluster: Pods, order: ExportOrder): Promise
   if (code !== 0) return code;
   if (messages.length > 1 && folder === undefined) throw needsFolder();
   const unknown = order.ids.filter((wanted) => messages.every(({ id }) => id !== wanted));
-  for (const id of unknown) tell(`There is no message ${id} in the queues of ${order.relay}.\n`);
+  for (const id of unknown) tell(`There is no message ${visible(id)} in the queues of ${order.relay}.\n`);
   if (folder !== undefined && messages.length > 0) openFolder(folder);
   let worst = unknown.length > 0 ? 1 : 0;
   for (const message of messages) worst = Math.max(worst, await exportOne(cluster, message, folder));
@@ -78,19 +80,22 @@ async function findMessages(
   ids: readonly string[],
   selecting: readonly string[],
 ): Promise<{ readonly messages: readonly Message[]; readonly code: number }> {
-  const words = ids.length > 0 ? ['show', ...ids] : ['list', ...selecting];
-  const ran = await Promise.all(pods.map((pod) => cluster.run(pod, ['queue', ...words, '-o', 'json'])));
-  const failed = ran.filter(({ out }) => out === '');
-  if (failed.length > 0) tell(describeErrors(failed));
-  const messages = ran.flatMap(({ pod, out }) => {
-    const entries = out === '' ? [] : (JSON.parse(out) as { readonly id: string; readonly state: string }[]);
-    return entries.filter(({ state }) => state !== 'damaged').map(({ id }) => ({ pod, id }));
+  const words = ids.length > 0 ? ['show', '-o', 'json', '--', ...ids] : ['list', ...selecting, '-o', 'json'];
+  const ran = await askPods(pods, (pod) => cluster.run(pod, ['queue', ...words]));
+  const failed = ran.filter((one) => readJson(one) === undefined);
+  tell(describeErrors(failed));
+  const messages = ran.flatMap((one) => {
+    const entries = (readJson(one) ?? []) as readonly { readonly id: string; readonly state: string }[];
+    return entries.filter(({ state }) => state !== 'damaged').map(({ id }) => ({ pod: one.pod, id }));
   });
   return { messages, code: worstCode(failed) };
 }
 
 async function exportOne(cluster: Pods, { pod, id }: Message, folder: string | undefined): Promise<number> {
-  const { code, out, errors } = await cluster.read(pod, ['queue', 'export', id]);
+  // It becomes the name of a file here, and the pod has named it.
+  if (!/^\w+$/.test(id))
+    throw new Error(`Pod "${pod}" has a message "${id}", which is no queue id: nothing of it was written`);
+  const { code, out, errors } = await cluster.read(pod, ['queue', 'export', '--', id]);
   tell(errors);
   if (code !== 0) return code;
   if (folder === undefined) process.stdout.write(out);

@@ -2,10 +2,13 @@
  * The options that a person may write anywhere in the line, as with kubectl: -n, --context, --kubeconfig, --pod, -o. All
  * other words go on as they are, because the verb of a pod may have options that this version does not know. Pure.
  */
+import { namespaceName } from '#crds/shapes.ts';
 import type { Value } from '../commandtree.ts';
+import { refuseMisshapen } from '../misshapen.ts';
 import { cannotBe, UsageError } from '../usage.ts';
 import type { Place } from './cluster.ts';
-import type { Form } from './inpods.ts';
+
+export type Form = 'text' | 'json' | 'yaml';
 
 export interface Globals extends Place {
   readonly pod?: string;
@@ -23,10 +26,16 @@ const NAMES: Readonly<Record<string, keyof Globals>> = {
 };
 /** Verbs whose words go to pods. */
 const IN_PODS: readonly string[] = ['status', 'sessions', 'queue', 'explain', 'find', 'tlsrpt'];
+/** Of those, and of those that ask the pods themselves, a person may want one pod. */
+const OF_PODS: readonly string[] = [...IN_PODS, 'top', 'console', 'test', 'trace', 'cert'];
+const TEXT_AND_DATA = ['text', 'json', 'yaml'] as const;
 /** Of the verbs that print more than text themselves. */
 const OWN_FORMS: Readonly<Record<string, readonly string[]>> = {
-  events: ['text', 'json', 'yaml'],
-  render: ['text', 'yaml', 'json'],
+  top: TEXT_AND_DATA,
+  test: TEXT_AND_DATA,
+  cert: TEXT_AND_DATA,
+  events: TEXT_AND_DATA,
+  render: TEXT_AND_DATA,
 };
 /** As the help has them. */
 const VALUES: Readonly<Record<keyof Globals, string>> = {
@@ -64,27 +73,47 @@ export function takeGlobals(argv: readonly string[]): {
   const words: string[] = [];
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] as string;
-    const [flag = '', ...rest] = word.startsWith('--') ? word.split('=') : [word];
+    // Behind it there are no options.
+    if (word === '--') words.push(...argv.slice(index));
+    if (word === '--') break;
+    const [flag, given] = splitFlag(word);
     const name = Object.hasOwn(NAMES, flag) ? NAMES[flag] : undefined;
     if (name === undefined) {
       words.push(word);
       continue;
     }
-    const value = rest.length > 0 ? rest.join('=') : argv[++index];
+    const value = given ?? argv[++index];
     if (value === undefined || value === '')
       throw new UsageError(`Option "${flag}" has no value: write ${flag} ${VALUES[name]}`);
     globals[name] = value;
   }
-  const { output } = globals;
+  const { output, namespace } = globals;
   if (output !== undefined && !FORMS.includes(output))
     throw cannotBe('--output', output, `choose one of ${FORMS.join(', ')}`);
+  if (namespace !== undefined) refuseMisshapen('--namespace', namespaceName(), namespace);
   // Only the pod knows its wide form.
   if (output !== 'wide' || !IN_PODS.includes(words[0] ?? '')) return { globals: globals as Globals, words };
-  return { globals: { ...globals, output: 'text' }, words: [...words, '-o', 'wide'] };
+  return { globals: { ...globals, output: 'text' }, words: addOptions(words, '-o', 'wide') };
 }
 
-/** Throws if the verb has no such form: what a script asks for is not left out in silence. */
-export function checkForm({ output = 'text' }: Globals, verb: string): void {
+/** As kubectl reads it: --name, --name=VALUE, -n, -n=VALUE or -nVALUE. */
+function splitFlag(word: string): readonly [string, string | undefined] {
+  const [, flag = word, value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? /^(-[^-])=?(.+)$/s.exec(word) ?? [];
+  return [flag, value];
+}
+
+/** Behind "--" there are no options. */
+export function addOptions(words: readonly string[], ...options: readonly string[]): string[] {
+  const end = words.indexOf('--');
+  return words.toSpliced(end === -1 ? words.length : end, 0, ...options);
+}
+
+/** Throws if the verb does nothing with one of them: what a person asks for is not left out in silence. */
+export function checkGlobals({ output = 'text', pod }: Globals, verb: string): void {
+  if (pod !== undefined && !OF_PODS.includes(verb))
+    throw new UsageError(
+      `Option "--pod" cannot be used with the verb ${verb}, which takes no single pod: leave it out`,
+    );
   if (output === 'text' || IN_PODS.includes(verb)) return;
   const forms = OWN_FORMS[verb] ?? [];
   if (forms.includes(output)) return;

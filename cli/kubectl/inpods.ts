@@ -2,13 +2,13 @@
  * Runs a verb of the command in the pods of a relay, each with the version of that pod, and prints what they say. The
  * exit status is the worst one. A pod that has not found the mail is no failure where another one has.
  */
-import { stringify } from 'yaml';
+import { visibleLines } from '#crds/visible.ts';
+import { formatJson, formatYaml } from '../output.ts';
 import type { Cluster, Ran } from './cluster.ts';
+import { addOptions, type Form } from './globals.ts';
 
 /** The exit status of a command whose words are wrong. */
 export const WRONG_USAGE = 2;
-
-export type Form = 'text' | 'json' | 'yaml';
 
 export interface Order {
   readonly relay: string;
@@ -18,12 +18,42 @@ export interface Order {
   readonly form: Form;
 }
 
-export async function runInPods(cluster: Cluster, { relay, words, pod, form }: Order): Promise<number> {
+export async function runInPods(
+  cluster: Pick<Cluster, 'listPods' | 'run'>,
+  { relay, words, pod, form }: Order,
+): Promise<number> {
   const pods = await choosePods(cluster, relay, pod);
-  const spoken = form === 'text' ? words : [...words, '-o', 'json'];
-  const ran = await Promise.all(pods.map((name) => cluster.run(name, spoken)));
-  printRan(ran, form);
+  const spoken = form === 'text' ? words : addOptions(words, '-o', 'json');
+  const ran = await askPods(pods, (name) => cluster.run(name, spoken));
+  await printRan(ran, form);
   return words[0] === 'find' ? judgeFound(ran) : worstCode(ran);
+}
+
+/**
+ * A pod that cannot be asked, such as one whose node is away, says so in its place, and takes nothing from the answers of
+ * the others. Throws if none can be asked.
+ */
+export async function askPods(
+  pods: readonly string[],
+  ask: (pod: string) => Promise<Ran>,
+): Promise<readonly Ran[]> {
+  const asked = await Promise.allSettled(pods.map(ask));
+  const [first] = asked;
+  if (first?.status === 'rejected' && asked.every(({ status }) => status === 'rejected')) throw first.reason;
+  return asked.map((one, index) =>
+    one.status === 'fulfilled'
+      ? one.value
+      : { pod: pods[index] ?? '', code: 1, out: '', errors: `${(one.reason as Error).message}\n` },
+  );
+}
+
+/** What a command printed as JSON. Undefined: nothing, or a part, because the relay in the pod ended meanwhile. */
+export function readJson({ out }: Ran): unknown {
+  try {
+    return JSON.parse(out);
+  } catch {
+    return undefined;
+  }
 }
 
 export function worstCode(ran: readonly Ran[]): number {
@@ -57,28 +87,29 @@ export async function choosePods(
   return running.map(({ metadata }) => metadata.name);
 }
 
-export function printRan(ran: readonly Ran[], form: Form): void {
+export async function printRan(ran: readonly Ran[], form: Form): Promise<void> {
   process.stderr.write(describeErrors(ran));
-  if (form !== 'text') {
-    const values = Object.fromEntries(ran.map(({ pod, out }) => [pod, out === '' ? null : JSON.parse(out)]));
-    process.stdout.write(form === 'json' ? `${JSON.stringify(values, null, 2)}\n` : stringify(values));
+  if (form === 'text') {
+    process.stdout.write(describeOutput(ran));
     return;
   }
-  process.stdout.write(describeOutput(ran));
+  const values = Object.fromEntries(ran.map((one) => [one.pod, readJson(one) ?? null]));
+  process.stdout.write(form === 'json' ? `${formatJson(values, 2)}\n` : await formatYaml(values));
 }
 
 /** Wrong usage is wrong in all pods, so it is told once. */
 export function describeErrors(ran: readonly Ran[]): string {
   const [first] = ran;
   const isUsage = ran.every(({ code, errors }) => code === WRONG_USAGE && errors === first?.errors);
-  if (first && (ran.length === 1 || isUsage)) return first.errors.replace(/\n*$/, '\n').replace(/^\n$/, '');
+  if (first && (ran.length === 1 || isUsage))
+    return visibleLines(first.errors.replace(/\n*$/, '\n').replace(/^\n$/, ''));
   const lines = ran.flatMap(({ pod, errors }) => errors.split('\n').map((line) => [pod, line] as const));
-  return lines.map(([pod, line]) => (line === '' ? '' : `${pod}: ${line}\n`)).join('');
+  return visibleLines(lines.map(([pod, line]) => (line === '' ? '' : `${pod}: ${line}\n`)).join(''));
 }
 
-/** With the name of the pod above what it printed, where several were asked. */
+/** With the name of the pod above what it printed, where several were asked. A pod is of another version, or not what it was. */
 export function describeOutput(ran: readonly Ran[]): string {
-  if (ran.length === 1) return ran[0]?.out ?? '';
+  if (ran.length === 1) return visibleLines(ran[0]?.out ?? '');
   const spoke = ran.filter(({ out }) => out !== '');
-  return spoke.map(({ pod, out }) => `${pod}\n${out}`).join('\n');
+  return visibleLines(spoke.map(({ pod, out }) => `${pod}\n${out}`).join('\n'));
 }

@@ -20,8 +20,8 @@ test('the options of kubectl stand anywhere in the line, and all other words go 
   assert.deepEqual(
     takeGlobals(['queue', 'list', 'relay', '-n', 'mail', '--older', '2h', '-o=json', '--pod', 'relay-0']),
     {
-      globals: { namespace: 'mail', pod: 'relay-0' },
-      words: ['queue', 'list', 'relay', '--older', '2h', '-o=json'],
+      globals: { namespace: 'mail', pod: 'relay-0', output: 'json' },
+      words: ['queue', 'list', 'relay', '--older', '2h'],
     },
   );
   assert.deepEqual(takeGlobals(['--namespace=mail', 'status', 'relay', '-o', 'yaml']), {
@@ -35,7 +35,23 @@ test('the options of kubectl stand anywhere in the line, and all other words go 
     '-o',
     'wide',
   ]);
-  assert.throws(() => takeGlobals(['status', 'relay', '-n']), /Option "-n" has no value/);
+  for (const words of [
+    ['-nmail', '-ojson'],
+    ['-n=mail', '-o=json'],
+    ['--namespace=mail', '--output=json'],
+  ])
+    assert.deepEqual(
+      takeGlobals(['status', 'relay', ...words]),
+      { globals: { namespace: 'mail', output: 'json' }, words: ['status', 'relay'] },
+      words.join(' '),
+    );
+  assert.deepEqual(takeGlobals(['find', '-nmail', 'relay', '-owide', '--', '-n', '-ojson']), {
+    globals: { namespace: 'mail', output: 'text' },
+    words: ['find', 'relay', '-o', 'wide', '--', '-n', '-ojson'],
+  });
+  for (const words of [['-n'], ['-n', ''], ['--namespace='], ['-o']])
+    assert.throws(() => takeGlobals(['status', 'relay', ...words]), /Option "-.*" has no value/);
+  assert.throws(() => takeGlobals(['status', 'relay', '-n', 'a/b']), /"--namespace" cannot be "a\/b"/);
   assert.throws(() => takeGlobals(['status', 'relay', '-o', 'xml']), /choose one of text, wide, json, yaml/);
 });
 
@@ -59,13 +75,16 @@ test('words of the queue tools are told apart: ids from options and their values
     ids: [],
     options: ['--domain=example.com'],
   });
-  assert.deepEqual(splitWords('list', ['--unknown-to-us']), { ids: [], options: ['--unknown-to-us'] });
+  assert.deepEqual(splitWords('hold', ['--unknown-to-us']), { ids: [], options: ['--unknown-to-us'] });
+  assert.deepEqual(splitWords('hold', ['--ids', 'id1', '--', 'id1', '--all']), {
+    ids: ['id1', '--all'],
+    options: ['--ids'],
+  });
 });
 
-test('words of verbs that are not about messages go to all pods', () => {
-  for (const action of ['list', 'show', 'hold', 'release', 'retry', 'remove', 'export'])
-    assert.ok(takesIds(action));
-  for (const action of ['suppressed', 'lift']) assert.ok(!takesIds(action), action);
+test('words of verbs that are not about named messages go to all pods', () => {
+  for (const action of ['show', 'hold', 'release', 'retry', 'remove', 'export']) assert.ok(takesIds(action));
+  for (const action of ['list', 'suppressed', 'lift']) assert.ok(!takesIds(action), action);
 });
 
 test('an event is of a relay by the names that the operator gives', () => {
@@ -83,23 +102,52 @@ test('an event is of a relay by the names that the operator gives', () => {
     assert.ok(!concerns('relay', name), name);
 });
 
+async function fail(...argv: string[]): Promise<string> {
+  const { globals, words } = takeGlobals(argv);
+  return buildPlugin({ ...globals, kubeconfig: '/none' })
+    .parseAsync(words, { from: 'user' })
+    .then(
+      () => '',
+      (error: Error) => error.message,
+    );
+}
+
 test('a form that a verb does not have is wrong usage, and none is left out in silence', async () => {
-  const fail = async (...argv: string[]) => {
-    const { globals, words } = takeGlobals(argv);
-    return buildPlugin({ ...globals, kubeconfig: '/none' })
-      .parseAsync(words, { from: 'user' })
-      .then(
-        () => '',
-        (error: Error) => error.message,
-      );
-  };
   for (const form of ['json', 'wide', 'yaml']) {
-    for (const verb of ['cert', 'top', 'restart', 'pause', 'report'])
+    for (const verb of ['restart', 'pause', 'report'])
       assert.match(await fail(verb, 'relay', '-o', form), /^Option "--output" cannot be .*: leave it out$/);
     for (const verb of [['queue', 'list'], ['status'], ['find'], ['explain'], ['tlsrpt']])
       assert.match(await fail(...verb, 'relay', '-o', form), /kubeconfig "\/none"/, verb.join(' '));
   }
-  assert.match(await fail('events', 'relay', '-o', 'wide'), /choose one of text, json, yaml$/);
+  const test = ['test', 'relay', '--from', 'a@b.example', '--to', 'c@d.example'];
+  for (const verb of [['events', 'relay'], ['cert', 'relay'], ['top', 'relay'], test]) {
+    assert.match(await fail(...verb, '-o', 'wide'), /choose one of text, json, yaml$/);
+    for (const form of ['json', 'yaml']) assert.match(await fail(...verb, '-o', form), /kubeconfig "\/none"/);
+  }
+});
+
+test('one pod is named only where one pod can be asked: a restart would replace them all', async () => {
+  for (const verb of ['restart', 'pause', 'resume', 'events', 'report'])
+    assert.match(
+      await fail(verb, 'relay', '--pod', 'relay-0'),
+      /^Option "--pod" cannot be used with the verb /,
+    );
+  for (const verb of ['diff', 'render'])
+    assert.match(await fail(verb, '-f', '/none', '--pod', 'relay-0'), /^Option "--pod" cannot be used/);
+  for (const verb of [['status'], ['queue', 'list'], ['top'], ['cert'], ['trace'], ['console']])
+    assert.match(await fail(...verb, 'relay', '--pod', 'relay-0'), /kubeconfig "\/none"/, verb.join(' '));
+});
+
+test('what cannot be the name of a relay is refused before it becomes a path of the API', async () => {
+  for (const verb of [['status'], ['queue', 'list'], ['pause'], ['restart'], ['report'], ['console']])
+    for (const name of ['', 'a/b', '../relay', 'Relay', 'a b', 'a\u001b[31m'])
+      assert.match(await fail(...verb, name), /^Argument "relay" cannot be "/, `${verb.join(' ')} ${name}`);
+});
+
+test('what a manifest changes is one line for each field, whatever its text has', () => {
+  assert.deepEqual(listChanges({ a: 'x' }, { a: 'one\ntwo \u001b[31m\u202e' }, 'spec'), [
+    'spec.a: x -> "one\\ntwo \\u001b[31m?"',
+  ]);
 });
 
 test('a table has columns as wide as their longest value, and no control characters', () => {

@@ -9,7 +9,7 @@ import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { Reading, RelayPod, Relays } from '../console/relays.ts';
 import type { Result } from '../queuetext.ts';
 import type { Cluster, Ran } from './cluster.ts';
-import { WRONG_USAGE } from './inpods.ts';
+import { readJson, WRONG_USAGE } from './inpods.ts';
 
 /** Each look starts two processes in each pod. */
 const EVERY_MS = 10_000;
@@ -113,8 +113,9 @@ class PodOfRelay implements RelayPod {
   /** A list that a command prints. Its exit status may be 1 all the same, such as for a message that is gone. */
   async #ask<T>(...words: readonly string[]): Promise<readonly T[]> {
     const ran = await this.#run(...words);
-    if (ran.out === '') throw new Error(describeFailure(ran));
-    return JSON.parse(ran.out) as T[];
+    const value = readJson(ran);
+    if (value === undefined) throw new Error(describeFailure(ran));
+    return value as T[];
   }
 
   async #run(...words: readonly string[]): Promise<Ran> {

@@ -2,20 +2,21 @@
  * The verbs of `kubectl mailrelay`: what `mailrelay` does in one pod, for all pods of a relay, and what needs the
  * cluster. It acts by the rights of the person: exec into relay pods, as kubectl exec does.
  */
+import { objectName } from '#crds/shapes.ts';
+import { refuseMisshapen } from '../misshapen.ts';
 import { untilStopSignal } from '../signals.ts';
-import { checkAddress, parsePeer, parsePort, parseSender, parseSession, parseTime } from '../usage.ts';
+import { checkAddress, once, parsePeer, parsePort, parseSender, parseSession, parseTime } from '../usage.ts';
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
-import { checkForm, type Globals, inNamespace } from './globals.ts';
-import type { Form } from './inpods.ts';
+import { checkGlobals, type Form, type Globals, inNamespace } from './globals.ts';
 
 const GLOBALS = `
 Options of all verbs, anywhere in the line:
   -n, --namespace <name>   namespace of the relay (default: that of the kubeconfig)
   --context <name>         context of the kubeconfig
   --kubeconfig <file>      how to reach the API server (default: as kubectl)
-  --pod <name>             only this pod
+  --pod <name>             only this pod, where a verb asks pods
   -o, --output <format>    text, wide, json or yaml, where a verb has them`;
 
 /** What each verb gets beside its own options. */
@@ -36,7 +37,7 @@ export function buildPlugin(globals: Globals): Verb {
     .description('MailRelays in a cluster, by your own rights')
     .usage('VERB [RELAY] [options]')
     .addHelpText('after', GLOBALS)
-    .hook('preAction', ({ args: [verb = ''] }) => checkForm(globals, verb))
+    .hook('preAction', ({ args: [verb = ''] }) => checkGlobals(globals, verb))
     .addCommand(inPods('status', 'what each pod serves, its queue and its sessions', given))
     .addCommand(inPods('sessions', 'who is connected to each pod now: clients, and next hops', given))
     .addCommand(queue(given))
@@ -59,8 +60,14 @@ export function buildPlugin(globals: Globals): Verb {
     .example('diff -f relay.yaml', 'What an edit would restart');
 }
 
+/** It becomes a part of a path of the API: an empty one, of a variable that is not set, would stand for all MailRelays. */
+function readRelay(name: string): string {
+  refuseMisshapen('relay', objectName(), name);
+  return name;
+}
+
 function ofRelay(name: string, summary: string): Verb {
-  return new Verb(name).summary(summary).argument('<relay>', 'the name of a MailRelay');
+  return new Verb(name).summary(summary).argument('<relay>', 'the name of a MailRelay', readRelay);
 }
 
 /** The words behind the name of the relay go to the pods as they are. */
@@ -100,14 +107,14 @@ function queue({ connect, pod, form }: Given): Verb {
   return group;
 }
 
-function top({ connect, pod }: Given): Verb {
+function top({ connect, pod, form }: Given): Verb {
   return ofRelay('top', 'sessions and queue of each pod, live')
     .option('--once', 'print once, and end')
     .does(async () => {
       const { showLoad } = await import('./top.ts');
       return async (relay: string, { once }: { once?: boolean }) => {
-        const isOnce = once === true || !process.stdout.isTTY;
-        return showLoad(await connect(), relay, { pod, isOnce, signal: interrupted() });
+        const isOnce = once === true || form !== 'text' || !process.stdout.isTTY;
+        return showLoad(await connect(), relay, { pod, form, isOnce, signal: interrupted() });
       };
     });
 }
@@ -120,7 +127,7 @@ interface PageOptions {
 function page({ connect, pod }: Given): Verb {
   return new Verb('console')
     .summary('a page that shows all pods of a relay, in a browser on this machine')
-    .argument('[relay]', 'the name of a MailRelay (default: all of the namespace)')
+    .argument('[relay]', 'the name of a MailRelay (default: all of the namespace)', readRelay)
     .option('--port <port>', 'port of the page on 127.0.0.1 (default: a free one)', parsePort)
     .option('--allow-changes', 'let the page hold, release, retry and remove messages')
     .does(async () => {
@@ -145,11 +152,11 @@ interface TestOptions {
   readonly user?: string;
 }
 
-function test({ connect, pod }: Given): Verb {
+function test({ connect, pod, form }: Given): Verb {
   return ofRelay('test', 'send one message through each listener, step by step')
     .requiredOption('--from <address>', 'sender; <> is the null sender', parseSender)
-    .requiredOption('--to <address>', 'recipient', checkAddress)
-    .option('--listener <name>', 'only this listener')
+    .requiredOption('--to <address>', 'recipient', once(checkAddress))
+    .option('--listener <name>', 'only this listener', once())
     .option('--user <name>', 'log in; the password is asked for, or is the first line of standard input')
     .example('test relay -n mail --from me@example.com --to you@example.com', 'Try all listeners')
     .does(async () => {
@@ -159,7 +166,7 @@ function test({ connect, pod }: Given): Verb {
       ]);
       return async (relay: string, options: TestOptions) => {
         const password = options.user === undefined ? undefined : await readPassword('known');
-        return testListeners(await connect(), { relay, pod, password, ...options });
+        return testListeners(await connect(), { relay, pod, form, password, ...options });
       };
     });
 }
@@ -175,8 +182,8 @@ function trace({ connect, pod }: Given): Verb {
   return ofRelay('trace', 'the SMTP trace in the logs of all pods')
     .option('--since <time>', 'begin with the lines of the last 10m, 2h or 1d', parseTime)
     .option('--no-follow', 'end with the last line of now')
-    .option('--session <id>', 'only the session of this id', parseSession)
-    .option('--peer <address>', 'only sessions with this client, or next hop', parsePeer)
+    .option('--session <id>', 'only the session of this id', once(parseSession))
+    .option('--peer <address>', 'only sessions with this client, or next hop', once(parsePeer))
     .does(async () => {
       const { followTrace } = await import('./trace.ts');
       return async (relay: string, { since, ...options }: TraceOptions) =>
@@ -184,10 +191,10 @@ function trace({ connect, pod }: Given): Verb {
     });
 }
 
-function cert({ connect, pod }: Given): Verb {
+function cert({ connect, pod, form }: Given): Verb {
   return ofRelay('cert', 'the certificate that each pod serves').does(async () => {
     const { showCertificates } = await import('./cert.ts');
-    return async (relay: string) => showCertificates(await connect(), relay, pod);
+    return async (relay: string) => showCertificates(await connect(), { relay, pod, form });
   });
 }
 

@@ -3,10 +3,12 @@
  * gets the ids of its own messages only. A removal is asked about once, here.
  */
 import { assertCanAsk, confirmed } from '../confirm.ts';
+import { visible } from '../terminal.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, Ran } from './cluster.ts';
 import { exportMessages } from './export.ts';
-import { choosePods, type Form, printRan, runInPods, worstCode } from './inpods.ts';
+import type { Form } from './globals.ts';
+import { askPods, choosePods, describeErrors, printRan, readJson, runInPods, worstCode } from './inpods.ts';
 
 export interface QueueOrder {
   readonly relay: string;
@@ -17,36 +19,44 @@ export interface QueueOrder {
   readonly form: Form;
 }
 
-export async function runQueue(cluster: Cluster, order: QueueOrder): Promise<number> {
+type Pods = Pick<Cluster, 'listPods' | 'run' | 'read'>;
+
+export async function runQueue(cluster: Pods, order: QueueOrder): Promise<number> {
   const { relay, action, form } = order;
   if (!takesIds(action)) return runInPods(cluster, { ...order, words: ['queue', action, ...order.words] });
   const { ids, options } = splitWords(action, order.words);
   if (action === 'export') return exportMessages(cluster, { ...order, ids, options });
   const pods = await choosePods(cluster, relay, order.pod);
-  const shares = ids.length === 0 ? new Map(pods.map((pod) => [pod, []])) : await locate(cluster, pods, ids);
+  const { shares, failed } =
+    ids.length === 0
+      ? { shares: new Map(pods.map((pod) => [pod, []])), failed: [] }
+      : await locate(cluster, pods, ids);
+  process.stderr.write(describeErrors(failed));
   const found = new Set([...shares.values()].flat());
   const unknown = ids.filter((id) => !found.has(id));
-  for (const id of unknown) process.stderr.write(`There is no message ${id} in the queues of ${relay}.\n`);
-  if (shares.size === 0) return 1;
+  for (const id of unknown)
+    process.stderr.write(
+      `There is no message ${visible(id)} in the queues of ${relay}${failed.length > 0 ? ' that answer' : ''}.\n`,
+    );
+  if (shares.size === 0) return Math.max(1, worstCode(failed));
   const agreed = action === 'remove' ? await agree(options, ids.length, relay) : [];
   if (agreed === undefined) return 1;
   const json = form === 'text' ? [] : ['-o', 'json'];
-  const ran = await Promise.all(
-    [...shares].map(([pod, own]) =>
-      cluster.run(pod, ['queue', action, ...options, ...agreed, ...json, ...own]),
-    ),
+  const words = ['queue', action, ...options, ...agreed, ...json, '--'];
+  const ran = await askPods([...shares.keys()], (pod) =>
+    cluster.run(pod, [...words, ...(shares.get(pod) ?? [])]),
   );
-  printRan(ran, form);
-  return Math.max(unknown.length > 0 ? 1 : 0, worstCode(ran));
+  await printRan(ran, form);
+  return Math.max(unknown.length > 0 ? 1 : 0, worstCode([...failed, ...ran]));
 }
 
-/** False for verbs that are not about messages, such as `lift`: each pod gets all of their words. */
+/** False for verbs that are not about named messages, such as `list` and `lift`: each pod gets all of their words. */
 export function takesIds(action: string): boolean {
   const verb = podQueue.commands.find((one) => one.name() === action);
-  return action === 'list' || verb?.registeredArguments.some((one) => one.name() === 'ids') === true;
+  return verb?.registeredArguments.some((one) => one.name() === 'ids') === true;
 }
 
-/** Which words are ids and which belong to options; the verb of the pod knows its options. */
+/** Which words are ids, each once, and which belong to options; the verb of the pod knows its options. */
 export function splitWords(
   action: string,
   words: readonly string[],
@@ -58,30 +68,33 @@ export function splitWords(
   const [ids, options]: [string[], string[]] = [[], []];
   for (let index = 0; index < words.length; index++) {
     const word = words[index] as string;
+    if (word === '--') ids.push(...words.slice(index + 1));
+    if (word === '--') break;
     if (!/^-./.test(word)) ids.push(word);
     else options.push(word, ...(takesValue.has(word) ? words.slice(++index, index + 1) : []));
   }
-  return { ids, options };
+  return { ids: [...new Set(ids)], options };
 }
 
-/** The pods that have messages of these ids, each with its own ids. */
+/** The pods that have messages of these ids, each with its own ids; and those that do not say. */
 async function locate(
-  cluster: Cluster,
+  cluster: Pods,
   pods: readonly string[],
   ids: readonly string[],
-): Promise<Map<string, string[]>> {
+): Promise<{ readonly shares: Map<string, string[]>; readonly failed: readonly Ran[] }> {
   const shares = new Map<string, string[]>();
-  for (const { pod, out } of await Promise.all(
-    pods.map((name) => cluster.run(name, ['queue', 'show', ...ids, '-o', 'json'])),
-  )) {
-    const entries = out === '' ? [] : (JSON.parse(out) as { readonly id: string }[]);
-    if (entries.length > 0)
+  const failed: Ran[] = [];
+  const words = ['queue', 'show', '-o', 'json', '--', ...ids];
+  for (const ran of await askPods(pods, (name) => cluster.run(name, words))) {
+    const entries = readJson(ran) as readonly { readonly id: string }[] | undefined;
+    if (!entries) failed.push(ran);
+    else if (entries.length > 0)
       shares.set(
-        pod,
+        ran.pod,
         entries.map(({ id }) => id),
       );
   }
-  return shares;
+  return { shares, failed };
 }
 
 /** The option that tells the pods not to ask; undefined if the person does not want it. */

@@ -4,7 +4,10 @@
  */
 import { Readable } from 'node:stream';
 import type { MailRelay } from '#crds/mailrelay.ts';
+import { visibleLines } from '#crds/visible.ts';
+import { print } from '../output.ts';
 import type { Cluster, Ran } from './cluster.ts';
+import type { Form } from './globals.ts';
 import { choosePods } from './inpods.ts';
 
 export interface TestOrder {
@@ -16,22 +19,48 @@ export interface TestOrder {
   /** Only this listener. */
   readonly listener?: string | undefined;
   readonly pod?: string | undefined;
+  readonly form: Form;
 }
 
+type Pods = Pick<Cluster, 'namespace' | 'readRelay' | 'listPods' | 'run'>;
 type Listener = MailRelay['spec']['inbound']['listeners'][number];
 
-export async function testListeners(cluster: Cluster, order: TestOrder): Promise<number> {
+/** What came of the message through one listener. */
+interface Tried {
+  readonly listener: string;
+  readonly port: number;
+  readonly result: 'taken' | 'failed' | 'not tried';
+  /** Why it was not tried. */
+  readonly reason: string | null;
+  /** The conversation and the reply, line by line. */
+  readonly steps: readonly string[];
+  readonly errors: readonly string[];
+}
+
+/** The text comes listener by listener. The exit status is 1 also where no listener could be tried. */
+export async function testListeners(cluster: Pods, order: TestOrder): Promise<number> {
   const { spec } = await cluster.readRelay(order.relay);
   const listeners = chooseListeners(spec, order);
   const [pod = ''] = await choosePods(cluster, order.relay, order.pod);
+  const all: Tried[] = [];
   let worst = 0;
   for (const listener of listeners) {
     const reason = findObstacle(spec, listener, order);
     const ran = reason === undefined ? await sendThrough(cluster, pod, spec, listener, order) : undefined;
-    process.stdout.write(`${listener.name} at port ${listener.port}: ${describeRan(ran, reason)}`);
+    const tried = judge(listener, ran, reason);
+    all.push(tried);
+    if (order.form === 'text') process.stdout.write(describeTried(tried));
     worst = Math.max(worst, ran?.code ?? 0);
   }
-  return worst;
+  if (order.form !== 'text') await print(order.form, all, () => '');
+  return all.every(({ result }) => result === 'not tried') ? 1 : worst;
+}
+
+function judge({ name: listener, port }: Listener, ran: Ran | undefined, reason: string | undefined): Tried {
+  if (!ran) return { listener, port, result: 'not tried', reason: reason ?? null, steps: [], errors: [] };
+  const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+  const result = ran.code === 0 ? 'taken' : 'failed';
+  return { listener, port, result, reason: null, steps: lines(ran.out), errors: lines(ran.errors) };
 }
 
 function chooseListeners({ inbound }: MailRelay['spec'], { listener }: TestOrder): readonly Listener[] {
@@ -80,7 +109,7 @@ export function listSendWords(
 }
 
 function sendThrough(
-  cluster: Cluster,
+  cluster: Pods,
   pod: string,
   spec: MailRelay['spec'],
   listener: Listener,
@@ -92,11 +121,7 @@ function sendThrough(
   return cluster.run(pod, words, input);
 }
 
-function describeRan(ran: Ran | undefined, reason: string | undefined): string {
-  if (!ran) return `not tried: ${reason}\n`;
-  return `${ran.code === 0 ? 'taken' : 'failed'}\n${indent(ran.out)}${indent(ran.errors)}`;
-}
-
-function indent(text: string): string {
-  return text.replace(/^(?=.)/gm, '  ');
+function describeTried({ listener, port, result, reason, steps, errors }: Tried): string {
+  const head = `${listener} at port ${port}: ${result}${reason === null ? '' : `: ${reason}`}`;
+  return visibleLines(`${[head, ...[...steps, ...errors].map((line) => `  ${line}`)].join('\n')}\n`);
 }
