@@ -44,7 +44,7 @@ export async function trace({ file, session, peer }: TraceOptions): Promise<numb
 }
 
 /** To standard error, because a program reads only lines of a trace. */
-function describeNone({ session, peer }: TraceFilter): string {
+export function describeNone({ session, peer }: TraceFilter): string {
   return session === undefined && peer === undefined
     ? 'There is no line of a trace: the MailRelay turns it on, see "mailrelay trace --help".\n'
     : 'There is no line of such a session.\n';

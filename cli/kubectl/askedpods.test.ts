@@ -14,6 +14,7 @@ import { runInPods } from './inpods.ts';
 import { runQueue } from './queue.ts';
 import { testListeners } from './test.ts';
 import { showLoad } from './top.ts';
+import { followTrace } from './trace.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'mailrelay-asked-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -224,4 +225,36 @@ test('test tells programs each listener, and is no success where none was tried'
     [none.code, none.out],
     [1, 'submission at port 587: not tried: it wants a login: add --user\n'],
   );
+});
+
+const LINE = '2026-01-31T18:00:00.000Z [abc] 192.0.2.1 session begins';
+
+/** Of each pod the lines of its log; an error is that of its last read. */
+const logging = (...logs: (string | Error)[][]) =>
+  Object.assign(new Pods(logs.map(() => ({}))), {
+    log: async function* (pod: string, _: unknown, signal: AbortSignal) {
+      for (const one of logs[Number(pod.slice(-1))] ?? []) {
+        if (one instanceof Error) throw one;
+        yield one;
+      }
+      if (signal.aborted) throw new Error('This operation was aborted');
+    },
+  });
+
+test('a trace goes on without a log that cannot be read, and Ctrl-C is its usual end', async (t) => {
+  const stop = new AbortController();
+  const wish = { relay: 'relay', follow: true };
+  const follow = (pods: ReturnType<typeof logging>, more = {}) =>
+    printed(t, () => followTrace(pods, { ...wish, ...more }, stop.signal));
+  const away = logging([new Error('node is away')], ['{"event":"x"}', LINE]);
+  assert.deepEqual(await follow(away), {
+    code: 1,
+    out: `relay-1 ${LINE}\n`,
+    errors: 'relay-0: node is away\n',
+  });
+  const other = await follow(logging([LINE]), { peer: '192.0.2.9' });
+  assert.deepEqual(other, { code: 0, out: '', errors: 'There is no line of such a session.\n' });
+  assert.match((await follow(logging(['{}']))).errors, /no line of a trace: the MailRelay turns it on/);
+  stop.abort();
+  assert.deepEqual(await follow(logging([LINE])), { code: 0, out: `${LINE}\n`, errors: '' });
 });

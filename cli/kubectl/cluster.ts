@@ -6,8 +6,10 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import type { V1Status } from '@kubernetes/client-node';
 import { Exec } from '@kubernetes/client-node/dist/exec.js';
+import { readCertificateError } from '#crds/certificateerror.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
+import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { Client, type KubeObject, type Request } from '#operator/kube/client.ts';
 import type { KubeConfig } from '#operator/kube/clientnode.ts';
@@ -56,7 +58,9 @@ export class Cluster {
     } catch (error) {
       if (isKubeError(error, 'unauthenticated')) throw new Error(`The API server does not know you: log in`);
       if (isKubeError(error, 'unavailable'))
-        throw new Error(`The API server does not answer: ${error.message}`);
+        throw new Error(
+          `The API server does not answer: ${describeAway(error.message)}: name another by --context or --kubeconfig`,
+        );
       throw error;
     }
   }
@@ -170,8 +174,23 @@ export class Cluster {
   #describeExecError(pod: string, message: string): string {
     if (/\b(401|403)\b/.test(message))
       return `You may not run commands in pods of namespace "${this.namespace}": the right "create" (before Kubernetes 1.35 also "get") on "pods/exec" is missing`;
-    return `Cannot run a command in pod "${pod}": ${message || 'it does not run, or its node does not answer'}`;
+    return `Cannot run a command in pod "${pod}": ${describeRefusal(message)}`;
   }
+}
+
+/** A code of the system or of OpenSSL, or a sentence. */
+function describeAway(message: string): string {
+  const certificate = readCertificateError(message);
+  if (certificate) return `its certificate ${certificate.says}`;
+  return isSystemCode(message) ? describeSystemError({ code: message }) : message;
+}
+
+/** What the library says where the API server does not open the stream. */
+function describeRefusal(message: string): string {
+  const [, code] = /^Unexpected server response: (\d+)$/.exec(message) ?? [];
+  if (code === '404') return 'it is not there any more: try again';
+  if (code !== undefined) return `the API server answers ${code}: its node may be away, try again`;
+  return message || 'it does not run, or its node does not answer';
 }
 
 function selectContext(config: KubeConfig, context: string): void {

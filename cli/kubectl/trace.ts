@@ -1,7 +1,8 @@
 /** `kubectl mailrelay trace`: the lines of the SMTP trace in the logs of all pods of a relay, as they come. */
-import { isTraceLine, type TraceFilter } from '../trace.ts';
+import { visible } from '../terminal.ts';
+import { describeNone, isTraceLine, type TraceFilter } from '../trace.ts';
 import type { Cluster } from './cluster.ts';
-import { choosePods } from './inpods.ts';
+import { askPods, choosePods, describeErrors, worstCode } from './inpods.ts';
 
 export interface TraceOrder extends TraceFilter {
   readonly relay: string;
@@ -11,7 +12,10 @@ export interface TraceOrder extends TraceFilter {
   readonly follow: boolean;
 }
 
-export async function followTrace(cluster: Cluster, order: TraceOrder, signal: AbortSignal): Promise<number> {
+type Pods = Pick<Cluster, 'listPods' | 'log'>;
+
+/** Ends when the logs end, or at Ctrl-C, which is no failure. A log that cannot be read takes nothing from the others. */
+export async function followTrace(cluster: Pods, order: TraceOrder, signal: AbortSignal): Promise<number> {
   const { relay, pod, sinceSeconds, follow } = order;
   const pods = await choosePods(cluster, relay, pod);
   const query = {
@@ -20,12 +24,21 @@ export async function followTrace(cluster: Cluster, order: TraceOrder, signal: A
       ? { tailLines: follow ? '0' : undefined }
       : { sinceSeconds: String(sinceSeconds) }),
   };
-  await Promise.all(
-    pods.map(async (name) => {
-      const mark = pods.length === 1 ? '' : `${name} `;
-      for await (const line of cluster.log(name, query, signal))
-        if (isTraceLine(line, order)) process.stdout.write(`${mark}${line}\n`);
-    }),
-  );
-  return 0;
+  let isEmpty = true;
+  const ran = await askPods(pods, async (name) => {
+    const mark = pods.length === 1 ? '' : `${name} `;
+    try {
+      for await (const line of cluster.log(name, query, signal)) {
+        if (!isTraceLine(line, order)) continue;
+        isEmpty = false;
+        process.stdout.write(`${mark}${visible(line)}\n`);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    return { pod: name, code: 0, out: '', errors: '' };
+  });
+  process.stderr.write(describeErrors(ran));
+  if (isEmpty) process.stderr.write(describeNone(order));
+  return worstCode(ran);
 }

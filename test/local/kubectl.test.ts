@@ -118,6 +118,31 @@ test('a cluster without the operator is told as such', async (t) => {
   }
 });
 
+test('an API server that is away is told without a code, and how to name another', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'mailrelay-home-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  const config = join(home, 'config');
+  const [pair, other] = await Promise.all(
+    [1, 2].map(async () => (await makeAuthority()).issue(['localhost'])),
+  );
+  const server = createServer({ cert: pair?.cert, key: pair?.key }, (_, response) => response.end('{}'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  for (const [address, why] of [
+    ['https://127.0.0.1:1', 'nothing listens there'],
+    ['https://nowhere.invalid', 'there is no host of this name|the name server does not answer'],
+    [`https://localhost:${port}`, 'its certificate .*'],
+  ] as const) {
+    writeFileSync(config, kubeconfig(address, other?.cert));
+    const { status, stderr } = await plugin(['status', 'relay', '--kubeconfig', config]);
+    const says = `The API server does not answer: (${why}): name another by --context or --kubeconfig`;
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`^kubectl mailrelay: ${says}\\n$`));
+    assert.doesNotMatch(stderr, /[A-Z]{4,}_|ECONN/);
+  }
+});
+
 test('render prints the objects of a manifest', async () => {
   const { status, stdout } = await plugin(['render', '-f', `${TOP}examples/mailrelay.yaml`]);
   assert.equal(status, 0);
