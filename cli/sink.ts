@@ -38,9 +38,18 @@ export async function sink({ listen, port, tls, cert, key, keep, output }: Optio
   const started = await openSink({ address: listen, port, tls, pair, folder, onMessage });
   const says = describeSink(listen, started.port, tls, folder);
   (output === 'json' ? process.stderr : process.stdout).write(says);
-  await untilStopSignal();
+  await Promise.race([untilStopSignal(), untilUnread()]);
   started.stop();
   return 0;
+}
+
+/** Resolves when nobody reads on, such as behind "| head -1". */
+function untilUnread(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === 'EPIPE') resolve();
+    });
+  });
 }
 
 /** Without a pair it makes one, which nobody can verify. Rejects with one sentence. */

@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { endWithFile } from '#test/kit/child.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 
 const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 const EXAMPLE = new URL('../../examples/mailrelay.yaml', import.meta.url).pathname;
@@ -44,5 +48,25 @@ test('trace ends when nobody reads on, although the log goes on', async () => {
   const writing = setInterval(() => child.stdin.write(line), 50);
   const [status] = await once(child, 'exit');
   clearInterval(writing);
+  assert.equal(status, 0);
+});
+
+test('a sink ends when nobody reads on, so that a script can wait for its first message', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-unread-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const port = await freePort();
+  const words = ['sink', '-o', 'json', '--tls', 'none', '--port', `${port}`, '--keep', dir];
+  const child = endWithFile(spawn(LAUNCHER, words));
+  await once(child.stderr, 'data');
+  const send = async () => {
+    const client = await SmtpClient.connect(port);
+    await client.hello();
+    await client.send('a@x.example', ['b@y.example'], messageText('unread'));
+    await client.quit();
+  };
+  const [printed] = await Promise.all([once(child.stdout, 'data'), send()]);
+  assert.equal(JSON.parse(String(printed)).number, 1);
+  child.stdout.destroy();
+  const [[status]] = await Promise.all([once(child, 'exit'), send().catch(() => undefined)]);
   assert.equal(status, 0);
 });
