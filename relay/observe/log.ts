@@ -1,11 +1,12 @@
 /**
- * Writes one JSON line per event to one file descriptor. Values come from clients and peers. JSON escapes every control
- * character (RFC 8259 section 7), so an event is always one line. Callers never log bodies, keys or credentials. Level and
+ * Writes one JSON line per event to one file descriptor. Values come from clients and peers. What a terminal would obey is an
+ * escape, so an event is always one line, and harmless where a person reads it. Callers never log bodies, keys or credentials. Level and
  * addresses of `spec.logging` are applied here, for every process. Only traces (trace.ts) do not go through here.
  */
 import { createHmac } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { Policy } from '#crds/policyfile.ts';
+import { escapeUnseen } from '#crds/visible.ts';
 import { timestamp } from '../task/timestamp.ts';
 import { type Fields, hideAddresses } from './addresses.ts';
 import { findLevel, isLogged, type LogEvent } from './levels.ts';
@@ -39,7 +40,7 @@ export function jsonLog(task: string, fd: number, clock: () => number): TaskLog 
   const log: Log = (event, fields = {}) => {
     if (!isLogged(event, least)) return;
     const time = timestamp(clock());
-    write(JSON.stringify({ time, level: findLevel(event), task, event, ...hide(fields) }));
+    write(escapeUnseen(JSON.stringify({ time, level: findLevel(event), task, event, ...hide(fields) })));
   };
   const hide: TaskLog['hide'] = (fields) => hideAddresses(fields, addresses, hash);
   const obey: ProcessLog['obey'] = (logging, stateDir) => {
