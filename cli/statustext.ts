@@ -89,6 +89,15 @@ export function describeCertificates(status: PodStatus, now: number): string[] {
   ];
 }
 
+/** What is wrong with any of them. */
+export function listCertificateProblems(status: PodStatus): NonNullable<PodStatus['certificateProblem']>[] {
+  const { certificateProblem, internalCertificateProblem, policyHostCertificateProblem } = status;
+  const others = (status.sniCertificates ?? []).map(({ problem }) => problem);
+  return [certificateProblem, internalCertificateProblem, ...others, policyHostCertificateProblem].filter(
+    (problem) => problem !== null,
+  );
+}
+
 function internalLines(
   { internalCertificate, internalCertificateProblem, nextInternalCertificate: next }: PodStatus,
   now: number,

@@ -56,6 +56,18 @@ test('the view is never larger than the terminal, and nothing in it can move the
   );
 });
 
+test('a fault of any certificate is shown', () => {
+  const problem = { reason: 'Expired', message: 'it has ended' };
+  for (const name of ['certificateProblem', 'internalCertificateProblem', 'policyHostCertificateProblem']) {
+    const status = { ...facts.status, [name]: problem };
+    const lines = renderView({ ...facts, status }, 0, { columns: 80, rows: 60 });
+    assert.ok(
+      lines.some((line) => line.text.endsWith('Expired: it has ended') && line.tone === 'fault'),
+      name,
+    );
+  }
+});
+
 test('mail that no hop was asked for is shown by its destination', () => {
   const waits = { time: '2026-01-01T12:00:00Z', event: 'deferred', tls: 'none', seconds: 0 } as const;
   const deliveries = [{ ...waits, to: 'away.example', hop: '', reason: '4.4.3 no name server' }];

@@ -10,7 +10,13 @@ import { describeListener, describeNextHops } from './policytext.ts';
 import { idleSinkWords, listSendWords, type RunFacts, SINK_ADDRESS } from './runtext.ts';
 import type { TakenMessage } from './sink/taken.ts';
 import { describeEnvelope, describeProtection } from './sinktext.ts';
-import { describeCertificate, queueLines, sessionLines, troubleLines } from './statustext.ts';
+import {
+  describeCertificate,
+  listCertificateProblems,
+  queueLines,
+  sessionLines,
+  troubleLines,
+} from './statustext.ts';
 import { note, row, visible } from './terminal.ts';
 
 export interface Notice {
@@ -64,15 +70,7 @@ export function renderView(facts: ViewFacts, now: number, size: Size): ViewLine[
 }
 
 function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: number): Section[] {
-  const {
-    ready,
-    notReady,
-    certificate,
-    certificateProblem,
-    sniCertificates = [],
-    missing,
-    notInForce,
-  } = status;
+  const { ready, notReady, certificate, missing, notInForce } = status;
   const { listeners, outbound } = summarizePolicy(policy);
   const { hash, refused } = status.policy;
   const name = `MailRelay ${policy.namespace}/${policy.name}`;
@@ -80,8 +78,8 @@ function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: 
     (one) => `${one.name}  ${printEndpoint(address, servedPort(one.port))}  ${describeListener(one)}`,
   );
   const [served = ''] = describeCertificate('certificate', certificate, null, now);
-  const problems = [certificateProblem, ...sniCertificates.map((one) => one.problem)].flatMap((problem) =>
-    problem ? [note(`${problem.reason}: ${problem.message}`)] : [],
+  const problems = listCertificateProblems(status).map(({ reason, message }) =>
+    note(`${reason}: ${message}`),
   );
   return [
     inTone(ready ? 'good' : 'fault', [`${name} is ${ready ? 'ready' : `not ready: ${notReady.join('; ')}`}`]),

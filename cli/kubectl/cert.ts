@@ -4,7 +4,7 @@
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { print } from '../output.ts';
-import { describeCertificates } from '../statustext.ts';
+import { describeCertificates, listCertificateProblems } from '../statustext.ts';
 import { visible } from '../terminal.ts';
 import type { Cluster } from './cluster.ts';
 import type { Form } from './globals.ts';
@@ -39,19 +39,11 @@ export async function showCertificates(
     const end = condition ? [visible(`${condition.reason}: ${condition.message}`)] : [];
     return `${[...lines, ...end].join('\n')}\n`;
   });
-  const isWell = pods.every(([, one]) => one !== null && !hasProblem(one));
+  const isWell = pods.every(([, one]) => one !== null && listCertificateProblems(one).length === 0);
   return isWell && condition?.status !== 'False' ? 0 : 1;
 }
 
 /** All that the status tells of certificates, by its names. */
 function pickCertificates(status: PodStatus): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(status).filter(([name]) => /certificate/i.test(name)));
-}
-
-function hasProblem(status: PodStatus): boolean {
-  const { certificateProblem, internalCertificateProblem, policyHostCertificateProblem } = status;
-  const others = (status.sniCertificates ?? []).map(({ problem }) => problem);
-  return [certificateProblem, internalCertificateProblem, policyHostCertificateProblem, ...others].some(
-    (problem) => problem !== null,
-  );
 }

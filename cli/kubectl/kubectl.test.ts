@@ -218,6 +218,10 @@ test('a listener that cannot be tried from inside is named with the reason', () 
   const last = given.inbound.listeners[3];
   assert.ok(last);
   assert.equal(findObstacle(given, last, { user: 'alice' }), undefined);
+  const plain = { name: 'plain', port: 25, starttls: 'Disabled' } as const;
+  assert.equal(findObstacle(given, plain, {}), undefined);
+  assert.match(findObstacle(given, plain, { user: 'alice' }) ?? '', /never sent in clear: leave --user out$/);
+  assert.equal(findObstacle(given, { ...plain, implicitTLS: true }, { user: 'alice' }), undefined);
   const words = listSendWords({ relay: 'relay', namespace: 'mail' }, given, last, {
     from: 'a@x.example',
     to: 'b@x.example',

@@ -73,30 +73,40 @@ function chooseListeners({ inbound }: MailRelay['spec'], { listener }: TestOrder
 /** Why a listener cannot be tried from inside; undefined if it can. */
 export function findObstacle(
   { inbound }: Pick<MailRelay['spec'], 'inbound'>,
-  { enabled, proxyProtocol, auth }: Listener,
+  listener: Listener,
   { user }: Pick<TestOrder, 'user'>,
 ): string | undefined {
+  const { enabled, proxyProtocol, auth } = listener;
   if (inbound.enabled === false || enabled === false) return 'it is switched off';
   if (proxyProtocol) return 'only its load balancer can connect (proxyProtocol)';
   if (auth === 'Required' && user === undefined) return 'it wants a login: add --user';
+  if (user !== undefined && chooseTls(inbound, listener) === 'none')
+    return 'it has no TLS, and a login is never sent in clear: leave --user out';
   return undefined;
+}
+
+function chooseTls(
+  inbound: MailRelay['spec']['inbound'],
+  { implicitTLS, starttls = inbound.starttls }: Listener,
+): 'implicit' | 'starttls' | 'none' {
+  if (implicitTLS === true) return 'implicit';
+  return starttls === 'Disabled' ? 'none' : 'starttls';
 }
 
 /** The words of `mailrelay send` for a listener. */
 export function listSendWords(
   { relay, namespace }: { relay: string; namespace: string },
   spec: Pick<MailRelay['spec'], 'hostname' | 'inbound'>,
-  { port, implicitTLS, starttls }: Listener,
+  listener: Listener,
   { from, to, user }: Pick<TestOrder, 'from' | 'to' | 'user'>,
 ): string[] {
-  const policy = starttls ?? spec.inbound.starttls;
-  const tls = implicitTLS === true ? 'implicit' : policy === 'Disabled' ? 'none' : 'starttls';
+  const tls = chooseTls(spec.inbound, listener);
   return [
     ...[
       'send',
       '--steps',
       '--server',
-      `${relay}.${namespace}.svc:${port}`,
+      `${relay}.${namespace}.svc:${listener.port}`,
       '--from',
       from || '<>',
       '--to',
