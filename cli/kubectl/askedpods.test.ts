@@ -119,6 +119,15 @@ test('the form goes before "--", and ids behind it', async (t) => {
   ]);
 });
 
+test('who asks for the help of a verb is asked nothing', async (t) => {
+  for (const action of ['remove', 'export', 'list']) {
+    const pods = new Pods([{ out: 'Usage\n' }]);
+    const wish = { relay: 'relay', action, words: ['--help'], form: 'text' } as const;
+    assert.deepEqual(await printed(t, () => runQueue(pods, wish)), { code: 0, out: 'Usage\n', errors: '' });
+    assert.deepEqual(pods.asked, [`relay-0 queue ${action} --help`]);
+  }
+});
+
 test('a message is not said to be nowhere while a pod gives no answer', async (t) => {
   const hold = { relay: 'relay', action: 'hold', words: ['id0', 'id9'], form: 'text' } as const;
   for (const silent of [new Error(AWAY), { code: 1, out: CUT, errors: `mailrelay: ${AWAY}\n` }]) {

@@ -23,7 +23,8 @@ type Pods = Pick<Cluster, 'listPods' | 'run' | 'read'>;
 
 export async function runQueue(cluster: Pods, order: QueueOrder): Promise<number> {
   const { relay, action, form } = order;
-  if (!takesIds(action)) return runInPods(cluster, { ...order, words: ['queue', action, ...order.words] });
+  if (!takesIds(action) || asksHelp(order.words))
+    return runInPods(cluster, { ...order, words: ['queue', action, ...order.words] });
   const { ids, options } = splitWords(action, order.words);
   if (action === 'export') return exportMessages(cluster, { ...order, ids, options });
   const pods = await choosePods(cluster, relay, order.pod);
@@ -48,6 +49,11 @@ export async function runQueue(cluster: Pods, order: QueueOrder): Promise<number
   );
   await printRan(ran, form);
   return Math.max(unknown.length > 0 ? 1 : 0, worstCode([...failed, ...ran]));
+}
+
+/** Only the pod knows its options, and who wants to read about them has chosen nothing yet. */
+function asksHelp(words: readonly string[]): boolean {
+  return words.includes('--help') || words.includes('-h');
 }
 
 /** False for verbs that are not about named messages, such as `list` and `lift`: each pod gets all of their words. */
