@@ -79,6 +79,21 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
       { ready: boolean }
     >;
     assert.deepEqual(Object.keys(values), ['relay-0', 'relay-1']);
+    const loads = JSON.parse((await plugin(['top', 'relay', '-ojson'])).out) as Record<
+      string,
+      { queue: number }
+    >;
+    assert.deepEqual(
+      Object.entries(loads).map(([pod, { queue }]) => [pod, queue]),
+      [
+        ['relay-0', 1],
+        ['relay-1', 1],
+      ],
+    );
+    const { pods } = JSON.parse((await plugin(['cert', 'relay', '-o', 'json'])).out);
+    assert.deepEqual(Object.keys(pods), ['relay-0', 'relay-1']);
+    const refused = await plugin(['restart', 'relay', '--pod', 'relay-0']);
+    assert.deepEqual([refused.status, /leave it out/.test(refused.errors)], [2, true]);
   });
 
   test('sessions lists those of both pods', async () => {
