@@ -2,7 +2,8 @@
  * Power cuts. kill -9 keeps what was never synced, so the disk itself is rebuilt: a life of the relay is recorded, and at
  * places in it the state folder is put together as a disk could have it then; a relay that starts there owes every message
  * that was acknowledged. The proof of the proof: where one kind of sync does nothing, this is seen. A few cuts and three
- * kinds by `make test`; by `make soak` a cut at every sync, a thousand with other luck, and every kind.
+ * kinds by `make test`; by `make soak` a cut at every sync, a thousand with other luck, a hundred in a long life, and every
+ * kind.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -13,10 +14,16 @@ import { random, SOAK } from './faults.ts';
 import { HandoverBench } from './handoverbench.ts';
 import { broken, type Life, record } from './life.ts';
 
-const CUTS = SOAK ? 1_000 : 4;
+const SOME = 4;
 const SHORT = { waves: 2, bytes: 2_000 };
 /** Large enough that SQLite copies its log into the tables, and begins it anew, while mail comes. */
 const LONG = { waves: 40, bytes: 120_000 };
+const LIVES = SOAK
+  ? [
+      { kind: 'short', course: SHORT, cuts: 1_000 },
+      { kind: 'long', course: LONG, cuts: 100 },
+    ]
+  : [{ kind: 'short', course: SHORT, cuts: SOME }];
 
 const NOTHING: Luck = { writes: 'none', names: 'none', seed: 0 };
 const ONLY_NAMES: Luck = { writes: 'none', names: 'all', seed: 0 };
@@ -127,24 +134,27 @@ async function firstBroken(life: Life, luck: Luck, places = placesOf(life)): Pro
 
 /** All of them by `make soak`. */
 function some(places: readonly number[]): number[] {
-  return places.filter((_, index) => SOAK || index % Math.ceil(places.length / CUTS) === 1);
+  return places.filter((_, index) => SOAK || index % Math.ceil(places.length / SOME) === 1);
 }
 
 /** Two side by side: each has relays of its own, and waits for them half of its time. */
 describe('a power cut', { concurrency: 2, skip: shimProblem() }, () => {
-  test(`at ${CUTS} places of a life loses nothing that was acknowledged`, async (context) => {
-    context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
-    const life = await record(SOAK ? LONG : SHORT);
-    try {
-      for (let count = 0; count < CUTS; count++) {
-        tell('cuts anywhere', count, CUTS);
-        const { end } = life.calls[Math.floor(random() * life.calls.length)] ?? { end: 0 };
-        await cut(life, end, { writes: 'mixed', names: 'mixed', seed: Math.floor(random() * 2 ** 31) });
+  for (const { kind, course, cuts } of LIVES) {
+    test(`at ${cuts} places of a ${kind} life loses nothing that was acknowledged`, async (context) => {
+      context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
+      const life = await record(course);
+      try {
+        for (let count = 0; count < cuts; count++) {
+          tell(`cuts in a ${kind} life`, count, cuts);
+          const { end } = life.calls[Math.floor(random() * life.calls.length)] ?? { end: 0 };
+          const luck = { writes: 'mixed', names: 'mixed', seed: Math.floor(random() * 2 ** 31) } as const;
+          await cut(life, end, luck);
+        }
+      } finally {
+        life.remove();
       }
-    } finally {
-      life.remove();
-    }
-  });
+    });
+  }
 
   test('at every sync loses nothing that was acknowledged', { skip: !SOAK }, async () => {
     const life = await record(SHORT);
