@@ -19,6 +19,11 @@ function countedPolicies() {
     mxPatterns: ['*.good.example'],
     maxAgeSeconds: 86_400,
   } as const;
+  const dane = {
+    kind: 'records',
+    base: 'mx.good.example',
+    records: [{ usage: 3, selector: 1, matching: 1, data: 'ab'.repeat(32) }],
+  } as const;
   const failure = makeFailure({ cause: 'certificate-expired', status: '4.7.5', text: 'it expired' });
   for (const session of [
     { ...place, findings: { ...NO_FINDINGS, sts }, failure: null },
@@ -26,6 +31,7 @@ function countedPolicies() {
     { ...place, findings: { ...NO_FINDINGS, sts }, failure },
     { ...place, mxHost: 'mx.other.example', address: null, findings: { ...NO_FINDINGS, sts }, failure: null },
     { ...place, findings: NO_FINDINGS, failure: null },
+    { ...place, findings: { ...NO_FINDINGS, dane }, failure: null },
   ]) {
     const result = judgeSession(session);
     if (result) tally.add(result, session);
@@ -38,7 +44,7 @@ test('a TLS report is as reviewed', () => {
     'organization-name': 'relay.example.com',
     'date-range': { 'start-datetime': '2026-11-28T00:00:00Z', 'end-datetime': '2026-11-28T23:59:59Z' },
     'contact-info': 'postmaster@example.com',
-    'report-id': '7a9f6c1e-0000-4000-8000-000000000000.2026-11-28.good.example',
+    'report-id': '7a9f6c1e-0000-4000-8000-000000000000.2026-11-28.good.example@relay.example.com',
     policies: countedPolicies(),
   };
   assertGolden('tlsreport.json', `${JSON.stringify(report, null, 2)}\n`);
