@@ -189,6 +189,7 @@ class Attempt {
     const addresses = failedHops.orderAddresses(hop, found.addresses);
     const picked = pickAddresses(addresses, { left: this.#left, isLast });
     const asked: string[] = [];
+    let unfit = 0;
     for (const address of picked) {
       if (this.#budget.isOver) break;
       this.#left -= 1;
@@ -198,17 +199,20 @@ class Attempt {
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
       const { cause } = judgeFor(this.#parcel, result.failure);
-      // The other addresses of the host lack the same. The next host shall have its turn in this attempt.
       if (cause === 'requiretls') {
-        this.#left += asked.length;
-        return undefined;
+        // The next host shall have its turn in this attempt.
+        this.#left += 1;
+        unfit += 1;
+        // What one machine does not offer, the others do not offer either. TLS and a certificate are those of a machine.
+        if (isUnfit(result.failure)) return undefined;
       }
       // All addresses of this relay are this relay.
       if (isLoop(result.failure)) return undefined;
       // A second try with a refused login may lock the account.
       if (cause === 'login') break;
     }
-    return asked.length < addresses.length ? this.#tries.leave(hop) : undefined;
+    const isUnfitHost = unfit === picked.length;
+    return asked.length < addresses.length && !isUnfitHost ? this.#tries.leave(hop) : undefined;
   }
 
   #tellSession(session: TlsSession | undefined): void {

@@ -4,14 +4,19 @@ import { test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { attempt, type HopResult, type HopWay } from './attempt.ts';
-import type { Destination, NextHop } from './courier.ts';
+import type { AttemptResult, Destination, NextHop } from './courier.ts';
 import { FailedHops } from './failedhops.ts';
-import { SYSTEM_NAMES } from './names.ts';
+import { type MailNames, SYSTEM_NAMES } from './names.ts';
 import { notOffered } from './requiretls.ts';
 import { NO_DISCOVERY } from './tlsfindings.ts';
 import { judgeReply } from './verdict.ts';
 
 const hosts = (count: number) => Array.from({ length: count }, (_, index) => `192.0.2.${index + 1}`);
+
+function cameTo(result: AttemptResult): string {
+  const [verdict] = result.kind === 'answered' ? result.verdicts : [];
+  return verdict?.kind === 'failed' ? verdict.failure.status : (verdict?.kind ?? 'waits');
+}
 
 /** Attempts over so many hosts. `fit` keep what a sender requires, `dead` do not answer. */
 function rig(count: number, { fit = [], dead = [] }: { fit?: string[]; dead?: string[] } = {}) {
@@ -42,9 +47,7 @@ function rig(count: number, { fit = [], dead = [] }: { fit?: string[]; dead?: st
     const common = { policy: policyOf(), random: () => 0.5, discovery: NO_DISCOVERY, names: SYSTEM_NAMES };
     const parcel = makeParcel('Subject: x\r\n\r\n', { requireTls });
     const result = await attempt(destination, parcel, { ...common, client, failedHops });
-    const [verdict] = result.kind === 'answered' ? result.verdicts : [];
-    const came = verdict?.kind === 'failed' ? verdict.failure.status : (verdict?.kind ?? 'waits');
-    return { asked, came };
+    return { asked, came: cameTo(result) };
   };
   return { send };
 }
@@ -64,4 +67,63 @@ test('other mail goes to the first host, whatever mail that requires TLS has met
   const { send } = rig(12);
   await send();
   assert.deepEqual(await send(false), { asked: hosts(1), came: 'delivered' });
+});
+
+/** One MX host, whose machines behave as named here, and how mail that requires TLS ends there. */
+async function sendToMachines(machines: readonly Machine[]): Promise<{ asked: string[]; came: string }> {
+  const addresses = hosts(machines.length);
+  const asked: string[] = [];
+  const hop = { ...hopTo(25, { host: 'mx.example', ipFamily: 'IPv4' }), mxOf: 'example' };
+  const destination: Destination = { kind: 'hops', key: 'x', name: 'x', rule: 'x', hops: [hop] };
+  const found = { kind: 'records', name: hop.host, records: addresses, isSigned: false };
+  const client = {
+    resume: async () => undefined,
+    deliver: async (_way: HopWay, address: string): Promise<HopResult> => {
+      asked.push(address);
+      const failure = MACHINES[machines[addresses.indexOf(address)] ?? 'fit'];
+      if (failure) return { kind: 'unreachable', failure, hadSession: false };
+      const verdicts = [judgeReply(250, '250 2.0.0 Ok', 'RCPT')];
+      return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
+    },
+  };
+  const result = await attempt(destination, makeParcel('Subject: x\r\n\r\n', { requireTls: true }), {
+    client,
+    policy: policyOf(),
+    random: () => 0.5,
+    discovery: NO_DISCOVERY,
+    names: { lookUp: async () => found } as unknown as MailNames,
+    failedHops: new FailedHops(() => 0),
+  });
+  return { asked, came: cameTo(result) };
+}
+
+const MACHINES = {
+  fit: null,
+  old: makeFailure({
+    cause: 'handshake',
+    status: '4.7.5',
+    text: 'x',
+    handshake: 'no shared version or cipher',
+  }),
+  expired: makeFailure({ cause: 'certificate-expired', status: '4.7.5', text: 'x' }),
+  dead: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x' }),
+  unwilling: notOffered(hopTo(25)),
+} as const;
+type Machine = keyof typeof MACHINES;
+
+test('TLS that is too old, or a certificate, is that of one machine of a host: the others are asked before the mail comes back', async () => {
+  const [first = '', second = '', third = ''] = hosts(3);
+  for (const bad of ['old', 'expired'] as const) {
+    assert.deepEqual(await sendToMachines([bad, 'fit']), { asked: [first, second], came: 'delivered' });
+    assert.deepEqual(await sendToMachines([bad, bad, 'fit']), {
+      asked: [first, second, third],
+      came: 'delivered',
+    });
+    assert.deepEqual(await sendToMachines([bad, bad]), { asked: [first, second], came: '5.7.30' });
+    assert.deepEqual(await sendToMachines([bad, 'dead']), { asked: [first, second], came: 'waits' });
+  }
+  assert.deepEqual(await sendToMachines(['unwilling', 'fit']), { asked: [first], came: '5.7.30' });
+  // More than one attempt asks: those that were asked speak for the rest.
+  assert.equal((await sendToMachines(Array(12).fill('old'))).came, '5.7.30');
+  assert.equal((await sendToMachines([...Array(4).fill('old'), ...Array(8).fill('dead')])).came, 'waits');
 });
