@@ -93,3 +93,16 @@ test('what may end by itself waits, and what a hop lacks is final for that messa
     assert.deepEqual(judgeFor({ requireTls: false }, said), said);
   }
 });
+
+test('who sent it does not hear what is for the administrator of the relay', () => {
+  const said = makeFailure({
+    cause: 'handshake',
+    status: '4.7.5',
+    text: 'the handshake broke: for an old peer set tls.minVersion of its route',
+    forSender: 'the handshake broke',
+    handshake: 'no shared version or cipher',
+  });
+  const { text, forSender } = judgeFor({ requireTls: true }, said);
+  assert.match(text, /^The sender gave REQUIRETLS: .* set tls\.minVersion/);
+  assert.equal(forSender, 'The sender gave REQUIRETLS: the handshake broke');
+});

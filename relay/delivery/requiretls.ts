@@ -4,7 +4,7 @@
  * nothing about the hop for other messages. "TLS-Required: No": what the domain publishes does not count, and the
  * configured level still does. Pure.
  */
-import { type Failure, type HandshakeReason, makeFailure } from '#crds/failure.ts';
+import { type Failure, type HandshakeReason, makeFailure, tellSender } from '#crds/failure.ts';
 import type { NextHop, Parcel } from './courier.ts';
 import { isUnproven } from './tlscauses.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
@@ -22,7 +22,7 @@ const WEAK: readonly unknown[] = [
 export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Failure): Failure {
   const { cause, handshake, mayPass } = failure;
   const isUnfitHost = (isUnproven(cause) && !mayPass) || WEAK.includes(handshake);
-  return requireTls && isUnfitHost ? unfit(failure.text) : failure;
+  return requireTls && isUnfitHost ? unfit(failure.text, tellSender(failure)) : failure;
 }
 
 export function notOffered({ host, port }: NextHop): Failure {
@@ -47,6 +47,8 @@ export async function applyWish(
   return { dane: tlsLevel === 'Dane' ? dane : NO_FINDINGS.dane, sts: NO_FINDINGS.sts };
 }
 
-function unfit(text: string): Failure {
-  return makeFailure({ cause: 'requiretls', status: '5.7.30', text: `The sender gave REQUIRETLS: ${text}` });
+/** The sender hears no cure that is for the administrator. */
+function unfit(why: string, forSender = why): Failure {
+  const [text, told] = [why, forSender].map((one) => `The sender gave REQUIRETLS: ${one}`) as [string, string];
+  return makeFailure({ cause: 'requiretls', status: '5.7.30', text, forSender: told });
 }

@@ -46,7 +46,7 @@ before(async () => {
   const at = (port: number) => `{host: 127.0.0.1, port: ${port}, tls: {serverName: hop.example}}`;
   const route = (domain: string, ...ports: number[]) =>
     `  - {recipientDomains: [${domain}], hosts: [${ports.map(at).join(', ')}]}\n`;
-  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, old, fit)}${route('unfit.example', unwilling, unproven, plain, old)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}smartHosts: [${at(unproven)}, ${at(fit)}]\n`;
+  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, old, fit)}${route('unfit.example', unwilling, unproven, plain, old)}${route('old.example', old)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}smartHosts: [${at(unproven)}, ${at(fit)}]\n`;
   relay = await startRelayUnderTls(routes, authority);
 });
 
@@ -119,6 +119,15 @@ test('it comes back with 5.7.30 when no host can keep it, the report with REQUIR
   assert.match(mailLine('fit', '<>') ?? '', / REQUIRETLS\b/);
   for (const name of ['unwilling', 'unproven', 'plain', 'old'])
     assert.ok(!hop(name).ids().includes('unfit'), name);
+});
+
+test('a host whose TLS is too old is told without the cure, which is for the administrator', async () => {
+  await send('aged', 'a@old.example', ' REQUIRETLS');
+  const text = await returned('aged');
+  assert.match(text, /Status: 5\.7\.30/);
+  assert.match(text, /handshake broke/);
+  assert.doesNotMatch(text, /minVersion/);
+  await until('the log line', () => /for an old peer set tls\.minVersion/.test(relay.stderr));
 });
 
 test('it waits while a host may still be able to', async () => {
