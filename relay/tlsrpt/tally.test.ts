@@ -185,3 +185,26 @@ test('where there is no room left for hosts, failures are counted without them',
   assert.equal(rest.length, 1);
   assert.ok((rest[0]?.['failed-session-count'] ?? 0) > 1_000);
 });
+
+test('a session that has no room leaves nothing behind: neither a domain without policies nor a day without domains', () => {
+  const tally = new Tally({}, deps);
+  const add = (domain: string, bytes: number) => {
+    const policy = {
+      'policy-type': 'tlsa' as const,
+      'policy-string': ['a'.repeat(bytes)],
+      'policy-domain': 'mx.example',
+    };
+    return tally.add({ domain, policy, failure: null }, session());
+  };
+  assert.ok(!add('large.example', 60_000));
+  assert.deepEqual(tally.days, {});
+  let count = 0;
+  while (add(`d${count}.example`, 40_000)) count += 1;
+  for (let one = 0; one < 100; one++) assert.ok(!add(`more${one}.example`, 40_000));
+  assert.equal(Object.keys(tally.days['2026-11-28']?.domains ?? {}).length, count);
+  // Names take room too.
+  let small = 0;
+  while (small < 60_000 && add(`${'n'.repeat(60)}.n${small}.example`, 0)) small += 1;
+  assert.ok(JSON.stringify(tally.days).length <= 8 * 1024 * 1024 + 1024);
+  assert.ok(small < 60_000);
+});

@@ -56,13 +56,14 @@ export class Tally {
     this.days = days;
     this.#deps = deps;
     for (const { domains } of Object.values(days))
-      for (const tally of Object.values(domains)) this.#grow(tally, countBytes(tally));
+      for (const [domain, tally] of Object.entries(domains)) this.#grow(tally, countEntry(domain, tally));
   }
 
   /** False if there is no room for the session. */
   add({ domain, policy, failure }: Result, place: Place): boolean {
-    const tally = this.#domain(domain);
-    const reported = this.#policy(tally, policy);
+    const day = formatDay(this.#deps.wall());
+    const tally = this.days[day]?.domains[domain] ?? this.#begin(day, domain, policy);
+    const reported = tally && this.#policy(tally, policy);
     if (!reported) return false;
     const { summary } = reported;
     if (failure === null) {
@@ -93,22 +94,21 @@ export class Tally {
     if (Object.keys(this.days[day]?.domains ?? {}).length === 0) delete this.days[day];
   }
 
-  #domain(domain: string): DomainTally {
-    const now = this.#deps.wall();
-    const day = formatDay(now);
+  /** Undefined if there is no room: then nothing is left of the domain, which would get a report without policies. */
+  #begin(day: string, domain: string, policy: PolicyReport['policy']): DomainTally | undefined {
+    const tally: DomainTally = { policies: [begin(policy)] };
+    const bytes = countEntry(domain, tally);
+    if (!this.#hasRoom(tally, bytes, RESERVED_BYTES)) return undefined;
+    this.#grow(tally, bytes);
     this.days[day] ??= { dueAt: findDayEnd(day) + this.#deps.random() * SPREAD_MS, domains: {} };
-    const { domains } = this.days[day];
-    domains[domain] ??= { policies: [] };
-    return domains[domain];
+    this.days[day].domains[domain] = tally;
+    return tally;
   }
 
   #policy(tally: DomainTally, policy: PolicyReport['policy']): PolicyReport | undefined {
     const known = tally.policies.find((one) => isDeepStrictEqual(one.policy, policy));
     if (known) return known;
-    const made: PolicyReport = {
-      policy,
-      summary: { 'total-successful-session-count': 0, 'total-failure-session-count': 0 },
-    };
+    const made = begin(policy);
     if (!this.#hasRoom(tally, countBytes(made), RESERVED_BYTES)) return undefined;
     this.#grow(tally, countBytes(made));
     tally.policies.push(made);
@@ -140,6 +140,13 @@ export class Tally {
   }
 }
 
+function begin(policy: PolicyReport['policy']): PolicyReport {
+  return {
+    policy,
+    summary: { 'total-successful-session-count': 0, 'total-failure-session-count': 0 },
+  };
+}
+
 function isSameFailure(one: FailureFacts, other: FailureFacts): boolean {
   return (
     one['result-type'] === other['result-type'] &&
@@ -157,6 +164,10 @@ export function formatDay(now: number): string {
 /** The first moment after a day, in milliseconds since the epoch. */
 export function findDayEnd(day: string): number {
   return Date.parse(`${day}T00:00:00Z`) + DAY_MS;
+}
+
+function countEntry(domain: string, tally: DomainTally): number {
+  return domain.length + countBytes(tally);
 }
 
 function countBytes(value: unknown): number {
