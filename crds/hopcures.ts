@@ -18,7 +18,8 @@ export const HOP_CURES: Readonly<Record<FailureCause, string>> = {
   'sts-policy-invalid': 'the operator of the domain must correct its MTA-STS policy',
   'sts-webpki-invalid': 'the operator of the domain must renew the certificate of its MTA-STS host',
   'sts-mx-mismatch': 'the operator of the domain must name its MX hosts in its MTA-STS policy',
-  requiretls: 'let the host offer REQUIRETLS, a TLS version that tls.minVersion allows and a certificate of its name, or send without REQUIRETLS',
+  requiretls:
+    'let the host offer REQUIRETLS, a TLS version that tls.minVersion allows and a certificate of its name, or send without REQUIRETLS',
   login: 'correct the Secret that credentialsSecretName names for it',
   policy: 'change what the message names',
   reply: 'wait where it asks for that, or ask the operator of the host',

@@ -195,7 +195,7 @@ class Attempt {
       this.#left -= 1;
       asked.push(address);
       const result = await client.deliver(way, address, this.#parcel, this.#budget);
-      this.#tellSession(newSession(hop, findings, address, result));
+      this.#tellSession(newSession(way, findings, address, result));
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
       const { cause } = judgeFor(this.#parcel, result.failure);

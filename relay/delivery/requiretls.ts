@@ -49,6 +49,9 @@ export async function applyWish(
 
 /** The sender hears no cure that is for the administrator. */
 function unfit(why: string, forSender = why): Failure {
-  const [text, told] = [why, forSender].map((one) => `The sender gave REQUIRETLS: ${one}`) as [string, string];
+  const [text, told] = [why, forSender].map((one) => `The sender gave REQUIRETLS: ${one}`) as [
+    string,
+    string,
+  ];
   return makeFailure({ cause: 'requiretls', status: '5.7.30', text, forSender: told });
 }

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type FailureCause, makeFailure } from '#crds/failure.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
+import type { NextHop } from './courier.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 import { newSession, refusedSession } from './tlssession.ts';
 
 const failure = (cause: FailureCause) => makeFailure({ cause, status: '4.7.5', text: 'it failed' });
 const hop = { ...hopTo(25, { host: 'MX.Good.example.' }), mxOf: 'Good.example' };
 const signedHop = { ...hop, isMxSigned: true };
+const wayBy = (by: NextHop) => ({ hop: by, policy: { verifiedBy: null } });
 const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null, verified: false };
 const answered = { kind: 'answered', tls } as const;
 const sts = (mode: 'testing' | 'enforce'): TlsFindings => ({
@@ -16,20 +18,23 @@ const sts = (mode: 'testing' | 'enforce'): TlsFindings => ({
   sts: { kind: 'policy', mode, mxPatterns: ['mx.good.example'], maxAgeSeconds: 86_400 },
 });
 const told = (result: Parameters<typeof newSession>[3], findings: TlsFindings = NO_FINDINGS, by = hop) => {
-  const session = newSession(by, findings, '192.0.2.1', result);
+  const session = newSession(wayBy(by), findings, '192.0.2.1', result);
   return session && (session.failure?.cause ?? 'success');
 };
 
 test('a session of a domain is told with its names in plain form; one of the manifest, or of an address, is not', () => {
-  assert.deepEqual(newSession(hop, NO_FINDINGS, '192.0.2.1', answered), {
+  assert.deepEqual(newSession(wayBy(hop), NO_FINDINGS, '192.0.2.1', answered), {
     domain: 'good.example',
     mxHost: 'mx.good.example',
     address: '192.0.2.1',
     findings: NO_FINDINGS,
     failure: null,
   });
-  assert.equal(newSession(hopTo(25), NO_FINDINGS, '192.0.2.1', answered), undefined);
-  assert.equal(newSession({ ...hop, mxOf: '192.0.2.1' }, NO_FINDINGS, '192.0.2.1', answered), undefined);
+  assert.equal(newSession(wayBy(hopTo(25)), NO_FINDINGS, '192.0.2.1', answered), undefined);
+  assert.equal(
+    newSession(wayBy({ ...hop, mxOf: '192.0.2.1' }), NO_FINDINGS, '192.0.2.1', answered),
+    undefined,
+  );
   const refused = refusedSession(hop, NO_FINDINGS, failure('sts-mx-mismatch'));
   assert.deepEqual([refused?.address, refused?.failure?.cause], [null, 'sts-mx-mismatch']);
 });
@@ -89,7 +94,7 @@ test('records that prove less than MTA-STS count only where they made a connecti
   const held = (by: typeof hop, dane: TlsFindings['dane'], name: keyof typeof policies) =>
     Object.entries(results)
       .filter(([, result]) => {
-        const session = newSession(by, { dane, sts: policies[name] }, '192.0.2.1', result);
+        const session = newSession(wayBy(by), { dane, sts: policies[name] }, '192.0.2.1', result);
         return session?.findings.dane.kind === 'off';
       })
       .map(([result]) => result);

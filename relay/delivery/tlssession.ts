@@ -6,8 +6,8 @@ import { isIP } from 'node:net';
 import type { Failure } from '#crds/failure.ts';
 import type { HopTls, NextHop, TlsReason } from './courier.ts';
 import { plainName } from './hostname.ts';
-import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
-import { isProven } from './tlspolicy.ts';
+import { NO_FINDINGS, type StsFinding, type TlsFindings } from './tlsfindings.ts';
+import { isProven, type TlsPolicy } from './tlspolicy.ts';
 
 export type { TlsFindings } from './tlsfindings.ts';
 
@@ -44,7 +44,7 @@ export function refusedSession(
 
 /** Undefined if the hop belongs to no domain, or if TLS was not wanted. */
 export function newSession(
-  hop: NextHop,
+  { hop, policy }: { readonly hop: NextHop; readonly policy: Pick<TlsPolicy, 'verifiedBy'> },
   findings: TlsFindings,
   address: string,
   result: Connected,
@@ -52,25 +52,42 @@ export function newSession(
   const read = readFailure(result);
   if (read === undefined) return undefined;
   const tested = result.kind === 'answered' ? result.policy?.stsTesting : undefined;
-  const held = heldTo(hop, findings, { failure: read, isTested: tested !== undefined });
+  const isVerified = policy.verifiedBy === 'PKIX';
+  const held = heldTo(hop, findings, { failure: read, isTested: tested !== undefined, isVerified });
   return describeSession(hop, held, { address, failure: read ?? findTested(held, tested) });
 }
 
+/** What became of a session, as far as it says which policy counted. */
+interface Came {
+  readonly failure: Failure | null;
+  /** A policy in mode testing was judged. */
+  readonly isTested?: boolean;
+  /** The level of the spec, or the sender, asked for more than the domain does. */
+  readonly isVerified?: boolean;
+}
+
 /**
- * The policy that counted, as delivery has it: DANE before MTA-STS. Records that nobody can use, or that no signed MX leads to,
- * ask for less than MTA-STS does: where the domain has a policy, they count only if they made a connection fail that this
- * policy would not have held back, or if nobody judged by it.
+ * The policy that counted, as delivery has it: DANE before MTA-STS, and at level Dane no MTA-STS at all. Records that nobody can
+ * use, or that no signed MX leads to, ask for less than MTA-STS does: where the domain has a policy, they count only if they
+ * made a connection fail that this policy would not have held back, or if nobody judged by it.
  */
-function heldTo(
-  hop: NextHop,
-  { dane, sts }: TlsFindings,
-  { failure, isTested = false }: { readonly failure: Failure | null; readonly isTested?: boolean },
-): TlsFindings {
+function heldTo(hop: NextHop, { dane, sts }: TlsFindings, came: Came): TlsFindings {
+  if (came.failure?.cause === 'dane-required') return { dane, sts: NO_FINDINGS.sts };
   const isLess = dane.kind === 'unusable' || (dane.kind === 'records' && !isProven(hop));
-  const policy = sts.kind === 'policy' ? sts.mode : sts.kind;
-  const countsMore =
-    policy === 'enforce' || (failure === null && (policy === 'failed' || (policy === 'testing' && isTested)));
-  return isLess && countsMore ? { dane: NO_FINDINGS.dane, sts } : { dane, sts };
+  return isLess && countsMore(sts, came) ? { dane: NO_FINDINGS.dane, sts } : { dane, sts };
+}
+
+function countsMore(sts: StsFinding, { failure, isTested = false, isVerified = false }: Came): boolean {
+  switch (sts.kind === 'policy' ? sts.mode : sts.kind) {
+    case 'enforce':
+      return true;
+    case 'testing':
+      return isVerified || (failure === null && isTested);
+    case 'failed':
+      return isVerified || failure === null;
+    default:
+      return false;
+  }
 }
 
 /** A policy of MTA-STS in mode testing holds no mail back, but the domain wants to hear what would have. */
