@@ -11,11 +11,13 @@ import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 import { until } from '#test/kit/wait.ts';
 import { findEnd, manifestOf, objectOf } from './story.ts';
 
+const TOO_OLD = { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
 const OFFERS = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000000'];
-const [FIT, UNWILLING, SELF, POLICY] = ['192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5'];
-const [PROVIDER, OTHER, DANE, WRONG] = [
+const [FIT, UNWILLING, SELF, POLICY, OLD] = ['192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5', '192.0.2.6'];
+const [PROVIDER, OTHER, MIXED, DANE, WRONG] = [
   'mx.provider.example',
   'other.provider.example',
+  'mixed.provider.example',
   'mx.dane.example',
   'wrong.dane.example',
 ];
@@ -28,6 +30,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'signed.example': [[PROVIDER], true, null, /^delivered Verify, the sender gave REQUIRETLS$/],
   'sts.example': [[PROVIDER], false, 'enforce', /^delivered Verify, the MTA-STS policy of sts\.example$/],
   'second.example': [[OTHER, WRONG, DANE], true, null, /^delivered Dane, /],
+  'mixed.example': [[MIXED], true, null, /^delivered Verify, the sender gave REQUIRETLS$/],
   'unsigned.example': [[PROVIDER], false, null, /^bounced 5\.7\.30 .*Host: unsigned\.example/],
   'testing.example': [[PROVIDER], false, 'testing', /^bounced 5\.7\.30 .*Host: testing\.example/],
   'records.example': [[DANE], false, null, /^bounced 5\.7\.30 .*self-signed/],
@@ -61,12 +64,13 @@ async function startPolicies(): Promise<PolicyHost> {
 
 before(async () => {
   authority = await makeAuthority();
-  const pair = await authority.issue([PROVIDER, OTHER]);
+  const pair = await authority.issue([PROVIDER, OTHER, MIXED]);
   const self = (await makePair('self.example')) as Pair;
   const capable = [...OFFERS, 'REQUIRETLS'];
   hops.push(
     await Hop.start({ port: 25, host: FIT, pair, offers: capable }),
     await Hop.start({ port: 25, host: UNWILLING, pair, offers: OFFERS }),
+    await Hop.start({ port: 25, host: OLD, pair, offers: capable, tls: TOO_OLD }),
     await Hop.start({ port: 25, host: SELF, pair: self, offers: capable }),
   );
   const tlsa = (data: Buffer) => ({ TLSA: [data], isSigned: true });
@@ -74,6 +78,7 @@ before(async () => {
     ...Object.assign({}, ...Object.entries(CASES).map(namesOf)),
     [PROVIDER]: { A: [FIT] },
     [OTHER]: { A: [UNWILLING] },
+    [MIXED]: { A: [OLD, FIT] },
     [DANE]: { A: [SELF], isSigned: true },
     [WRONG]: { A: [SELF], isSigned: true },
     [`_25._tcp.${DANE}`]: tlsa(Buffer.from(tlsaRecord(self.cert, 3, 1, 1).data, 'hex')),
