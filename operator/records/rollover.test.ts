@@ -563,16 +563,26 @@ test('without external-dns DNS itself proves the next key, and the note of it is
   assert.equal(later(999_999, [BOTH[0] as string]).next?.step.kind, 'publishing', 'it is listed no more');
 });
 
-test('until when copies of longer-lived records may be about stays for a minute, and is never too early', () => {
-  const noteAt = (now: number) => {
+test('until when copies of longer-lived records may be about stays for a while, and is never too early', () => {
+  const noteAt = (now: number, ttl: number) => {
     const world = worldByHand({ now });
-    const dnsRecords = world.relay.status.dnsRecords.map((one) => ({ ...one, ttl: 3_600 }));
+    const dnsRecords = world.relay.status.dnsRecords.map((one) => ({ ...one, ttl }));
     const long = { ...world, relay: { ...world.relay, status: { dnsRecords } } };
-    return Date.parse(describeMarks(long, planKeys(long)).endpoint[ANNOTATIONS.copiesUntil] ?? '');
+    const { endpoint, policy } = describeMarks(long, planKeys(long));
+    assert.equal(endpoint[ANNOTATIONS.copiesUntil], policy[ANNOTATIONS.copiesUntil]);
+    return Date.parse(endpoint[ANNOTATIONS.copiesUntil] ?? '');
   };
   const began = Date.parse('2026-01-01T00:00:00Z');
-  for (const ms of [1, 500, 30_000, 60_000]) assert.equal(noteAt(began + ms), began + 60_000 + 7_200_000);
-  assert.equal(noteAt(began + 60_001), began + 120_000 + 7_200_000);
+  // While a DNSEndpoint with the longer time is refused.
+  for (const [ttl, whileMs] of [
+    [600, 600_000],
+    [3_600, 3_600_000],
+    [7 * 86_400, 3_600_000],
+  ] as const) {
+    const until = began + whileMs + 2 * ttl * 1_000;
+    for (const ms of [1, whileMs / 2, whileMs]) assert.equal(noteAt(began + ms, ttl), until);
+    assert.equal(noteAt(began + whileMs + 1, ttl), until + whileMs);
+  }
 });
 
 test('every name has to have both records; all else is no proof, and is looked at again after a pause', () => {

@@ -31,6 +31,8 @@ type Observed = Pick<
 const LOOK_AGAIN_MS = 30_000;
 /** A time that is not noted yet stays for a minute, so that a note that somebody takes away is not written at each look. */
 const STEADY_MS = 60_000;
+/** While a DNSEndpoint is refused, its records live on, and the time until when moves. It is not noted more often than this. */
+const REFUSED_MS = 3_600_000;
 
 export function planKeys(world: Observed): KeyPlan {
   const plan = planServing(world);
@@ -54,7 +56,7 @@ function planServing(world: Observed): Omit<KeyPlan, 'former'> {
   if (step.kind !== 'waiting') {
     const next = { secret: wanted, step };
     const isProven = step.kind === 'publishing' && step.proof.kind === 'proven';
-    const since = nextMinute(world);
+    const since = nextWhole(world, STEADY_MS);
     return { inService: served, next, ...(isProven ? { published: { digest: step.digest, since } } : {}) };
   }
   const published = { digest: step.digest, since: step.since };
@@ -64,7 +66,7 @@ function planServing(world: Observed): Omit<KeyPlan, 'former'> {
     : { inService: served, next: { secret: wanted, step }, published };
 }
 
-const nextMinute = ({ now }: Observed) => Math.ceil(now / STEADY_MS) * STEADY_MS;
+const nextWhole = ({ now }: Observed, stepMs: number) => Math.ceil(now / stepMs) * stepMs;
 
 /** The relay as it is in service: with the Secret that its pods serve. */
 export function withServedSecret(relay: MailRelay, { inService, next }: KeyPlan): MailRelay {
@@ -142,8 +144,9 @@ function longerCopiesUntil(world: Observed): number {
   const marks = [findEndpoint(world), findPolicyMap(world)].map((one) =>
     Date.parse(one?.metadata.annotations?.[ANNOTATIONS.copiesUntil] ?? ''),
   );
-  const live = liveTtlSeconds(world);
-  const shortened = live > ttlSeconds ? nextMinute(world) + 2 * live * 1_000 : 0;
+  const liveMs = liveTtlSeconds(world) * 1_000;
+  const shortened =
+    liveMs > ttlSeconds * 1_000 ? nextWhole(world, Math.min(liveMs, REFUSED_MS)) + 2 * liveMs : 0;
   return Math.max(shortened, ...marks.filter((mark) => mark > world.now));
 }
 
