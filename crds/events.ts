@@ -48,7 +48,8 @@ export const CAUSE_IN_MESSAGE: Partial<Readonly<Record<ReasonName, RegExp>>> = {
   PodsNotReady: /; (?:pod \S+|\w+\/\S+): (?:container \S+: )?(?:CrashLoopBackOff, )?([^:;(]+)/,
   Denied: /^The API server refuses ([^:]+):/,
   ReferenceMissing: /: (spec\.[^:]+):/,
-  ExtraRefused: /^Mail flows, but (.+?) is not as it should be/,
+  // Of the pods that cannot be touched, another one is the first at each look.
+  ExtraRefused: /^Mail flows, but (the \w+ of \w+|\S+)/,
   CertificateNotIssued: /^cert-manager has not issued ([^:]+):/,
   CertificateMissing: SECRET,
   CertificateUnreadable: SECRET,

@@ -6,7 +6,7 @@ import type { MailRelayStatus } from '#crds/status.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { Judged } from '../judge/finding.ts';
 import type { PodTrouble } from '../judge/trouble.ts';
-import type { PodView } from '../world.ts';
+import { LABELS, type PodView, REFRESH } from '../world.ts';
 import { listEvents } from './events.ts';
 import { renderStatus } from './status.ts';
 
@@ -153,6 +153,11 @@ test('another object that is refused, and another reference that is missing, are
   only(monitor, /ExtraRefused: .*PodMonitor\/relay/);
   assert.deepEqual(again, []);
   only(budget, /ExtraRefused: .*PodDisruptionBudget\/relay/);
+  const pods = [0, 1, 2].map((ordinal) => extra(`${REFRESH}Pod/relay-${ordinal}`));
+  const [first = [], ...others] = tell(...pods, extra(`${LABELS}Pod/relay-2`));
+  only(first, /ExtraRefused: .*the refresh of Pod\/relay-0/);
+  assert.deepEqual(others.slice(0, 2), [[], []]);
+  only(others.at(-1) ?? [], /ExtraRefused: .*the labelling of Pod\/relay-2/);
   const missing = (field: string) =>
     withPods({ report: podReport(relay, { missing: [`${field}: Secret "x" does not exist`] }) });
   const [users = [], login = []] = tell(missing('inbound.users'), missing('outbound.smartHosts[0].login'));
