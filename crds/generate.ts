@@ -77,8 +77,8 @@ const CONDITIONS_PREFACE = `They follow the rules of kstatus, which Helm, Flux a
 \`-o wide\` also what is wrong in each of them, and the cure (MESSAGE). Where all are well, MESSAGE is that of \`Ready\`, or says what is
 in progress. [What an on-call person sees](on-call.md) has examples.
 
-The annotation \`${ANNOTATIONS.paused}: "true"\` on a MailRelay stops the operator from touching it; its pods go on (\`false\` and an empty
-value do not stop it, any other does). Its status stays what it was last: an edit is not looked at (\`observedGeneration\` is behind, which kstatus calls InProgress), and neither are
+The annotation \`${ANNOTATIONS.paused}: "true"\` on a MailRelay stops the operator from touching it; its pods go on (\`false\`, \`no\`,
+\`off\`, \`0\` and an empty value do not stop it, any other does). Its status stays what it was last: an edit is not looked at (\`observedGeneration\` is behind, which kstatus calls InProgress), and neither are
 the pods. \`kubectl get mr -o wide\` shows it. Without the annotation everything is caught up on.`;
 
 function eventsSection(): string {

@@ -68,10 +68,12 @@ test('what a relay made tells whose it is, where its status was lost', () => {
   assert.deepEqual(decideClaim(relay, objects, US), { kind: 'free' });
 });
 
-test('a relay is paused by any word but false', () => {
+test('a relay is paused by any word but those for false', () => {
   const paused = (word: string) =>
     isPaused({ metadata: { ...relayObject().metadata, annotations: { 'mailrelay.dev/paused': word } } });
-  for (const word of ['true', 'True', 'TRUE', 'yes', '1']) assert.equal(paused(word), true, word);
-  for (const word of ['', 'false', 'False']) assert.equal(paused(word), false, word);
+  for (const word of ['true', 'True', 'TRUE', 'true ', 'yes', '1', 'until noon'])
+    assert.equal(paused(word), true, word);
+  for (const word of ['', ' ', 'false', 'False', 'false\n', 'no', 'No', 'n', 'off', '0'])
+    assert.equal(paused(word), false, word);
   assert.equal(isPaused(relayObject()), false);
 });

@@ -58,13 +58,15 @@ function findStamp(relay: MailRelay, objects: ReadonlyMap<string, KeptObject>): 
   return undefined;
 }
 
+/** The words of YAML for false, and a zero. */
+const NOT_PAUSED: ReadonlySet<string> = new Set(['', 'false', 'no', 'n', 'off', '0']);
+
 /**
  * True if a person has stopped the reconciling of this relay. Its pods go on. Whoever writes `True` or `yes` wants that too, and
  * the column of kubectl shows the word.
  */
 export function isPaused({ metadata }: Pick<MailRelay, 'metadata'>): boolean {
-  const word = metadata.annotations?.[ANNOTATIONS.paused] ?? '';
-  return word !== '' && word.toLowerCase() !== 'false';
+  return !NOT_PAUSED.has((metadata.annotations?.[ANNOTATIONS.paused] ?? '').trim().toLowerCase());
 }
 
 /** The part of the status that names the installation. The other parts are reported later. */

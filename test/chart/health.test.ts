@@ -128,7 +128,8 @@ test('whatever the status, the library of Flux judges as the rules of our tests 
 test('a MailRelay is Suspended by the words by which the operator leaves it alone', {
   skip: problem ?? false,
 }, () => {
-  const relays = ['true', 'True', 'yes', '1', 'false', 'False', ''].map((word) => ({
+  const yes = ['true', 'True', 'true ', 'yes', '1', 'until noon'];
+  const relays = [...yes, 'false', 'False', ' false\n', 'no', 'No', 'n', 'off', '0', ' ', ''].map((word) => ({
     metadata: { ...relayObject().metadata, annotations: { 'mailrelay.dev/paused': word } },
   }));
   const found = healthOf(relays).map(({ status }) => status === 'Suspended');

@@ -5,8 +5,9 @@ local metadata = obj.metadata or {}
 local status = obj.status or {}
 
 local annotations = metadata.annotations or {}
-local paused = string.lower(annotations["mailrelay.dev/paused"] or "")
-if paused ~= "" and paused ~= "false" then
+local paused = string.lower(annotations["mailrelay.dev/paused"] or ""):match("^%s*(.-)%s*$")
+local notPaused = { [""] = true, ["false"] = true, no = true, n = true, off = true, ["0"] = true }
+if not notPaused[paused] then
   health.status = "Suspended"
   health.message = "Paused by the annotation mailrelay.dev/paused"
   return health
