@@ -123,7 +123,7 @@ describe('what a newcomer is given', { skip: problem }, () => {
   /** The documents between the marks of a shell's here-document. */
   const pasted = (text: string) =>
     [...text.matchAll(/<<EOF\n([\s\S]*?)\nEOF\n/g)].flatMap(([, body = '']) =>
-      parseAllDocuments(body).map((document) => document.toJS() as KubeObject),
+      parseAllDocuments(body, { version: '1.1' }).map((document) => document.toJS() as KubeObject),
     );
   /** "helm template" shows no notes: here they are rendered as the text of an object. */
   const notes = (values: Values) =>
@@ -175,9 +175,10 @@ describe('what a newcomer is given', { skip: problem }, () => {
     assert.doesNotMatch(notes({}), /overrides|pull with/);
   });
 
-  test('NOTES with a namespace of digits', () => {
-    for (const { metadata } of pasted(notes({ watchNamespaces: ['2024'] })))
-      assert.equal(metadata.namespace, '2024');
+  test('NOTES with a namespace that YAML reads as something else than a text', () => {
+    for (const word of ['2024', '1e3', '0x1f', 'true', 'null', 'no', 'on', 'y'])
+      for (const { metadata } of pasted(notes({ watchNamespaces: [word] })))
+        assert.equal(metadata.namespace, word);
   });
 
   test('"helm test" has a relay that is valid, keeps nothing on a disk, and takes no mail but its own', () => {
