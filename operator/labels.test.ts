@@ -275,6 +275,13 @@ test('and so do those whose labels are refused, or that cannot be read; but none
     if (path.endsWith('/spool-relay-2')) throw new KubeError('failed', 'not now', 500);
   };
   assert.equal((await withoutSet([claim(2, UNMANAGED)], fail)).places, undefined, 'it is not made yet');
+  const failed: Request[] = [];
+  const failOnce = (request: Request) => {
+    if (request.path.endsWith('/spool-relay-2') && failed.push(request) === 1) fail(request);
+  };
+  const counted = { ...relayObject({ replicas: 1 }), status: { replicas: 4 } };
+  const once = await withoutSet([claim(2, UNMANAGED), claim(3, UNMANAGED)], failOnce, counted);
+  assert.deepEqual([once.places, once.labelled], [4, ['spool-relay-3']], 'it ends no look at the others');
   const theirs = await withoutSet([claim(2, { app: 'postgres' })]);
   assert.deepEqual([theirs.places, theirs.labelled], [2, []]);
   assert.doesNotMatch(theirs.told, /someone else/);

@@ -181,7 +181,7 @@ async function restoreBeyond(world: World, writer: Writer, restore: Restore): Pr
     const { state, refused } = await restoreClaim(world, writer, name, restore);
     obstacles.push(...refused);
     if (state === 'own' || state === 'unread') places = n + 1;
-    if (state === 'unread' || (state === 'absent' && n > last)) break;
+    if (n > last && (state === 'absent' || state === 'unread')) break;
   }
   return { taken: [], obstacles, isHidden: places > 0, places };
 }
