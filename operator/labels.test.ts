@@ -271,6 +271,10 @@ test('and so do those whose labels are refused, or that cannot be read; but none
   const refused = await withoutSet([claim(2, UNMANAGED)], refuse);
   assert.equal(refused.places, 3);
   assert.match(refused.told, /the labelling of PersistentVolumeClaim\/spool-relay-2 is not/);
+  // No pod takes mail onto a claim that keeps the mark of an empty one.
+  const { metadata, ...rest } = claim(0);
+  const marked = { ...rest, metadata: { ...metadata, annotations: { 'mailrelay.dev/emptied': 'u' } } };
+  assert.equal((await withoutSet([marked, claim(2, UNMANAGED)], refuse)).places, undefined);
   const fail = ({ path }: Request) => {
     if (path.endsWith('/spool-relay-2')) throw new KubeError('failed', 'not now', 500);
   };

@@ -93,15 +93,18 @@ const withScale = (wanted: Rendered, file: string): Rendered => ({
 
 /**
  * True for an object that stays as it is: it could not be read, or would select pods by a label that they lack, or would tell
- * marked ones to stay.
+ * marked ones to stay. A StatefulSet with places for hidden claims above a marked one is not made: with fewer places the hidden
+ * claims would be lost sight of.
  */
-export function isLeft(world: Observed, wanted: Rendered, { serving, marks }: Refused): boolean {
+export function isLeft(world: Observed, wanted: Rendered, { places = 0, serving, marks }: Refused): boolean {
   const { relay, objects } = world;
   if (!isRead(world, `${wanted.kind}/${wanted.metadata.name}`)) return true;
   const isThere = objects.has(`${wanted.kind}/${wanted.metadata.name}`);
   const { selector = {} } = (wanted['spec'] ?? {}) as { selector?: object };
-  const selects = wanted.kind !== STATEFUL_SET.kind && JSON.stringify(selector).includes(SERVING_LABEL);
-  return (serving && isThere && selects) || (marks.length > 0 && !isThere && isPolicy(relay, wanted));
+  const isSet = wanted.kind === STATEFUL_SET.kind;
+  const selects = !isSet && JSON.stringify(selector).includes(SERVING_LABEL);
+  const brings = isSet ? places > 0 : isPolicy(relay, wanted);
+  return (serving && isThere && selects) || (marks.length > 0 && !isThere && brings);
 }
 
 const isPolicy = ({ metadata }: World['relay'], wanted: Rendered) =>
