@@ -9,40 +9,34 @@ const PART_LENGTH = 8;
 const SHORTEST = 4;
 const BLANK = '***';
 const BREAK = /\r?\n(?:\d{3}[ -])?/g;
+/** What the library shows in place of the secret. */
+const MARK = '/* secret */';
 /** A login is two lines at most. Its token is another one each hour. */
 const LINES = 4;
 
-/** All parts of a form of a secret. */
-interface Parts {
-  readonly length: number;
-  readonly texts: ReadonlySet<string>;
-}
-
 export class AuthSecrets {
-  /** By the line that was sent. */
-  readonly #said = new Map<string, readonly Parts[]>();
+  /** The forms of the secret, by the line that was sent. */
+  readonly #said = new Map<string, readonly string[]>();
+  /** Each reply is searched once for all parts of the same length. */
+  #parts: ReadonlyMap<number, ReadonlySet<string>> = new Map();
 
-  /** `line` ends in the secret, encoded as SASL wants it (RFC 4954 section 4). */
-  add(line: string): void {
+  /** `line` ends in the secret, encoded as SASL wants it (RFC 4954 section 4). `shown` has a mark in its place. */
+  add(line: string, shown: string): void {
     if (this.#said.has(line)) return;
-    this.#said.set(line, listForms(line).map(cut));
+    this.#said.set(line, listForms(line, shown));
     dropOldest(this.#said, LINES);
+    this.#parts = cut([...this.#said.values()].flat());
   }
 
   blank(text: string): string {
-    if (this.#said.size === 0) return text;
-    const hidden = new Set<number>();
-    const places = listPlaces(text);
-    const joined = places.map((place) => text[place]).join('');
-    for (const { length, texts } of [...this.#said.values()].flat()) {
-      for (let at = 0; at + length <= joined.length; at += 1) {
-        if (!texts.has(joined.slice(at, at + length))) continue;
-        for (const place of places.slice(at, at + length)) hidden.add(place);
-      }
-    }
-    if (hidden.size === 0) return text;
-    const shown = (at: number) => (hidden.has(at - 1) ? '' : BLANK);
-    return Array.from({ length: text.length }, (_, at) => (hidden.has(at) ? shown(at) : text[at])).join('');
+    if (this.#parts.size === 0) return text;
+    const joined = text.replace(BREAK, '');
+    const found = new Set<number>();
+    for (const [length, texts] of this.#parts)
+      for (let at = 0; at + length <= joined.length; at += 1)
+        if (texts.has(joined.slice(at, at + length)))
+          for (let one = at; one < at + length; one += 1) found.add(one);
+    return found.size === 0 ? text : hide(text, found);
   }
 }
 
@@ -55,7 +49,14 @@ export function secretsOfLogin(login: object): AuthSecrets {
   return secrets;
 }
 
-/** Of the characters that say something: without line breaks, and the codes behind them. */
+/** `found` counts the characters that say something: without line breaks, and the codes behind them. */
+function hide(text: string, found: ReadonlySet<number>): string {
+  const places = listPlaces(text);
+  const hidden = new Set([...found].map((at) => places[at]));
+  const shown = (at: number) => (hidden.has(at - 1) ? '' : BLANK);
+  return Array.from({ length: text.length }, (_, at) => (hidden.has(at) ? shown(at) : text[at])).join('');
+}
+
 function listPlaces(text: string): number[] {
   const places: number[] = [];
   let at = 0;
@@ -67,12 +68,18 @@ function listPlaces(text: string): number[] {
   return places;
 }
 
-function listForms(line: string): string[] {
-  const encoded = line.slice(line.lastIndexOf(' ') + 1);
-  const said = Buffer.from(encoded, 'base64')
-    .toString()
-    .split(/\p{Cc}+/u);
-  const plain = said.findLast((part) => part !== '') ?? '';
+const lastWord = (line: string) => line.slice(line.lastIndexOf(' ') + 1);
+const decode = (encoded: string) => Buffer.from(encoded, 'base64').toString();
+
+/** The name before a password, or before the digest of CRAM-MD5, is no secret: it may be in any reply. */
+function findSecret(said: string, shown: string): string {
+  const at = shown.lastIndexOf(MARK);
+  return at === -1 ? said : said.slice(at, said.length - (shown.length - at - MARK.length));
+}
+
+function listForms(line: string, shown: string): string[] {
+  const encoded = lastWord(line);
+  const plain = findSecret(decode(encoded), decode(lastWord(shown)));
   const bytes = Buffer.from(plain);
   // A reply that is no UTF-8 is read as Latin-1, so the bytes of the secret are characters there.
   const hex = bytes.toString('hex');
@@ -81,9 +88,14 @@ function listForms(line: string): string[] {
   return [...forms].filter((form) => form.length >= SHORTEST);
 }
 
-function cut(form: string): Parts {
-  const length = Math.min(PART_LENGTH, form.length);
-  const texts = new Set<string>();
-  for (let at = 0; at + length <= form.length; at += 1) texts.add(form.slice(at, at + length));
-  return { length, texts };
+/** All parts of these forms, by their length. */
+function cut(forms: readonly string[]): ReadonlyMap<number, ReadonlySet<string>> {
+  const parts = new Map<number, Set<string>>();
+  for (const form of forms) {
+    const length = Math.min(PART_LENGTH, form.length);
+    const texts = parts.get(length) ?? new Set();
+    parts.set(length, texts);
+    for (let at = 0; at + length <= form.length; at += 1) texts.add(form.slice(at, at + length));
+  }
+  return parts;
 }

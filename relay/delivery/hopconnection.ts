@@ -282,7 +282,7 @@ export class HopConnection extends HopAnswers {
     // The library would forget who waits, and the socket tells of its end only later.
     if (!this.destroyed && this.#socket.destroyed) this._onClose();
     if (this.destroyed) return;
-    if (shown !== line) this.secrets.add(line);
+    if (shown !== line) this.secrets.add(line, shown);
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);

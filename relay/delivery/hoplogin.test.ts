@@ -194,3 +194,21 @@ test('a hop that tells in its next greeting what it heard in a login tells nobod
   assert.match(told[1] ?? '', /554 not with <\*\*\*>/);
   assertSilent(told.join('\n'), PASSWORD, line);
 });
+
+test('after a login by CRAM-MD5 a reply that names the domain of our name is told as it is', async () => {
+  let said = '';
+  const { told } = await deliver(
+    (heard) => {
+      if (heard.startsWith('EHLO')) return '250-hop\r\n250 AUTH CRAM-MD5';
+      if (heard === 'AUTH CRAM-MD5') return `334 ${base64('<1.2@hop>')}`;
+      if (heard.startsWith('MAIL')) {
+        const digest = Buffer.from(said, 'base64').toString().split(' ').at(-1);
+        return `550 5.7.1 <bob@example.com> not at mx.example.com, ${digest} ${said}`;
+      }
+      said = heard;
+      return '235 2.7.0 welcome';
+    },
+    { password: PASSWORD },
+  );
+  assert.match(told, /550 5\.7\.1 <bob@example\.com> not at mx\.example\.com, \*\*\* \*\*\*/);
+});
