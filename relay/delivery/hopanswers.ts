@@ -28,7 +28,7 @@ export abstract class HopAnswers extends HopReplies {
     this.#readName();
     const { code } = this.said;
     // The library would find extensions in the names of hosts (dsn.example), which are in the first line.
-    if (code < 300) super._actionEHLO(codedLines(reply).replace(/.*/, '250-hop'));
+    if (code < 300) super._actionEHLO(codedLines(this.heard).replace(/.*/, '250-hop'));
     else if (code >= 500 && !this.needsEhlo) super._actionEHLO(codedLines(reply));
     // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.
     else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
@@ -47,8 +47,8 @@ export abstract class HopAnswers extends HopReplies {
   }
 
   #readName(): void {
-    const { code, text } = this.said;
-    if (code < 300) this.names.push(plainName(/^.{3}[ -](\S+)/.exec(text)?.[1] ?? ''));
+    const { code } = this.said;
+    if (code < 300) this.names.push(plainName(/^.{3}[ -](\S+)/.exec(this.heard)?.[1] ?? ''));
   }
 
   /** One command at a time, for a hop whose replies have shifted before. */

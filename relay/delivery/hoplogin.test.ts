@@ -212,3 +212,30 @@ test('after a login by CRAM-MD5 a reply that names the domain of our name is tol
   );
   assert.match(told, /550 5\.7\.1 <bob@example\.com> not at mx\.example\.com, \*\*\* \*\*\*/);
 });
+
+for (const [password, name, status] of [
+  ['LOGIN', 'hop', '4.4.2'],
+  ['relay.example', 'relay.example', '5.4.6'],
+] as const)
+  test(`the password ${password} hides neither extensions nor the name ${name} of the next connection`, async () => {
+    let connections = 0;
+    const port = await secureHop((said) => {
+      if (said.startsWith('EHLO')) return `250-${connections++ === 0 ? 'hop' : name}\r\n250 AUTH LOGIN`;
+      if (said === 'AUTH LOGIN' || said === base64(USER)) return '334';
+      if (said === base64(password)) return '235 2.7.0 welcome';
+      return said.startsWith('AUTH') ? '504 5.5.4 only LOGIN' : '421 4.7.0 later';
+    });
+    const materials = { ...NO_MATERIALS, secrets: { login: { username: USER, password } } };
+    const policy = { ...policyOf(), hostname: 'relay.example' };
+    const client = new SmtpClient(policy, materials, { session: () => undefined, follows: () => false });
+    const way = wayTo(hopTo(port, { implicitTLS: true, credentialsSecret: 'login' }));
+    const told: unknown[] = [];
+    for (let count = 0; count < 2; count++) {
+      const budget = new AttemptBudget();
+      const result = await client.deliver(way, '127.0.0.1', makeParcel('x\r\n'), budget);
+      told.push(result.kind === 'unreachable' ? result.failure.status : result);
+      budget.close();
+    }
+    client.close();
+    assert.deepEqual(told, ['4.4.2', status]);
+  });

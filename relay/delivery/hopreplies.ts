@@ -25,6 +25,8 @@ export abstract class HopReplies extends Library {
   #goodbye: string | undefined;
   /** The reply that is being answered, or the last one. Who reads a code reads it here. */
   protected said: Reply = { code: 0, text: '', isDoubtful: false };
+  /** Its text as it came. It is never told: it may have what was said in a login. */
+  protected heard = '';
   /** Why the replies to the envelope, or to a message under way, may belong to other commands. Nobody is refused by them. */
   shift: Error | undefined;
   /** Commands that left together were not answered up to the 354, so one at a time may be told apart. */
@@ -56,6 +58,7 @@ export abstract class HopReplies extends Library {
     this.#reader.add(chunk);
     let asked = this._responseActions.length;
     for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) {
+      this.heard = reply.text;
       this.said = this.#cleaned(reply);
       this.#take(this.said, asked > 0);
       asked -= 1;
