@@ -87,14 +87,15 @@ export class MessageActions {
     this.#changes = new Changes(options);
     const { delayWarningSeconds } = policy.queue;
     const warnMs = delayWarningSeconds === null ? null : delayWarningSeconds * 1000;
-    // The sweep goes by the wall clock, and what it finds may be younger.
-    const isLate = (id: string) => this.#findAge(id) > (warnMs ?? Number.POSITIVE_INFINITY);
+    const expireMs = findShortestExpiry(policy) * 1000;
+    // The sweep goes by the time in the id, and what it finds may be younger.
+    const isOlder = (id: string, ms: number) => this.#findAge(id) > ms;
     this.#sweep = new Sweep(
-      { expireMs: findShortestExpiry(policy) * 1000, warnMs },
+      { expireMs, warnMs },
       {
         ids: (after) => queue.ids(after),
-        expire: (id) => this.#expire(id),
-        warn: async (id) => (isLate(id) ? this.#warn(id) : undefined),
+        expire: async (id) => (isOlder(id, expireMs) ? this.#expire(id) : undefined),
+        warn: async (id) => (warnMs !== null && isOlder(id, warnMs) ? this.#warn(id) : undefined),
       },
     );
   }
@@ -116,9 +117,8 @@ export class MessageActions {
   async sweep(): Promise<void> {
     if (this.#sweeping) return;
     this.#sweeping = true;
-    this.#options.ages.look();
     try {
-      await this.#sweep.look(this.#options.wall());
+      await this.#sweep.look(this.#options.ages.latest);
     } finally {
       this.#sweeping = false;
     }
@@ -228,7 +228,7 @@ export class MessageActions {
 
   async #warn(id: string): Promise<void> {
     if (this.#isBusy(id)) return;
-    const { spool } = this.#options;
+    const { spool, wall } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message') return;
     const { warned, hold, from } = read.record;
@@ -238,7 +238,7 @@ export class MessageActions {
     const dsnRecipients = this.#late(id, taken.record)
       .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
       .map(({ recipient, failure, expireMs }): DsnRecipient => {
-        const willRetryUntil = taken.record.receivedAt + expireMs;
+        const willRetryUntil = wall() + expireMs - this.#findAge(id);
         return { kind: 'delay', recipient, failure, willRetryUntil };
       });
     await this.#changes.write(id, async (now) => {

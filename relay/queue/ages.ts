@@ -44,6 +44,12 @@ export class Ages {
     if (this.#spans.length > REMEMBERED) this.#spans.shift();
   }
 
+  /** What has an age may have come up to that age before this time, and no later. After a step back it is ahead of the wall clock. */
+  get latest(): number {
+    this.look();
+    return this.#clocks.clock() + Math.max(...this.#spans.map(({ offset }) => offset));
+  }
+
   /** In milliseconds. `receivedAt`: by the wall clock of that time. After a step back it may fit twice: the younger age counts. */
   of(receivedAt: number): number {
     this.look();

@@ -189,3 +189,49 @@ test('after a step back mail is tried less and less often as before', async () =
   await eventually(() => pause() > 0 && isIdle());
   assert.equal(pause(), 30 * 60_000);
 });
+
+const willRetryUntil = (report: string) => Date.parse(/^Will-Retry-Until: (.*)$/m.exec(report)?.[1] ?? '');
+
+// After a step back by a day, mail may as well have come in the day that comes twice.
+for (const [days, lateDays] of [
+  [-400, 0],
+  [-1, 1],
+  [0, 0],
+  [400, 0],
+] as const)
+  test(`after a step of the wall clock by ${days} days mail is told late, and goes back, when its time is over`, async () => {
+    const policy = policyOf();
+    const delayWarningSeconds = 4 * 3_600;
+    const manager = rig.begin(() => NOBODY, { ...policy, queue: { ...policy.queue, delayWarningSeconds } });
+    const id = await rig.enter('me@here.example', ['a@hop.example']);
+    const begin = rig.now;
+    await manager.start();
+    await eventually(() => rig.count('deferred') === 1 && isIdle());
+    rig.stepped = days * DAY;
+    const reports = () => [...manager.ids()].filter((one) => one !== id);
+    const sweepAt = async (ms: number) => {
+      rig.now = begin + ms;
+      await manager.actions.sweep();
+      return [reports().length, rig.count('expired')];
+    };
+    assert.deepEqual(await sweepAt(4 * HOUR), [0, 0]);
+    assert.deepEqual(await sweepAt(5 * HOUR), [1, 0]);
+    const [report = ''] = reports();
+    const taken = rig.spool.load(report);
+    assert.equal(taken.kind, 'message');
+    const text = taken.kind === 'message' ? String(taken.pieces()) : '';
+    const due = begin + 5 * DAY + rig.stepped;
+    assert.equal(willRetryUntil(text), Math.floor(due / 1000) * 1000);
+    assert.deepEqual(await sweepAt((5 + lateDays) * DAY), [1, 0]);
+    assert.deepEqual(await sweepAt((5 + lateDays) * DAY + 1), [2, 1]);
+  });
+
+test('after a step ahead the young are not read at each look', async () => {
+  const manager = rig.begin(() => NOBODY);
+  await rig.enter('', ['a@hop.example']);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && isIdle());
+  rig.stepped = 400 * DAY;
+  rig.spool.read = () => assert.fail('a young message was read');
+  await manager.actions.sweep();
+});
