@@ -8,7 +8,8 @@ import { dropOldest } from '../task/oldest.ts';
 const PART_LENGTH = 8;
 const SHORTEST = 4;
 const BLANK = '***';
-const BREAK = /\r?\n(?:\d{3}[ -])?/g;
+/** Between the text of two lines: the code, and often the status again. */
+const BREAK = /\r?\n(?:\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)?/g;
 /** What the library shows in place of the secret. */
 const MARK = '/* secret */';
 /** A login is two lines at most. Its token is another one each hour. */
@@ -49,7 +50,7 @@ export function secretsOfLogin(login: object): AuthSecrets {
   return secrets;
 }
 
-/** `found` counts the characters that say something: without line breaks, and the codes behind them. */
+/** `found` counts the characters that say something: without what is between lines. */
 function hide(text: string, found: ReadonlySet<number>): string {
   const places = listPlaces(text);
   const hidden = new Set([...found].map((at) => places[at]));
