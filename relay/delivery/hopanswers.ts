@@ -101,6 +101,7 @@ export abstract class HopAnswers extends HopReplies {
   async quitInOrder(): Promise<void> {
     if (this.destroyed) return;
     const ended = new Promise<void>((resolve) => this.once('end', resolve));
+    this.isProving = true;
     this.quit();
     const shifted = () => this.endShifted(`QUIT is answered as another command: ${this.said.text}`);
     const answered = () => {

@@ -167,7 +167,7 @@ export class HopConnection extends HopAnswers {
   /** Starts the timer for the next whole reply. Stops it if no reply is due. A message has a timer of its own. */
   protected override onAnswered(): void {
     // What comes behind QUIT gets no time of its own.
-    if (this.isEnding) return;
+    if (this.isQuitting) return;
     if (this._responseActions.length === 0 && !this.isInHandshake) this.#replyTimer.stop();
     else if (!this.offered) this.#await(REPLY_MS, LATE);
     else if (!this.isWriting) this.#awaitFinalReply();

@@ -20,7 +20,9 @@ export abstract class HopReplies extends Library {
   readonly #closing = Promise.withResolvers<void>();
   /** Resolves when the socket is closed. */
   readonly closed = this.#closing.promise;
-  #isQuitting = false;
+  protected isQuitting = false;
+  /** The result of the delivery waits for the reply to QUIT. */
+  protected isProving = false;
   /** The 421 of the hop. */
   #goodbye: string | undefined;
   /** The reply that is being answered, or the last one. Who reads a code reads it here. */
@@ -32,9 +34,9 @@ export abstract class HopReplies extends Library {
   /** Commands that left together were not answered up to the 354, so one at a time may be told apart. */
   hasShiftedTogether = false;
 
-  /** No message goes over it any more. */
+  /** No message goes over it any more, and its last one has its result: its place is free as soon as it is closed. */
   get isEnding(): boolean {
-    return this.#isQuitting || this.destroyed;
+    return this.destroyed || (this.isQuitting && !this.isProving);
   }
 
   /** A command has its answer. */
@@ -150,7 +152,7 @@ export abstract class HopReplies extends Library {
   }
 
   override _onClose(): void {
-    if (this.isEnding || !this.#reader.isInReply) super._onClose();
+    if (this.isQuitting || this.destroyed || !this.#reader.isInReply) super._onClose();
     else this._onError(new Error('Connection closed unexpectedly'), 'ECONNECTION', '', 'CONN');
   }
 
@@ -194,7 +196,7 @@ export abstract class HopReplies extends Library {
   }
 
   override quit(): void {
-    this.#isQuitting = true;
+    this.isQuitting = true;
     super.quit();
   }
 

@@ -133,9 +133,9 @@ async function silentAtQuit() {
     () => hop.close(),
   );
   const to = wayTo(hopTo(hop.port, { tlsLevel: 'None' }));
-  const send = async (ms?: number) => {
+  const send = async (ms?: number, more = {}) => {
     const budget = new AttemptBudget(ms);
-    const result = await client.deliver(to, '127.0.0.1', makeParcel('x: y\r\n\r\n'), budget);
+    const result = await client.deliver(to, '127.0.0.1', makeParcel('x: y\r\n\r\n', more), budget);
     budget.close();
     return result.kind === 'unreachable' ? result.failure.text : result.kind;
   };
@@ -163,4 +163,14 @@ test('a delivery whose time ends while it waits for a place connects to nobody, 
   for (const ms of [20, 20])
     assert.match(await send(ms), /^127.*: the attempt took longer than ten minutes$/);
   assert.equal(hop.sockets.length, 1);
+});
+
+test('a delivery that waits for the reply to QUIT has its own place still, so another one does not wait for it', async () => {
+  const { hop, client, send } = await silentAtQuit();
+  const proving = send(undefined, { to: ['a@example.net', 'b@example.net'] });
+  while (!hop.lines.includes('QUIT')) await new Promise((resolve) => setTimeout(resolve, 5));
+  // Less than the time for the reply to QUIT.
+  const other = await send(9_000);
+  client.close();
+  assert.deepEqual([other, await proving, hop.sockets.length], ['answered', 'answered', 2]);
 });
