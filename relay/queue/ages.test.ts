@@ -102,3 +102,15 @@ test('a clock that is slewed is followed', () => {
   }
   assert.equal(ages.of(old), now + stepped);
 });
+
+test('after more sleeps than are remembered, old mail is older by those that are forgotten alone', () => {
+  const ages = new Ages(clocks);
+  const old = clocks.wall();
+  for (let sleeps = 0; sleeps < 150; sleeps++) {
+    now += 10 * MINUTE;
+    stepped += DAY;
+    ages.look();
+  }
+  assert.equal(ages.of(old), now + 51 * DAY);
+  assert.equal(ages.of(clocks.wall() - MINUTE), MINUTE);
+});

@@ -9,6 +9,7 @@ const STEP_MS = 60_000;
 /** A step is noticed with the next look. */
 const NOTICED_MS = STEP_MS / 2;
 const REMEMBERED = 100;
+const ALWAYS = Number.NEGATIVE_INFINITY;
 
 export interface AgeClocks {
   /** Monotonic. It stands still while the machine sleeps. */
@@ -31,7 +32,7 @@ export class Ages {
 
   constructor(clocks: AgeClocks) {
     this.#clocks = clocks;
-    this.#spans = [{ from: Number.NEGATIVE_INFINITY, offset: clocks.wall() - clocks.clock() }];
+    this.#spans = [{ from: ALWAYS, offset: clocks.wall() - clocks.clock() }];
   }
 
   /** Notices a step. Call this at intervals. */
@@ -41,10 +42,12 @@ export class Ages {
     const newest = this.#spans.at(-1);
     if (newest && Math.abs(offset - newest.offset) < STEP_MS) newest.offset = offset;
     else this.#spans.push({ from: now, offset });
-    if (this.#spans.length > REMEMBERED) this.#spans.shift();
+    // Older mail then counts as what came in the oldest span: it is older by the sleeps that are forgotten alone.
+    const [, second] = this.#spans;
+    if (second && this.#spans.length > REMEMBERED) this.#spans.splice(0, 2, { ...second, from: ALWAYS });
   }
 
-  /** What has an age may have come up to that age before this time, and no later. After a step back it is ahead of the wall clock. */
+  /** What has an age came at least so long before this time, by the clock of then. After a step back it is ahead of the wall clock. */
   get latest(): number {
     this.look();
     return this.#clocks.clock() + Math.max(...this.#spans.map(({ offset }) => offset));
