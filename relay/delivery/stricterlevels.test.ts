@@ -1,13 +1,15 @@
 /** What stricter levels and tested policies would have said of a connection. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
-import type { TLSSocket } from 'node:tls';
+import { connect, createServer, type TLSSocket } from 'node:tls';
 import { makeFailure } from '#crds/failure.ts';
 import { makeAuthority, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
-import { OpensslAuthority } from '#test/kit/opensslca.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { hopTo, makeParcel, trusting } from '#test/kit/relayrig.ts';
 import { AttemptBudget } from './budget.ts';
@@ -126,4 +128,38 @@ test('a handshake: an enforced MTA-STS policy wants the subjectAltName and no pa
   }
   assert.equal(await deliver(alone, enforced), 'certificate-host-mismatch');
   assert.equal(await deliver(alone, NO_FINDINGS), 'verified');
+});
+
+test('chains are judged as a level that verifies does: each of the same certificate, and of a chain only what issued it', async () => {
+  const root = openssl.issue('root', CA, undefined, 'sha1');
+  const strong = openssl.issue('between', CA, root);
+  const weak = openssl.again(strong, CA, root, 'sha1');
+  const stray = openssl.issue('stray', CA, root, 'sha1');
+  const leaf = openssl.issue(HOST, [`subjectAltName=DNS:${HOST}`], strong);
+  const weakLeaf = openssl.again(leaf, [`subjectAltName=DNS:${HOST}`], strong, 'sha1');
+  const { policy } = wayTo(hop);
+  const { ciphers } = policy.strength;
+  const compare = async (...chain: Pair[]) => {
+    const cert = chain.map((one) => one.cert).join('');
+    const server = createServer({ cert, key: leaf.key, ciphers: 'DEFAULT:@SECLEVEL=0' });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const to = { port, ca: root.cert, servername: HOST, rejectUnauthorized: false };
+    const verifying = connect(to);
+    const socket = connect({ ...to, ...(ciphers === null ? {} : { ciphers }) });
+    await Promise.all([once(verifying, 'secureConnect'), once(socket, 'secureConnect')]);
+    const { Verify } = judgeStricter(hop, policy, socket);
+    assert.equal(Verify === null, verifying.authorized, Verify?.text ?? 'met');
+    for (const one of [socket, verifying]) one.destroy();
+    server.close();
+    return Verify === null ? 'met' : Verify?.cause;
+  };
+  assert.equal(await compare(leaf, weak), 'certificate-untrusted');
+  assert.equal(await compare(leaf, strong), 'met');
+  assert.equal(await compare(leaf, weak), 'certificate-untrusted');
+  assert.equal(await compare(weakLeaf, strong), 'certificate-untrusted');
+  assert.equal(await compare(leaf, stray, strong), 'met');
+  assert.equal(await compare(leaf, strong, weak), 'met');
+  assert.equal(await compare(leaf, weak, strong), 'certificate-untrusted');
+  assert.equal(await compare(leaf, strong, root, strong), 'met');
 });

@@ -21,8 +21,10 @@ const OPPORTUNISTIC_CIPHER = /CAMELLIA|CCM8/;
 const USUAL_DH_BITS = 2048;
 /** The code of Node for a chain that is too weak. */
 const WEAK = 'UNSPECIFIED';
-const LONGEST_CHAIN = 10;
-/** Chains that are weak, and others, by the certificate of the hop: to find out costs as much as a handshake. */
+/** Digests of less strength than OpenSSL's usual security level, by the names of OpenSSL. */
+const WEAK_SIGNATURE = /md[245]|sha1(?!\d)|ripemd/i;
+const MOST_SHOWN = 10;
+/** Chains that are weak, and others, by their certificates: to find out costs as much as a handshake. */
 const KNOWN_CHAINS = new Map<string, boolean>();
 const MOST_KNOWN = 200;
 
@@ -103,22 +105,40 @@ function findError({ authorized, authorizationError }: TLSSocket): string | null
   return authorized ? null : (authorizationError as unknown as string | null);
 }
 
-/** True if a key or a signature is weaker than a level that verifies accepts. OpenSSL looks, at its usual security level. */
+/** True if a key or a signature is weaker than a level that verifies accepts. */
 function isChainWeak(leaf: X509Certificate): boolean {
-  const known = KNOWN_CHAINS.get(leaf.fingerprint256);
+  const chain = findChain(leaf);
+  // A host that mends its chain may keep its own certificate.
+  const key = chain.map(({ fingerprint256 }) => fingerprint256).join();
+  const known = KNOWN_CHAINS.get(key);
   if (known !== undefined) return known;
-  const isWeak = !isTaken(leaf);
-  KNOWN_CHAINS.set(leaf.fingerprint256, isWeak);
+  const isWeak = chain.some(isSignedWeakly) || !hasStrongKeys(chain);
+  KNOWN_CHAINS.set(key, isWeak);
   dropOldest(KNOWN_CHAINS, MOST_KNOWN);
   return isWeak;
 }
 
-function isTaken(leaf: X509Certificate): boolean {
-  const chain: X509Certificate[] = [];
-  for (let one: X509Certificate | undefined = leaf; one && chain.length < LONGEST_CHAIN; ) {
-    chain.push(one);
-    one = one.issuerCertificate;
+/** The issuers as OpenSSL finds them among all that the hop shows: who verifies never sees the others. */
+function findChain(leaf: X509Certificate): readonly X509Certificate[] {
+  const shown: X509Certificate[] = [];
+  for (let one = leaf.issuerCertificate; one && shown.length < MOST_SHOWN; one = one.issuerCertificate)
+    shown.push(one);
+  const chain = [leaf];
+  for (let last: X509Certificate | undefined = leaf; last; ) {
+    const of: X509Certificate = last;
+    last = shown.find((one) => !chain.includes(one) && of.checkIssued(one));
+    if (last) chain.push(last);
   }
+  return chain;
+}
+
+/** A certificate that signed itself proves nothing by its signature. */
+function isSignedWeakly(one: X509Certificate): boolean {
+  return WEAK_SIGNATURE.test(one.signatureAlgorithm ?? '') && !one.checkIssued(one);
+}
+
+/** OpenSSL looks, at its usual security level. Of own certificates it judges the keys alone. */
+function hasStrongKeys(chain: readonly X509Certificate[]): boolean {
   try {
     createSecureContext({ cert: chain.map(String).join(''), ca: [] });
     return true;

@@ -36,16 +36,19 @@ export class OpensslAuthority {
 
   /** Has the name and the public key of another authority, and no signature by it. */
   forge(of: Pair, extensions: readonly string[]): Pair {
+    return { ...this.again(of, extensions, this.issue('forger', CA)), key: '' };
+  }
+
+  /** Another certificate for the name and the key of the first one. */
+  again(of: Pair, extensions: readonly string[], own: Pair, digest = 'sha256'): Pair {
     const { publicKey, subject } = new X509Certificate(of.cert);
-    const [own, cert, config] = [
-      this.issue('forger', CA),
-      this.#file('cert'),
-      this.#write(extensions.join('\n')),
-    ];
+    const [cert, config] = [this.#file('cert'), this.#write(extensions.join('\n'))];
     const key = this.#write(String(publicKey.export({ type: 'spki', format: 'pem' })));
     execFileSync(
       'openssl',
-      ['x509', '-new', '-days', '30', '-subj', `/${subject}`, '-force_pubkey', key, '-out', cert].concat([
+      ['x509', '-new', '-days', '30', '-subj', `/${subject}`, `-${digest}`, '-force_pubkey', key].concat([
+        '-out',
+        cert,
         '-extfile',
         config,
         '-CA',
@@ -55,7 +58,7 @@ export class OpensslAuthority {
       ]),
       { stdio: 'pipe' },
     );
-    return { cert: readFileSync(cert, 'utf8'), key: '', serial: '' };
+    return { ...of, cert: readFileSync(cert, 'utf8') };
   }
 
   /** What openssl says of a server with this name and chain, whose only trust anchor is `anchor`. */
