@@ -110,19 +110,29 @@ function validated(document: YamlDocument): ValidManifest {
 
 function decodeSecret(secret: KubernetesObject | undefined): Readonly<Record<string, string>> | undefined {
   if (!secret) return undefined;
-  return { ...decodeAll(secret.data), ...secret.stringData };
+  return { ...decodeAll(secret, secret.data), ...secret.stringData };
 }
 
 function decodeConfigMap(
   configMap: KubernetesObject | undefined,
 ): Readonly<Record<string, string>> | undefined {
   if (!configMap?.binaryData) return configMap?.data;
-  return { ...configMap.data, ...decodeAll(configMap.binaryData) };
+  return { ...configMap.data, ...decodeAll(configMap, configMap.binaryData) };
 }
 
-function decodeAll(data: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  const decode = (value: string) => decodeFile(Buffer.from(value, 'base64'));
-  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, decode(value)]));
+function decodeAll(
+  { kind, metadata }: KubernetesObject,
+  data: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const decode = (key: string, value: string) => {
+    try {
+      return decodeFile(Buffer.from(value, 'base64'));
+    } catch (error) {
+      const text = `key "${key}" is packed by gzip, and cannot be unpacked`;
+      throw new Error(`${kind} "${metadata?.name}": ${text}: ${(error as Error).message}`);
+    }
+  };
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, decode(key, value)]));
 }
 
 /** Files that gzip has packed are unpacked, because the folders of the relay are written as texts. */

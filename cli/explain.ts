@@ -10,10 +10,17 @@ import { findLadder, type Ladder } from '#relay/delivery/ladder.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { type Becomes, findBecomes } from '#relay/listener/becomes.ts';
 import { findSchedule } from '#relay/queue/retry.ts';
-import { describeBecomes, describeRefused, describeSuppressed, findSuppressed } from './explainbecomes.ts';
+import {
+  describeBecomes,
+  describeRefused,
+  describeSuppressed,
+  describeUnseen,
+  findSuppressed,
+  withoutUnseen,
+} from './explainbecomes.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
-import { type Orders, readOrders } from './explainorders.ts';
+import { type Orders, readOrders, type Unseen } from './explainorders.ts';
 import { describeSchedule } from './explainretry.ts';
 import {
   askRunning,
@@ -107,28 +114,41 @@ async function explainAddress(what: string, question: Question): Promise<Explain
   const orders = await readOrders(file);
   const takenFrom = findTakenFrom(orders.policy, to);
   const head = describeTakenFrom(from, to, takenFrom);
-  const becomes = findAddresses(orders, from, to);
+  const { becomes, unseen } = findAddresses(orders, from, to);
   if (becomes.kind === 'refused') {
     const value = { to, from, takenFrom, refused: becomes.reply };
-    return { value, text: `${head}${describeRefused(becomes)}`, isReached: !connect };
+    return {
+      value,
+      text: `${head}${describeUnseen(unseen)}${describeRefused(becomes)}`,
+      isReached: !connect,
+    };
   }
   const { kind: _, ...addresses } = becomes;
   const ways = await explainWays(orders, addresses, question);
   const [first, ...others] = ways.map(({ value }) => value);
   const isSame = addresses.to.length === 1 && addresses.to[0] === to;
   const texts = ways.map(({ value, text }) => (isSame ? text : `\n${value.to}\n${text}`));
+  const more = addresses.to.length - ways.length;
+  const end = more > 0 ? `\nand ${more} more, whose ways are not told here: ask for one of them\n` : '';
   return {
-    value: { ...first, to, from, takenFrom, becomes: addresses, others },
-    text: [head, describeBecomes({ from, to }, becomes), ...texts].join(''),
+    value: { ...first, to, from, takenFrom, becomes: { ...addresses, unseen }, others },
+    text: [head, describeUnseen(unseen), describeBecomes({ from, to }, becomes), ...texts, end].join(''),
     isReached: ways.every(({ isReached }) => isReached),
   };
 }
 
-/** A domain alone stands for any address in it. The maps have whole addresses. */
-function findAddresses(orders: Orders, from: string, to: string): Becomes {
-  if (!to.includes('@')) return { kind: 'addresses', from, to: [to], copies: [] };
-  const { policy, materials, tableTexts } = orders;
-  return findBecomes(policy, { secrets: materials.secrets, tableTexts }, { from, to, at: Date.now() });
+/** Where an object that is not here would be asked, what is known without it counts. */
+function findAddresses(
+  { policy, materials, tableTexts, unseen }: Orders,
+  from: string,
+  to: string,
+): { readonly becomes: Becomes; readonly unseen: readonly Unseen[] } {
+  const find = (known: Policy) =>
+    findBecomes(known, { secrets: materials.secrets, tableTexts }, { from, to, at: Date.now() });
+  const becomes = find(policy);
+  const isUnseen = becomes.kind === 'refused' && becomes.reply.reason === 'map_unreadable';
+  if (!isUnseen || unseen.length === 0) return { becomes, unseen: [] };
+  return { becomes: find(withoutUnseen(policy, unseen)), unseen };
 }
 
 async function explainWays(

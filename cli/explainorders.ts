@@ -21,7 +21,11 @@ export interface Orders {
   };
   /** By `nameTable`. One that is missing is not there, or cannot be read. */
   readonly tableTexts: Files;
+  /** What `addresses` names and the documents lack: it may be in the cluster. All that a pod has is mounted. */
+  readonly unseen: readonly Unseen[];
 }
+
+export type Unseen = Pick<Reference, 'kind' | 'name'>;
 
 /** Without a file: those of the pod. */
 export async function readOrders(file: string | undefined): Promise<Orders> {
@@ -40,7 +44,10 @@ async function readOrdersOfManifest(file: string): Promise<Orders> {
     const text = (table.kind === 'Secret' ? secrets : configMaps)[table.name]?.[table.key];
     return text === undefined ? [] : [[nameTable(table), text] as const];
   });
-  return { policy, materials, tableTexts: Object.fromEntries(tableTexts) };
+  const isUnseen = ({ kind, name, field }: Reference) =>
+    field.startsWith('addresses.') && !(kind === 'Secret' ? secret : configMap)(name);
+  const unseen = references.filter(isUnseen).map(({ kind, name }) => ({ kind, name }));
+  return { policy, materials, tableTexts: Object.fromEntries(tableTexts), unseen };
 }
 
 function readOrdersOfPod(): Orders {
@@ -63,6 +70,7 @@ function readOrdersOfPod(): Orders {
     policy: parsed.policy,
     materials: inputs.materials,
     tableTexts: Object.fromEntries(tableTexts),
+    unseen: [],
   };
 }
 

@@ -17,7 +17,7 @@ A word: shows cause and cure of a condition reason, such as CertificateMissing, 
   .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)')
   .option(
     '--connect',
-    'connect to each next hop, make the TLS handshake and verify it; no login, no message. Exit status 1 when none gives a session',
+    'connect to each next hop, make the TLS handshake and verify it; no login, no message. Exit status 1 when an address gets no session',
   )
   .option('--from <address>', 'the sender, where there are routes by sender (default: the null sender)', '')
   .option(

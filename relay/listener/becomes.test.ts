@@ -35,7 +35,7 @@ interface Wish {
   readonly queue?: MailRelaySpec['queue'];
 }
 
-function becomes(to: string, { from = '', addresses = ADDRESSES, queue }: Wish = {}) {
+function find(to: string, { from = '', addresses = ADDRESSES, queue }: Wish) {
   const spec: MailRelaySpec = {
     hostname: 'relay.example.com',
     replicas: 1,
@@ -46,7 +46,12 @@ function becomes(to: string, { from = '', addresses = ADDRESSES, queue }: Wish =
     ...(queue ? { queue } : {}),
   };
   const policy = effectivePolicy({ name: 'relay', namespace: 'mail' }, spec);
-  const found = findBecomes(policy, { secrets: {}, tableTexts: TABLES }, { from, to, at: 0 });
+  const secrets = { srs: { key: 'k'.repeat(32) } };
+  return findBecomes(policy, { secrets, tableTexts: TABLES }, { from, to, at: 0 });
+}
+
+function becomes(to: string, wish: Wish = {}) {
+  const found = find(to, wish);
   return found.kind === 'refused'
     ? `${found.reply.code} ${found.reply.text}`
     : [found.from, found.to.join(), found.copies.join()];
@@ -62,6 +67,25 @@ test('aliases, tables, patterns and copies, and addresses that stay', () => {
     'joe@example.com',
     '',
   ]);
+});
+
+test('a sender that changes only where the client may relay says so, for a domain alone too', () => {
+  const told = (to: string, from: string, addresses = ADDRESSES) => {
+    const found = find(to, { from, addresses });
+    return [found.isOfSubmitted, found.kind === 'refused' ? found.reply.code : found.from];
+  };
+  assert.deepEqual(told('joe@example.com', 'root@web.app.example.com'), [true, 'root@example.com']);
+  assert.deepEqual(told('partner.example', 'root@web.app.example.com'), [true, 'root@example.com']);
+  assert.deepEqual(told('joe@example.com', 'test@example.com'), [true, 550]);
+  assert.deepEqual(told('partner.example', 'test@example.com'), [true, 550]);
+  assert.deepEqual(told('joe@example.com', 'eve@other.example'), [false, 'eve@other.example']);
+  assert.deepEqual(told('gone@example.com', 'eve@other.example'), [false, 550]);
+  const all = { ...ADDRESSES, sender: { ...ADDRESSES?.sender, mail: 'All' as const } };
+  assert.deepEqual(told('joe@example.com', 'test@example.com', all), [false, 550]);
+  const srs = { ...ADDRESSES, srs: { domain: 'example.com', secretName: 'srs' } };
+  const [isOfSubmitted, sender] = told('sales@example.com', 'eve@other.example', srs);
+  assert.equal(isOfSubmitted, false);
+  assert.match(String(sender), /^SRS0=.*=other\.example=eve@example\.com$/);
 });
 
 test('refusals are the replies of the relay', () => {

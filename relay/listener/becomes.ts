@@ -6,14 +6,19 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { Table } from '../addresses/addressmap.ts';
 import { openTable, TableBuilder } from '../addresses/tablefile.ts';
 import { readTable } from '../addresses/tabletext.ts';
-import { compileSteps } from '../headers/compile.ts';
+import { type CompiledSteps, compileSteps } from '../headers/compile.ts';
 import { compileMaps, UNREADABLE } from '../headers/maps.ts';
 import type { Materials } from '../task/materials.ts';
 import { replyTo } from './changedaddresses.ts';
 import { readSrsKeys } from './mapsources.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-export type Becomes =
+export type Becomes = Found & {
+  /** The sender is refused, or becomes another, and stays what it is where the client may not relay. */
+  readonly isOfSubmitted: boolean;
+};
+
+type Found =
   | { readonly kind: 'refused'; readonly reply: Reply }
   | {
       readonly kind: 'addresses';
@@ -30,6 +35,7 @@ interface Sources extends Pick<Materials, 'secrets'> {
 
 interface Asked {
   readonly from: string;
+  /** A domain alone stands for any address in it. The maps have whole addresses. */
   readonly to: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -38,10 +44,19 @@ interface Asked {
 export function findBecomes(policy: Policy, { secrets, tableTexts }: Sources, asked: Asked): Becomes {
   const keys = readSrsKeys(secrets[policy.addresses.srs?.secret ?? '']);
   const maps = compileMaps(policy, (name) => makeTable(tableTexts[name]), keys);
-  const steps = compileSteps(policy, maps)(true);
+  const choose = compileSteps(policy, maps);
+  const [found, others] = [find(policy, choose(true), asked), find(policy, choose(false), asked)];
+  return { ...found, isOfSubmitted: printSender(found) !== printSender(others) };
+}
+
+/** Of a refusal, its reply. */
+const printSender = (found: Found) => (found.kind === 'refused' ? found.reply.text : found.from);
+
+function find(policy: Policy, steps: CompiledSteps, asked: Asked): Found {
   const moment = { sender: asked.from, at: asked.at };
   const sender = steps.changeSender(asked.from);
   if (sender.kind === 'refused') return refused(replyTo(sender.refusal));
+  if (!asked.to.includes('@')) return { kind: 'addresses', from: sender.to, to: [asked.to], copies: [] };
   const recipients = steps.changeRecipient({ address: asked.to }, moment);
   if (recipients.kind === 'refused') return refused(replyTo(recipients.refusal));
   if (policy.queue.mode === 'CutThrough' && recipients.to.length > 1)
@@ -55,7 +70,7 @@ export function findBecomes(policy: Policy, { secrets, tableTexts }: Sources, as
   return { kind: 'addresses', from, to: listAddresses(own), copies: listAddresses(copies) };
 }
 
-function refused(reply: Reply): Becomes {
+function refused(reply: Reply): Found {
   return { kind: 'refused', reply };
 }
 

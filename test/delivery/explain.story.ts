@@ -217,6 +217,8 @@ test('an alias is followed to its addresses, a refusal is told, and copies are n
     from: '',
     to: ['a@good.example', 'b@plain.example'],
     copies: ['box@archive.example'],
+    isOfSubmitted: false,
+    unseen: [],
   });
   assert.equal(first.ladder.hosts[0]?.host, 'mx.good.example');
   assert.deepEqual(
