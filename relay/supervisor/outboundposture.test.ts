@@ -172,3 +172,25 @@ test('the data is told when it is new, and read again; a text that is not ours c
   ])
     assert.equal(posture(other).one.describe().deliveries, 0, other);
 });
+
+test('a saved text with values of another kind makes no status that nobody can read', () => {
+  const good = ['good.example', { at: START, judged: { Encrypt: missing, Verify: null } }];
+  const withReason = (reason: unknown) => ({
+    parts: [],
+    destinations: [['a.example', { at: START, judged: { Encrypt: reason } }], good],
+  });
+  const withCount = (count: unknown) => ({ parts: [[START, [[TLS, count]]]], destinations: [good] });
+  for (const saved of [
+    ...['x', true, 5, {}, [], { message: 5 }, { cause: 'handshake' }].map(withReason),
+    ...[-5, 1.5, 1e12, '1'].map(withCount),
+    { parts: [], destinations: [['a.example', { at: START, judged: 'Encrypt' }], good] },
+  ]) {
+    const { one } = posture(JSON.stringify(saved));
+    const described = one.describe();
+    assert.deepEqual(outboundPosture.safeParse(described).error?.issues, undefined, JSON.stringify(saved));
+    assert.deepEqual(described.wouldWait[0]?.list[0]?.destination, 'good.example', JSON.stringify(saved));
+    assert.equal(described.deliveries, 0);
+  }
+  const { cause: _, ...older } = missing;
+  assert.equal(posture(JSON.stringify(withReason(older))).waiting('Encrypt')?.[0], 2);
+});

@@ -3,7 +3,7 @@
  * level keeps the destinations that would wait, and no others: traffic that needs nothing pushes none of them out. All
  * collections are bounded. When one is full, the entry that was unseen longest is dropped, so a count of destinations is
  * a minimum. A time after now was written before the clock was stepped back, and counts as now. The data is saved as text
- * and survives a restart. An unreadable text counts as empty.
+ * and survives a restart. What cannot be read of it counts as nothing: the status of a relay must not wait for its end.
  */
 import {
   type OutboundPosture as Described,
@@ -20,6 +20,8 @@ const PART_MS = 6 * HOUR_MS;
 const LISTED = 10;
 /** Labels have few values. The bound is for a saved text that is not ours. */
 const KINDS = 500;
+/** Of one kind in one part of a day, on the fastest machine. */
+const MOST_COUNTED = 1_000_000_000;
 const COUNT = /^outbound\{(.*)\}$/;
 
 type Judged = JudgedDestination['judged'];
@@ -206,7 +208,7 @@ function read(text: string | undefined): Saved {
       parts: (parts ?? []).filter(([at, counts]) => typeof at === 'number' && counts.every(isCount)),
       destinations: (destinations ?? []).filter(
         ([name, { at, judged }]) =>
-          typeof name === 'string' && typeof at === 'number' && judged !== null && typeof judged === 'object',
+          typeof name === 'string' && typeof at === 'number' && Object.values(judged).every(isReason),
       ),
       judgedAt: Object.fromEntries(times),
     };
@@ -216,5 +218,9 @@ function read(text: string | undefined): Saved {
 }
 
 function isCount([labels, count]: readonly [string, number]): boolean {
-  return typeof labels === 'string' && typeof count === 'number';
+  return typeof labels === 'string' && Number.isInteger(count) && count >= 0 && count <= MOST_COUNTED;
+}
+
+function isReason(reason: unknown): boolean {
+  return reason === null || typeof (reason as Waiting['reason']).message === 'string';
 }
