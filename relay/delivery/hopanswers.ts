@@ -7,6 +7,9 @@ import { HopReplies } from './hopreplies.ts';
 import { plainName } from './hostname.ts';
 import { codedLines, type Reply } from './reply.ts';
 
+/** In one line, as the library reads it. */
+const CHALLENGE = /^334\s+.+$/;
+
 const isIntermediate = ({ code }: Reply) => code >= 300 && code < 400;
 
 export abstract class HopAnswers extends HopReplies {
@@ -44,6 +47,11 @@ export abstract class HopAnswers extends HopReplies {
     const isGoodbye = this.said.code === 421 && this.options.opportunisticTLS === true;
     if (isGoodbye) this._onError(new Error('STARTTLS is refused'), 'ECONNECTION', reply, 'STARTTLS');
     else super._actionSTARTTLS(reply);
+  }
+
+  /** The challenge is not told. Behind the digest of the password a 334 is none. */
+  override _actionAUTH_CRAM_MD5(reply: string, callback: unknown): void {
+    super._actionAUTH_CRAM_MD5(CHALLENGE.test(this.heard) ? this.heard : reply, callback);
   }
 
   #readName(): void {

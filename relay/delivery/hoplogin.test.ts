@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import { createSecureContext, TLSSocket } from 'node:tls';
@@ -212,6 +213,30 @@ test('after a login by CRAM-MD5 a reply that names the domain of our name is tol
   );
   assert.match(told, /550 5\.7\.1 <bob@example\.com> not at mx\.example\.com, \*\*\* \*\*\*/);
 });
+
+for (const [how, before, again] of [
+  ['after the digest', '', '334 '],
+  ['after the digest, in two lines', '', '334-more\r\n334 '],
+  ['in two lines', '334-more\r\n', ''],
+] as const)
+  test(`a challenge of CRAM-MD5 ${how} is told without its text`, async () => {
+    const challenge = base64('<1.2@hop.example>');
+    const said: string[] = [];
+    const { told } = await deliver(
+      (heard) => {
+        if (heard.startsWith('EHLO')) return '250-hop\r\n250 AUTH CRAM-MD5';
+        if (heard === 'AUTH CRAM-MD5') return `${before}334 ${challenge}`;
+        said.push(heard);
+        return `${again}${heard}`;
+      },
+      { password: PASSWORD },
+    );
+    const digest = createHmac('md5', PASSWORD).update('<1.2@hop.example>').digest('hex');
+    const line = base64(`${USER} ${digest}`);
+    assert.deepEqual(said, before === '' ? [line] : []);
+    assert.match(told, /Invalid login sequence while waiting for .*: 334/);
+    for (const secret of [challenge, line]) assert.ok(!told.includes(secret), told);
+  });
 
 for (const [password, name, status] of [
   ['LOGIN', 'hop', '4.4.2'],

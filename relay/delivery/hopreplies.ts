@@ -175,13 +175,12 @@ export abstract class HopReplies extends Library {
 
   /**
    * Of a reply to AUTH only the codes and known words are kept, because some hops echo what we said. A bare 334 is a challenge
-   * without text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
+   * without text (RFC 4954 section 4).
    */
   #cleaned(reply: Reply): Reply {
     const { code, text } = reply;
     if (!this.#isLoggingIn) return { ...reply, text: `${code}${this.secrets.blank(text.slice(3))}` };
-    if (code !== 334) return { ...reply, text: this.#cleanedText(text) };
-    return this._authMethod === 'CRAM-MD5' ? reply : { ...reply, text: '334 ' };
+    return { ...reply, text: code === 334 ? '334 ' : this.#cleanedText(text) };
   }
 
   #cleanedText(said: string): string {

@@ -13,7 +13,6 @@ interface Kept {
   readonly stage: string;
   readonly _responseActions: ((reply: string) => void)[];
   readonly logger: { debug(entry: object, text: string): void };
-  readonly _authMethod?: string;
   readonly _pendingSend: unknown;
   _onError(error: Error, type: string, reply: string, command: string): void;
   _onData(chunk: Buffer): void;
@@ -26,6 +25,7 @@ interface Kept {
   _actionEHLO(reply: string): void;
   _actionHELO(reply: string): void;
   _actionSTARTTLS(reply: string): void;
+  _actionAUTH_CRAM_MD5(reply: string, callback: unknown): void;
   _onClose(): void;
   _onEnd(): void;
   readonly _envelope?: {
