@@ -103,6 +103,21 @@ test('a clock that is slewed is followed', () => {
   assert.equal(ages.of(old), now + stepped);
 });
 
+for (const [way, small] of [
+  ['back', -1],
+  ['ahead', 1],
+] as const)
+  test(`behind a step back, new mail stays young while the clock goes ${way} by less than a step`, () => {
+    const ages = new Ages(clocks);
+    stepped = -DAY;
+    ages.look();
+    const came = clocks.wall();
+    stepped += small * (MINUTE - 1);
+    assert.ok(ages.of(came) < MINUTE);
+    now += 5_000;
+    assert.ok(ages.of(came) < 2 * MINUTE);
+  });
+
 test('after more sleeps than are remembered, old mail is older by those that are forgotten alone', () => {
   const ages = new Ages(clocks);
   const old = clocks.wall();

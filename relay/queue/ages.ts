@@ -4,10 +4,8 @@
  * try the message, and never more. This file has no clock of its own.
  */
 
-/** Less than this is no step. */
+/** Less than this is no step. A span has one offset, so what came in it may seem to be so far outside of it. */
 const STEP_MS = 60_000;
-/** A step is noticed with the next look. */
-const NOTICED_MS = STEP_MS / 2;
 const REMEMBERED = 100;
 const ALWAYS = Number.NEGATIVE_INFINITY;
 
@@ -60,7 +58,7 @@ export class Ages {
     let end = now;
     for (const { from, offset } of this.#spans.toReversed()) {
       const came = receivedAt - offset;
-      if (came > from - NOTICED_MS && came < end + NOTICED_MS) return Math.max(0, now - came);
+      if (came > from - STEP_MS && came < end + STEP_MS) return Math.max(0, now - came);
       end = from;
     }
     return Math.max(0, this.#clocks.wall() - receivedAt);
