@@ -16,6 +16,8 @@ export interface DnsRecord {
 }
 
 export const DEFAULT_TTL_SECONDS = 3_600;
+/** Resolvers keep no record longer (RFC 8767 section 4 advises them so). */
+export const LONGEST_TTL_SECONDS = 7 * 86_400;
 
 const LONGEST_STRING = 255;
 

@@ -1,4 +1,5 @@
 /** Rules over the fields of spec.dns and what they speak of. They are part of the list in rules.ts. */
+import { LONGEST_TTL_SECONDS } from './dnsrecords.ts';
 import { HTTPS_PORT } from './effectivedns.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import type { Rule } from './rule.ts';
@@ -8,7 +9,6 @@ import { ADMIN_PORT, HANDOVER_PORT, POLICY_PORT_NAME, SIDECAR_SERVER, servedPort
 
 const MINUTE_SECONDS = 60;
 const DAY_SECONDS = 86_400;
-const LONGEST_TTL_SECONDS = 7 * DAY_SECONDS;
 /** RFC 8461 section 3.2 allows a year. */
 const LONGEST_AGE_SECONDS = 365 * DAY_SECONDS;
 

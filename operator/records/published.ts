@@ -2,7 +2,7 @@
  * The records that were published before: those of the DNSEndpoint, and where it has not their type those of the status. Records whose
  * values only pods can tell stay as they are while no pod tells them. Pure.
  */
-import type { DnsRecord } from '#crds/dnsrecords.ts';
+import { type DnsRecord, LONGEST_TTL_SECONDS } from '#crds/dnsrecords.ts';
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { KubeObject } from '../kube/client.ts';
 import type { World } from '../world.ts';
@@ -36,7 +36,11 @@ export function listValues(records: readonly DnsRecord[], name: string, type: Dn
   return records.filter((record) => record.name === name && record.type === type).flatMap((r) => r.values);
 }
 
-/** The longest time to live of the TLSA records that were published; 0 if there are none. */
+/**
+ * The longest time to live of the TLSA records that were published; 0 if there are none. Somebody can write any figure into a
+ * DNSEndpoint.
+ */
 export function liveTtlSeconds(world: Observed): number {
-  return Math.max(0, ...listPublished(world).flatMap(({ type, ttl }) => (type === 'TLSA' ? [ttl] : [])));
+  const ttls = listPublished(world).flatMap(({ type, ttl }) => (type === 'TLSA' ? [ttl] : []));
+  return Math.min(LONGEST_TTL_SECONDS, Math.max(0, ...ttls));
 }

@@ -583,6 +583,10 @@ test('until when copies of longer-lived records may be about stays for a while, 
     for (const ms of [1, whileMs / 2, whileMs]) assert.equal(noteAt(began + ms, ttl), until);
     assert.equal(noteAt(began + whileMs + 1, ttl), until + whileMs);
   }
+  // What somebody writes into a DNSEndpoint by hand may be of any size, and no date has room for the last one.
+  const longest = noteAt(began, 7 * 86_400);
+  for (const ttl of [7 * 86_400 + 1, 2 ** 31 - 1, Number.MAX_SAFE_INTEGER])
+    assert.equal(noteAt(began, ttl), longest, `${ttl} s`);
 });
 
 test('every name has to have both records; all else is no proof, and is looked at again after a pause', () => {
