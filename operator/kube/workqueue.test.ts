@@ -65,6 +65,16 @@ test('addAfter keeps the earliest wish', async () => {
   await queue.stop();
 });
 
+test('a time that no timer reaches does not come at once', async () => {
+  const { queue, begun, end } = held(1);
+  for (const ms of [2 ** 31, 400 * 86_400_000, Number.POSITIVE_INFINITY]) queue.addAfter(`in ${ms}`, ms);
+  queue.addAfter('soon', 20);
+  await until('a key', () => begun.length === 1);
+  assert.deepEqual(begun, ['soon']);
+  end('soon');
+  await queue.stop();
+});
+
 test('stop waits for what is under way and takes nothing more', async () => {
   const { queue, begun, end } = held(1);
   queue.add('a');

@@ -19,6 +19,8 @@ const RUNS = { perSecond: 4, burst: 20 };
 const BUSY_MS = { perSecond: 200, burst: 500 };
 /** These milliseconds of each work cost nothing. Work is usually shorter. */
 const FREE_MS = 20;
+/** A timer with more ends at once. A key whose time is later is looked at once in between. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** `fresh`: an object of the key changed. `routine`: the key is looked at again without a change. */
 export type Priority = 'fresh' | 'routine';
@@ -102,11 +104,12 @@ export class WorkQueue {
       return;
     }
     clearTimeout(wished?.timer);
-    const timer = setTimeout(() => {
+    const ring = () => {
       const due = this.#timers.get(key);
       this.#timers.delete(key);
       this.add(key, due?.priority ?? priority);
-    }, ms);
+    };
+    const timer = setTimeout(ring, Math.min(ms, LONGEST_TIMER_MS));
     this.#timers.set(key, { at, timer, priority: highest });
   }
 
