@@ -372,6 +372,39 @@ for (const kind of ['notFound', 'conflict'] as const)
     assert.doesNotMatch(JSON.stringify(status?.body), /the labelling of|another one has the name/);
   });
 
+test('a claim that the caches know keeps its mark, whatever takes another label of it away', async () => {
+  const { 'app.kubernetes.io/part-of': _part, ...stripped } = LABELS;
+  let live = claim(2, stripped);
+  const written: KubeObject['metadata'][] = [];
+  const paces = new AllPaces(() => 0).of('mail/relay', 3);
+  const report = podReport(relay, { evacuation: EMPTIED });
+  for (let nth = 0; nth < 6; nth++) {
+    const server = [pod(0), pod(1), pod(2), claim(0), claim(1), live];
+    const answers = answering(server).writer;
+    const request = async <T>(sent: Request): Promise<T> => {
+      if (sent.method !== 'PATCH' || !sent.path.endsWith('/spool-relay-2')) return answers.request(sent);
+      const { metadata } = sent.body as KubeObject;
+      written.push(metadata);
+      const annotations = Object.fromEntries(
+        Object.entries({ ...live.metadata.annotations, ...metadata.annotations }).filter(
+          ([, value]) => (value as string | null) !== null,
+        ),
+      );
+      live = { ...live, metadata: { ...live.metadata, annotations } };
+      return live as T;
+    };
+    const state = world(server);
+    const set = state.objects.get('StatefulSet/relay') as KubeObject;
+    const objects = new Map(state.objects);
+    objects.set('StatefulSet/relay', { ...set, spec: { ...(set['spec'] as object), replicas: 3 } });
+    const leaving = [podView('relay-2', report)];
+    await reconcile({ ...state, objects, leaving }, { ...recordingDeps(), writer: { request, paces } });
+  }
+  // With the mark it is another object, for which its labels are tried once more.
+  const marks = written.map(({ annotations }) => annotations?.['mailrelay.dev/emptied']);
+  assert.deepEqual(marks, [undefined, 'uid-of-relay-2', undefined]);
+});
+
 /** The caches have those with the label. Each lacks at least one of the marks of a released pod. */
 const MANAGED = { 'app.kubernetes.io/managed-by': 'mailrelay-operator' };
 const REPLICA_SET = { kind: 'ReplicaSet', name: 'relay', uid: 'another', controller: true };

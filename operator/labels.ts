@@ -55,8 +55,9 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
     isHidden = true;
     const { uid } = live.metadata;
     const object = `${kind.kind}/${live.metadata.name}`;
+    const mark = world.objects.has(object) ? {} : unmarked(live);
     return attempt(writer, `${LABELS}${object}`, [uid, contentOf(live)], async () => {
-      const answer = await patchIfThere(writer, kind, live, { metadata: { uid, labels, ...unmarked(live) } });
+      const answer = await patchIfThere(writer, kind, live, { metadata: { uid, labels, ...mark } });
       if (!answer) return;
       if (!covers(answer.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
       onWrite('patched', object);
@@ -72,7 +73,10 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
   return { obstacles: all, isHidden: isUnseen, places: claims.places };
 }
 
-/** Nobody has seen which pods used the claim while it was hidden. So a mark from before proves nothing. */
+/**
+ * Of a claim that the caches lack: nobody has removed its mark for a pod that used it meanwhile. That of a claim that they know
+ * with a part of its labels was looked after.
+ */
 const unmarked = (live: KubeObject) =>
   readMark(live) === undefined ? {} : { annotations: { [ANNOTATIONS.emptied]: null } };
 
