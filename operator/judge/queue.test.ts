@@ -60,6 +60,8 @@ test('a login that several hops refuse is told of all of them', () => {
       /b\.example:587.*: it refuses our login; the same at a\.example:25 and c\.example:587: /,
     );
   for (const message of told(['b.example:587'], ['b.example:587'])) assert.doesNotMatch(message, /the same/);
+  // Each try makes its hop the last one of the report.
+  assert.deepEqual(told(['b.example:587', 'a.example:25']), told(['a.example:25', 'b.example:587']));
 });
 
 const moving = (depth: number, ...waits: [destination: string, seconds: number][]) => {

@@ -16,7 +16,7 @@ type Queue = PodStatus['queue'];
 type Wait = NonNullable<Queue['waits']>[number];
 
 export const loginRefused: Check = (world) => {
-  const found = findFirst(world, ({ loginsRefused }) => loginsRefused[0]);
+  const found = findFirst(world, ({ loginsRefused }) => firstByName(loginsRefused));
   if (!found) return undefined;
   const { destination, message } = found.value;
   const others = tellOthers(world, ({ loginsRefused }) => loginsRefused, destination);
@@ -29,7 +29,7 @@ export const loginRefused: Check = (world) => {
 
 /** Part of ConfigurationSound, because mail goes out with the old contents. */
 export const secretHeldBack: Check = (world) => {
-  const found = findFirst(world, ({ secretsHeldBack }) => secretsHeldBack?.[0]);
+  const found = findFirst(world, ({ secretsHeldBack }) => firstByName(secretsHeldBack));
   if (!found) return undefined;
   const { destination, message } = found.value;
   const others = tellOthers(world, ({ secretsHeldBack = [] }) => secretsHeldBack, destination);
@@ -146,6 +146,11 @@ function findStuck(waits: readonly Wait[]) {
   if (configured) return configured;
   const others = waits.filter((wait) => !wait.configured);
   return others.length > 1 && others.every((wait) => stuck.includes(wait)) ? others[0] : undefined;
+}
+
+/** In the report the hop that was tried last is the last one. It must not be another status with each try. */
+function firstByName<Note extends { readonly destination: string }>(notes: readonly Note[] = []) {
+  return notes.toSorted((a, b) => (a.destination < b.destination ? -1 : 1))[0];
 }
 
 /** The hops that have the same as the first one: who mends that alone would hear of them one by one. */
