@@ -29,10 +29,11 @@ export function assertOfRelay(folder: string): void {
     throw new Error(`No relay runs in the state folder "${folder}": name that of the relay by --state DIR`);
 }
 
-/** A folder of another user looks as if it were empty. */
+/** A folder of another user looks as if it were empty. No file is one: nobody can look into it. */
 function findLocked(): string | undefined {
   return [RUN_FOLDERS, ...globSync(join(RUN_FOLDERS, '*')), POD_PATHS.state].find((folder) => {
     try {
+      if (!statSync(folder).isDirectory()) return false;
       accessSync(folder, constants.R_OK | constants.X_OK);
       return false;
     } catch (error) {

@@ -278,6 +278,16 @@ test('a state folder without permission', {
   assertOneSentence({ status, stdout, stderr }, 1, 'no permission', '--state');
 });
 
+test('a file beside the state folders is no folder that is locked', async () => {
+  const cwd = join(dir, 'beside');
+  mkdirSync(join(cwd, '.state', 'sink'), { recursive: true });
+  writeFileSync(join(cwd, '.state', 'notes.txt'), '');
+  for (const words of [['queue', 'list'], ['find'], ['console']]) {
+    const { status, stdout, stderr } = spawnSync(LAUNCHER, words, { encoding: 'utf8', cwd });
+    assertOneSentence({ status, stdout, stderr }, 1, 'No relay runs here', '--state DIR');
+  }
+});
+
 test('a state folder of another user is told as one, also where nobody names it', {
   skip: spawnSync('which', ['setpriv']).status !== 0 && 'needs setpriv',
 }, () => {
