@@ -1,11 +1,10 @@
 /** `kubectl mailrelay render`: the objects that the operator makes of a manifest. Asks no cluster. */
-import { stringify } from 'yaml';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, KIND } from '#crds/wellknown.ts';
 import { type Rendered, renderAll } from '#operator/render/index.ts';
 import { readManifests } from '../documents.ts';
-import { print } from '../output.ts';
+import { formatYaml, print } from '../output.ts';
 import { type Globals, inNamespace } from './globals.ts';
 
 /** Only a cluster knows these. */
@@ -36,7 +35,7 @@ export async function renderFile(file: string, globals: Globals): Promise<number
   const { name, namespace, namesNamespace, spec } = (await readManifests(file)).relay;
   const chosen = inNamespace(globals, namesNamespace ? namespace : undefined).namespace ?? namespace;
   const objects = renderRelay({ name, namespace: chosen }, spec);
-  const texts = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 }));
+  const texts = await Promise.all(objects.map(formatYaml));
   const form = globals.output === 'json' ? 'json' : 'text';
   await print(form, { apiVersion: 'v1', kind: 'List', items: objects }, () => texts.join('---\n'));
   return 0;

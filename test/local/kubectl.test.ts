@@ -1,13 +1,14 @@
 /** `kubectl mailrelay` without a cluster: its help, wrong usage, and what it renders. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
+import { visibleLines } from '#crds/visible.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
 
 const TOP = new URL('../../', import.meta.url).pathname;
@@ -153,4 +154,23 @@ test('render prints the objects of a manifest', async () => {
   assert.deepEqual([kind, items.length], ['List', stdout.split('\n---\n').length]);
   const other = await plugin(['render', '-f', `${TOP}examples/mailrelay.yaml`, '-n', 'other']);
   assert.deepEqual([other.status, other.stdout], [2, '']);
+});
+
+test('what a manifest of a stranger hides is an escape in what render prints, and stays what it is', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'mailrelay-render-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  const file = join(home, 'relay.yaml');
+  const address = '"a\u202eb\u2028c"@example.com';
+  const manifest = parse(readFileSync(`${TOP}examples/mailrelay.yaml`, 'utf8'));
+  manifest.spec.addresses = { recipient: { entries: [{ address, to: ['שלום😀@example.com'] }] } };
+  writeFileSync(file, JSON.stringify(manifest));
+  const { status, stdout, stderr } = await plugin(['render', '-f', file]);
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.equal(stdout, visibleLines(stdout));
+  const policy = parseAllDocuments(stdout)
+    .map((document) => document.toJS() as { kind: string; data?: Record<string, string> })
+    .find(({ kind }) => kind === 'ConfigMap');
+  const text = Object.values(policy?.data ?? {}).join('');
+  for (const one of [JSON.stringify(address), 'שלום😀@example.com']) assert.ok(text.includes(one), text);
+  assert.ok(stdout.includes('שלום😀'), 'letters stay readable');
 });
