@@ -43,7 +43,7 @@ export async function sink({ listen, port, tls, cert, key, keep, output }: Optio
   return 0;
 }
 
-/** Resolves when nobody reads on, such as behind "| head -1". */
+/** Resolves at the first message that nobody reads, such as the second one behind "| head -1". */
 function untilUnread(): Promise<void> {
   return new Promise((resolve) => {
     process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {

@@ -51,7 +51,7 @@ test('trace ends when nobody reads on, although the log goes on', async () => {
   assert.equal(status, 0);
 });
 
-test('a sink ends when nobody reads on, so that a script can wait for its first message', async (t) => {
+test('a sink whose output nobody reads ends at its next message', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'mailrelay-unread-'));
   t.after(() => rmSync(dir, { recursive: true }));
   const port = await freePort();
