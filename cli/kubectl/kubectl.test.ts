@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { changed } from '#test/fixtures/manifests.ts';
 import fc from '#test/kit/property.ts';
+import { formatJson } from '../output.ts';
 import { describeTable } from '../terminal.ts';
 import { UsageError } from '../usage.ts';
 import { describeEffect, listChanges } from './diff.ts';
@@ -243,4 +244,25 @@ test('no local part of an address is left in a report, and one address has one w
       return local.length < 4 || !redact(`{"from":"${address}"}`).includes(`"${local}@`);
     }),
   );
+});
+
+test('of a local part in any letters, or in quotes, nothing is left in a report', () => {
+  const redact = makeRedaction();
+  const locals = ['नमस्ते', 'ไทย้', 'e\u0301milie', 'o\u2019neil', '\u{1f389}party', 'ann\u200fbob'];
+  for (const local of [...locals, '"ann lee"', '"a@b"', '"a\\"b"']) {
+    const address = `${local}@partner.example`;
+    for (const text of [`to <${address}>`, formatJson({ from: 'other.example', to: address })]) {
+      const left = redact(text);
+      assert.match(
+        left,
+        /^(to <|\{"from":"other\.example","to":")[0-9a-f]{12}@partner\.example(>|"\})$/,
+        text,
+      );
+    }
+  }
+  assert.match(
+    redact('joe@\u2615.example, ann@[192.0.2.1]'),
+    /^[0-9a-f]{12}@\u2615\.example, [0-9a-f]{12}@\[/,
+  );
+  assert.equal(redact('"@partner.example" and @x.example'), '"@partner.example" and @x.example');
 });

@@ -15,6 +15,8 @@ import { describeEvents, listEvents } from './events.ts';
 
 const LOG_LINES = '5000';
 const LOG_MS = 20_000;
+/** A local part may have a blank, and is found in one line. */
+const UNFOLDED = { lineWidth: 0 } as const;
 
 type Pods = Pick<Cluster, 'readRelay' | 'listOwn' | 'list' | 'listPods' | 'run' | 'log'>;
 
@@ -36,7 +38,7 @@ export async function writeReport(cluster: Pods, relay: string, folder: string):
     rmdirSync(folder);
     throw error;
   });
-  await keep('mailrelay.yaml', async () => stringify(own));
+  await keep('mailrelay.yaml', async () => stringify(own, UNFOLDED));
   await keep('objects.yaml', () => gatherObjects(cluster, relay));
   await keep('events.txt', async () => describeEvents(await listEvents(cluster, relay), Date.now()));
   const pods = await cluster.listPods(relay).catch((error: Error) => {
@@ -78,7 +80,10 @@ async function gatherObjects(cluster: Pods, relay: string): Promise<string> {
         const objects = await cluster.listOwn(kind, relay);
         return objects.map(({ metadata, ...rest }) => {
           const { managedFields: _, ...own } = metadata as typeof metadata & { managedFields?: unknown };
-          return stringify({ apiVersion: kind.apiVersion, kind: kind.kind, metadata: own, ...rest });
+          return stringify(
+            { apiVersion: kind.apiVersion, kind: kind.kind, metadata: own, ...rest },
+            UNFOLDED,
+          );
         });
       } catch (error) {
         if (isKubeError(error, 'notFound', 'forbidden')) return [`# ${kind.plural}: ${error.message}\n`];
@@ -96,12 +101,17 @@ async function readLog(cluster: Pods, pod: string): Promise<string> {
   return `${lines.join('\n')}\n`;
 }
 
+/** Of a local part without quotes, in the letters of any country with their marks. JSON has some as an escape. */
+const LOCAL_CHARACTER = String.raw`[^\s"\\<>()[\]:;,@]`;
+const ESCAPE = 'u[0-9a-f]{4}';
+/** From the begin of a word on, so that a long one is looked through once. */
+const UNQUOTED = String.raw`(?<!${LOCAL_CHARACTER}|\\(?=${ESCAPE}))(?:\\${ESCAPE}|${LOCAL_CHARACTER})+`;
+/** In JSON its quotes have a backslash; a quote inside it always has one. */
+const QUOTED = String.raw`(?:\\"|"(?!\\"))(?:[^"\n]|(?<=\\)"){1,256}"`;
+const LOCAL_PART = new RegExp(String.raw`(${QUOTED}|${UNQUOTED})@(?=\[|${LOCAL_CHARACTER})`, 'gu');
+
 /** Replaces local parts of mail addresses by a hash with a key that nobody keeps. Domains stay. */
 export function makeRedaction(key: Buffer = randomBytes(32)): (text: string) => string {
   const hash = (local: string) => createHash('sha256').update(key).update(local).digest('hex').slice(0, 12);
-  return (text) =>
-    text.replace(
-      /("[^"\n@]+"|[\p{L}\p{N}!#$%&'*+/=?^_`{|}~.-]+)@(?=[\p{L}\p{N}[])/gu,
-      (_, local: string) => `${hash(local)}@`,
-    );
+  return (text) => text.replace(LOCAL_PART, (_, local: string) => `${hash(local)}@`);
 }
