@@ -85,6 +85,8 @@ export function takeGlobals(argv: readonly string[]): {
     const value = given ?? argv[++index];
     if (value === undefined || value === '')
       throw new UsageError(`Option "${flag}" has no value: write ${flag} ${VALUES[name]}`);
+    if (name === 'pod' && globals[name] !== undefined)
+      throw cannotBe('--pod', value, 'it must be given once; without it all pods are asked');
     globals[name] = value;
   }
   const { output, namespace } = globals;

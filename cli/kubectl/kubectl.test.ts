@@ -52,6 +52,12 @@ test('the options of kubectl stand anywhere in the line, and all other words go 
   });
   for (const words of [['-n'], ['-n', ''], ['--namespace='], ['-o']])
     assert.throws(() => takeGlobals(['status', 'relay', ...words]), /Option "-.*" has no value/);
+  // Of two pods, one would be left out in silence. An alias with -n may be overruled, as with kubectl.
+  assert.throws(
+    () => takeGlobals(['status', 'relay', '--pod', 'relay-0', '--pod=relay-1']),
+    /Option "--pod" cannot be "relay-1": it must be given once/,
+  );
+  assert.equal(takeGlobals(['-n', 'mail', 'status', 'relay', '-nother']).globals.namespace, 'other');
   assert.throws(() => takeGlobals(['status', 'relay', '-n', 'a/b']), /"--namespace" cannot be "a\/b"/);
   assert.throws(() => takeGlobals(['status', 'relay', '-o', 'xml']), /choose one of text, wide, json, yaml/);
 });
