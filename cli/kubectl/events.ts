@@ -1,10 +1,21 @@
 /** `kubectl mailrelay events`: what happened to a relay, its pods, volumes and certificates, the latest last. */
+import { isNumbered } from '#crds/scalefile.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import type { Kind } from '#operator/kube/kinds.ts';
+import { objectNames } from '#operator/render/metadata.ts';
 import { age, describeTable } from '../terminal.ts';
 import type { Cluster } from './cluster.ts';
 
 const EVENT: Kind = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
+
+const NAMED_AS_THE_RELAY: ReadonlySet<string> = new Set(['MailRelay', 'StatefulSet']);
+/** What begins so is of this relay, such as the requests of its certificates. The last one has the digest of a Secret's name. */
+const OWN = /^(?:tls|internal|policy|pods|ca|mta-sts|[0-9a-f]{5})(?:-|$)/;
+
+interface Involved {
+  readonly kind?: string;
+  readonly name?: string;
+}
 
 export interface EventLine {
   readonly lastSeen: string;
@@ -16,7 +27,7 @@ export interface EventLine {
 }
 
 interface CoreEvent extends KubeObject {
-  readonly involvedObject?: { readonly kind?: string; readonly name?: string };
+  readonly involvedObject?: Involved;
   readonly type?: string;
   readonly reason?: string;
   readonly message?: string;
@@ -33,18 +44,21 @@ export async function listEvents(
   await cluster.readRelay(relay);
   const events = await cluster.list<CoreEvent>(EVENT);
   return events
-    .filter(({ involvedObject }) => concerns(relay, involvedObject?.name ?? ''))
+    .filter(({ involvedObject }) => concerns(relay, involvedObject ?? {}))
     .map(readEvent)
     .toSorted((a, b) => a.lastSeen.localeCompare(b.lastSeen));
 }
 
-/** Pods are NAME-0, volumes spool-NAME-0, certificates and requests begin with the name too. */
-export function concerns(relay: string, object: string): boolean {
-  const own = object.startsWith('spool-') ? object.slice('spool-'.length) : object;
-  return (
-    own.startsWith(relay) &&
-    /^(?:-(?:[0-9]+|tls|internal|policy|pods|ca)\b.*)?$/.test(own.slice(relay.length))
-  );
+/**
+ * By the names that the operator gives. Another relay may be called NAME-2 or NAME-tls: its own object, its pods and its
+ * StatefulSet are not of this relay.
+ */
+export function concerns(relay: string, { kind = '', name = '' }: Involved): boolean {
+  if (kind === 'Pod') return isNumbered(name, relay);
+  if (kind === 'PersistentVolumeClaim') return isNumbered(name, objectNames.claim(relay));
+  if (name === relay) return true;
+  if (NAMED_AS_THE_RELAY.has(kind) || !name.startsWith(`${relay}-`)) return false;
+  return OWN.test(name.slice(relay.length + 1));
 }
 
 function readEvent(event: CoreEvent): EventLine {

@@ -95,18 +95,34 @@ test('words of verbs that are not about named messages go to all pods', () => {
 });
 
 test('an event is of a relay by the names that the operator gives', () => {
-  for (const name of [
-    'relay',
-    'relay-0',
-    'relay-12',
-    'spool-relay-0',
-    'relay-tls',
-    'relay-tls-1',
-    'relay-policy',
-  ])
-    assert.ok(concerns('relay', name), name);
-  for (const name of ['relay2', 'relay2-0', 'other-relay', 'relay-other-0', 'spool-other-0'])
-    assert.ok(!concerns('relay', name), name);
+  const OWN = [
+    ['MailRelay', 'relay'],
+    ['StatefulSet', 'relay'],
+    ['Pod', 'relay-0'],
+    ['Pod', 'relay-12'],
+    ['PersistentVolumeClaim', 'spool-relay-0'],
+    ['Certificate', 'relay-tls'],
+    ['CertificateRequest', 'relay-tls-1'],
+    ['Certificate', 'relay-mta-sts'],
+    ['CertificateRequest', 'relay-1f4ce-1'],
+    ['ConfigMap', 'relay-policy'],
+  ] as const;
+  for (const [kind, name] of OWN) assert.ok(concerns('relay', { kind, name }), name);
+  const OTHERS = [
+    ['MailRelay', 'relay2'],
+    ['MailRelay', 'relay-2'],
+    ['MailRelay', 'relay-tls'],
+    ['StatefulSet', 'relay-2'],
+    ['Pod', 'relay2-0'],
+    ['Pod', 'relay-2-0'],
+    ['Pod', 'relay-tls-0'],
+    ['PersistentVolumeClaim', 'spool-relay-2-0'],
+    ['Certificate', 'relay-2-tls'],
+    ['Pod', 'relay-other-0'],
+    ['Pod', 'other-relay'],
+    ['PersistentVolumeClaim', 'spool-other-0'],
+  ] as const;
+  for (const [kind, name] of OTHERS) assert.ok(!concerns('relay', { kind, name }), name);
 });
 
 async function fail(...argv: string[]): Promise<string> {
