@@ -142,7 +142,6 @@ describe('what an on-call person sees on a cluster', { concurrency: false }, () 
     const made = await makeSites(faults);
     sites = new Map(faults.map((fault, index) => [fault, made[index] as Site]));
     await makeSurroundings();
-    // A quota, for one, is heeded a moment after it was made.
     await Promise.all(SIDE_BY_SIDE.filter(isWanted).map((fault) => fault.prepare?.(siteOf(fault))));
     rows = new Rows();
   });

@@ -15,7 +15,7 @@ import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/p
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
-import { isKubeError } from '#operator/kube/errors.ts';
+import { isKubeError, KubeError } from '#operator/kube/errors.ts';
 import { apiPath, CLAIM, OWNED_SELECTOR, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { ListWatch } from '#operator/kube/listwatch.ts';
 import { WorkQueue } from '#operator/kube/workqueue.ts';
@@ -188,7 +188,8 @@ export class Pods {
 
   async #bringAbout(key: string): Promise<void> {
     const set = this.#sets.get(key);
-    if (!set) return;
+    // One that is going takes no pod: the garbage collector would delete a pod that it adopts.
+    if (!set || set.metadata.deletionTimestamp !== undefined) return;
     const spec = set['spec'] as unknown as SetSpec;
     for (let ordinal = 0; ordinal < spec.replicas; ordinal++) {
       await this.#makeClaims(set, spec, ordinal);
@@ -281,6 +282,7 @@ export class Pods {
       const pod = await admin.request<KubeObject>({ method: 'GET', path });
       const { ownerReferences = [], uid } = pod.metadata;
       if (ownerReferences.some(({ controller }) => controller === true)) return pod;
+      await this.#assertAdopts(body.metadata);
       return admin.request<KubeObject>({
         method: 'PATCH',
         path,
@@ -288,6 +290,14 @@ export class Pods {
         body: { metadata: { uid, ownerReferences: body.metadata.ownerReferences } },
       });
     }
+  }
+
+  /** As the controller of Kubernetes: a set that is going, or was made anew, adopts nothing. Then the next look is at the new one. */
+  async #assertAdopts({ namespace, ownerReferences: [owner] = [] }: KubeObject['metadata']): Promise<void> {
+    const path = apiPath(STATEFUL_SET, namespace, owner?.name);
+    const { metadata } = await this.#plane.admin.request<KubeObject>({ method: 'GET', path });
+    if (metadata.uid !== owner?.uid || metadata.deletionTimestamp !== undefined)
+      throw new KubeError('notFound', `StatefulSet/${owner?.name} is going`, 404);
   }
 
   /** Deletes the pods whose ordinal is not below `from`. */

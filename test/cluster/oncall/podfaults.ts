@@ -30,17 +30,37 @@ const PRIORITY_CLASS = {
   value: 1,
 };
 /** Of the pods of one relay. */
-const QUOTA = {
+const quota = (pods: string) => ({
   apiVersion: 'v1',
   kind: 'ResourceQuota',
   metadata: { name: 'one-pod' },
   spec: {
-    hard: { pods: '1' },
+    hard: { pods },
     scopeSelector: {
       matchExpressions: [{ scopeName: 'PriorityClass', operator: 'In', values: ['one-pod'] }],
     },
   },
+});
+const COUNTED_POD = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'counted' },
+  spec: { priorityClassName: 'one-pod', containers: [{ name: 'counted', image: 'none' }] },
 };
+
+/** The API server heeds a quota some time after it was made. Until then it takes any number of pods. */
+async function plantQuota(site: Site): Promise<void> {
+  const answers = async (words: string) => {
+    const args = ['create', '-n', site.namespace, '--dry-run=server', '-f', '-'];
+    const answer = await kubectl(args, JSON.stringify(COUNTED_POD)).catch(({ message }: Error) => message);
+    return answer.includes(words);
+  };
+  await site.apply(PRIORITY_CLASS, quota('0'));
+  await until('the quota to refuse a pod', () => answers('exceeded quota'), 120_000);
+  await site.apply(quota('1'));
+  await until('the quota to take one pod', () => answers('created'), 120_000);
+}
+
 const finalize = (site: Site, finalizers: readonly string[]) =>
   site.kubectl(
     ...['patch', 'configmap', objectNames.policy(site.name), '--type=merge'],
@@ -95,7 +115,7 @@ export const POD_FAULTS: readonly Fault[] = [
     what: 'A quota allows no more pods',
     isQuick: true,
     spec: { replicas: 2, pod: { priorityClassName: 'one-pod' } },
-    prepare: (site) => site.apply(PRIORITY_CLASS, QUOTA),
+    prepare: plantQuota,
     row: /1\/2 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
     shows: /StatefulSet\/quota: FailedCreate: .*exceeded quota.*: raise the quota of the namespace/,
