@@ -7,6 +7,7 @@ import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
 import { POLICY_PORT_NAME, SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
 import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
+import { chooseTls } from './sendwords.ts';
 import { describeSink } from './sinktext.ts';
 import { quoteWord } from './terminal.ts';
 
@@ -144,7 +145,7 @@ export function listSendWords({ policy, address, caFile, command }: RunFacts): s
       auth !== 'Required' && (inbound.acceptDomains.length > 0 || covers(clients.networks, address)),
   );
   if (!listener) return undefined;
-  const tls = listener.implicitTLS ? 'implicit' : listener.starttls === 'Disabled' ? 'none' : 'starttls';
+  const tls = chooseTls(listener);
   const words = [
     ...['send', '--server', printEndpoint(address, servedPort(listener.port)), '--tls', tls],
     ...(tls === 'none' ? [] : ['--server-name', hostname]),

@@ -4,6 +4,7 @@
  */
 import { type CertificateError, readCertificateError } from '#crds/certificateerror.ts';
 import { oneLine } from '#crds/failure.ts';
+import type { StartTlsPolicy } from '#crds/policyfile.ts';
 import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
 import { nameHandshakeReason } from '#relay/delivery/handshakereason.ts';
 
@@ -30,6 +31,18 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 /** How the session was to be encrypted. */
 export type SendTls = 'starttls' | 'implicit' | 'none';
+
+/** As the listener offers it. Undefined: by default it does. */
+export function chooseTls({
+  implicitTLS,
+  starttls,
+}: {
+  readonly implicitTLS?: boolean | undefined;
+  readonly starttls?: StartTlsPolicy | undefined;
+}): SendTls {
+  if (implicitTLS === true) return 'implicit';
+  return starttls === 'Disabled' ? 'none' : 'starttls';
+}
 
 export function describeSendError(error: SendError, tls: SendTls): string {
   const { code = '', originalCode = code, response, command = '' } = error;

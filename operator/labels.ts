@@ -163,7 +163,7 @@ async function restoreClaims(
     obstacles.push(...refused);
     if (state === 'taken') taken.push({ kind: 'nameTaken', object: `${CLAIM.kind}/${name}` });
     // A pod that runs on it tells what is in it. So its place stays until there is one that has run and does not end.
-    isHidden ||= state === 'own' || (state === 'taken' && !hasTaken(podOf(world, name)));
+    isHidden ||= state === 'own' || (state === 'taken' && !hasTaken(findPodOn(world, name)));
   }
   return { taken, obstacles, isHidden, places: 0 };
 }
@@ -192,7 +192,7 @@ async function restoreBeyond(world: World, writer: Writer, restore: Restore): Pr
 
 type ClaimState = 'absent' | 'going' | 'own' | 'taken' | 'unread';
 
-function stateOf(claim: KubeObject, world: World): ClaimState {
+function judgeClaim(claim: KubeObject, world: World): ClaimState {
   if (claim.metadata.deletionTimestamp !== undefined) return 'going';
   return isOwnClaim(claim, nameOf(world)) ? 'own' : 'taken';
 }
@@ -210,14 +210,14 @@ async function restoreClaim(
   let state: ClaimState = 'unread';
   const look = async () => {
     const claim = await readFor(writer, object, undefined, path);
-    state = claim ? stateOf(claim, world) : 'absent';
+    state = claim ? judgeClaim(claim, world) : 'absent';
     if (claim && state === 'own' && !isLabelled(claim, world)) refused.push(...(await restore(CLAIM, claim)));
   };
   refused.push(...(await caught(object, look)));
   return { state, refused };
 }
 
-function podOf(world: World, claim: string): PodView | undefined {
+function findPodOn(world: World, claim: string): PodView | undefined {
   return [...world.pods, ...world.leaving].find(({ name }) => objectNames.claim(name) === claim);
 }
 

@@ -3,7 +3,7 @@
  * exit status is the worst one. A pod that has not found the mail is no failure where another one has.
  */
 import { visibleLines } from '#crds/visible.ts';
-import { formatJson, formatYaml } from '../output.ts';
+import { print } from '../output.ts';
 import type { Cluster, Ran } from './cluster.ts';
 import { addOptions, type Form } from './globals.ts';
 
@@ -89,12 +89,8 @@ export async function choosePods(
 
 export async function printRan(ran: readonly Ran[], form: Form): Promise<void> {
   process.stderr.write(describeErrors(ran));
-  if (form === 'text') {
-    process.stdout.write(describeOutput(ran));
-    return;
-  }
   const values = Object.fromEntries(ran.map((one) => [one.pod, readJson(one) ?? null]));
-  process.stdout.write(form === 'json' ? `${formatJson(values, 2)}\n` : await formatYaml(values));
+  await print(form, values, () => describeOutput(ran));
 }
 
 /** Wrong usage is wrong in all pods, so it is told once. */

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { visibleLines } from '#crds/visible.ts';
 import { print } from '../output.ts';
+import { chooseTls } from '../sendwords.ts';
 import type { Cluster, Ran } from './cluster.ts';
 import type { Form } from './globals.ts';
 import { choosePods } from './inpods.ts';
@@ -80,18 +81,13 @@ export function findObstacle(
   if (inbound.enabled === false || enabled === false) return 'it is switched off';
   if (proxyProtocol) return 'only its load balancer can connect (proxyProtocol)';
   if (auth === 'Required' && user === undefined) return 'it wants a login: add --user';
-  if (user !== undefined && chooseTls(inbound, listener) === 'none')
+  if (user !== undefined && findTls(inbound, listener) === 'none')
     return 'it has no TLS, and a login is never sent in clear: leave --user out';
   return undefined;
 }
 
-function chooseTls(
-  inbound: MailRelay['spec']['inbound'],
-  { implicitTLS, starttls = inbound.starttls }: Listener,
-): 'implicit' | 'starttls' | 'none' {
-  if (implicitTLS === true) return 'implicit';
-  return starttls === 'Disabled' ? 'none' : 'starttls';
-}
+const findTls = ({ starttls }: MailRelay['spec']['inbound'], listener: Listener) =>
+  chooseTls({ ...listener, starttls: listener.starttls ?? starttls });
 
 /** The words of `mailrelay send` for a listener. */
 export function listSendWords(
@@ -100,7 +96,7 @@ export function listSendWords(
   listener: Listener,
   { from, to, user }: Pick<TestOrder, 'from' | 'to' | 'user'>,
 ): string[] {
-  const tls = chooseTls(spec.inbound, listener);
+  const tls = findTls(spec.inbound, listener);
   return [
     ...[
       'send',

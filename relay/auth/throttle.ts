@@ -68,7 +68,7 @@ export class LoginThrottle {
 
   /** A guess is on its way, until the returned function is called. */
   begin(who: Who): () => void {
-    const both = [who.client, pairOf(who)];
+    const both = [who.client, namePair(who)];
     for (const name of both) this.#underWay.add(name, 1);
     return () => {
       for (const name of both) this.#underWay.add(name, -1);
@@ -76,14 +76,14 @@ export class LoginThrottle {
   }
 
   right(who: Who): void {
-    this.#proven.add(pairOf(who));
+    this.#proven.add(namePair(who));
   }
 
   /** By the guesses before it. */
   wrong(who: Who, guess: string, isProof = false): Answer {
     const { client, user } = who;
     const ofClient = this.#ofClients.add(client, ...(isProof ? nameProofs(user) : [guess]));
-    const ofPair = this.#ofPairs.add(pairOf(who), guess);
+    const ofPair = this.#ofPairs.add(namePair(who), guess);
     const ofUser = this.#ofUsers.add(user, guess);
     const before = Math.max(ofClient, ofPair, ofUser);
     const delayMs = before === 0 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (before - 1));
@@ -101,7 +101,7 @@ export class LoginThrottle {
 
   /** Of the guesses that count for this client at this user, those on their way included. */
   #most(who: Who, underWay: (name: string) => number): number {
-    const pair = pairOf(who);
+    const pair = namePair(who);
     const ofPair = this.#ofPairs.count(pair) + underWay(pair);
     if (this.#proven.has(pair)) return ofPair;
     return Math.max(ofPair, this.#ofClients.count(who.client) + underWay(who.client));
@@ -113,7 +113,7 @@ function nameProofs(user: string): string[] {
   return Array.from({ length: PROOFS_COUNTED }, (_, n) => `${user} ${n}`);
 }
 
-function pairOf({ client, user }: Who): string {
+function namePair({ client, user }: Who): string {
   return `${client} ${user}`;
 }
 

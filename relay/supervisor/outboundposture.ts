@@ -61,11 +61,11 @@ export class OutboundPosture {
     this.#clock = clock;
     const { parts, destinations, judgedAt } = read(text);
     this.#parts = new Map(parts.map(([at, counts]) => [at, new Map(counts)]));
-    const levelOf = (level: StricterLevel): Level => ({
+    const makeLevel = (level: StricterLevel): Level => ({
       judgedAt: judgedAt[level] ?? Number.NEGATIVE_INFINITY,
       waiting: new Map(),
     });
-    this.#levels = { Encrypt: levelOf('Encrypt'), Verify: levelOf('Verify'), Dane: levelOf('Dane') };
+    this.#levels = { Encrypt: makeLevel('Encrypt'), Verify: makeLevel('Verify'), Dane: makeLevel('Dane') };
     for (const [destination, { at, judged }] of destinations) this.#judge(destination, judged, at);
   }
 
@@ -74,7 +74,7 @@ export class OutboundPosture {
     for (const [key, count] of Object.entries(counts)) {
       const [, labels] = COUNT.exec(key) ?? [];
       if (labels === undefined) continue;
-      this.#count(beginOf(now), labels, count);
+      this.#count(findBegin(now), labels, count);
       this.#isNew = true;
     }
     for (const one of judged) this.#judge(one.destination, one.judged, now);
@@ -160,7 +160,7 @@ export class OutboundPosture {
     for (const [begin, counts] of [...this.#parts]) {
       if (begin + PART_MS > now - WEEK_MS && begin <= now) continue;
       this.#parts.delete(begin);
-      if (begin > now) for (const [labels, count] of counts) this.#count(beginOf(now), labels, count);
+      if (begin > now) for (const [labels, count] of counts) this.#count(findBegin(now), labels, count);
     }
     for (const level of Object.values(this.#levels)) {
       level.judgedAt = Math.min(level.judgedAt, now);
@@ -172,7 +172,7 @@ export class OutboundPosture {
   }
 }
 
-function beginOf(at: number): number {
+function findBegin(at: number): number {
   return at - (at % PART_MS);
 }
 
