@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
-import { type KubeEvent, pickComplaint } from './complaints.ts';
+import { type KubeEvent, pickComplaint, ReadEvents } from './complaints.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
@@ -46,6 +46,58 @@ test('events are not waited for longer than some seconds', async () => {
   const { timeoutMs = Number.POSITIVE_INFINITY, isDispensable } = deps.requests.find(isEvents) as Request;
   assert.ok(timeoutMs <= 3_000, `${timeoutMs} ms`);
   assert.ok(isDispensable, 'their absence is none of the API server');
+});
+
+for (const [answerMs, most] of [
+  [2, 100],
+  [100, 20],
+  [600, 4],
+  [3_000, 1],
+] as const)
+  test(`events that the API server needs ${answerMs} ms for are read ${most} times in 100 looks of ten seconds`, async () => {
+    let [now, read] = [0, 0];
+    const message = 'pods "relay-1" is forbidden: exceeded quota';
+    const deps = recordingDeps((request) => {
+      if (!isEvents(request)) return {};
+      now += answerMs;
+      read += 1;
+      return { items: [{ ...creates('FailedCreate', 1, 1), message }] };
+    });
+    const readEvents = new ReadEvents(() => now);
+    for (let look = 0; look < 100; look += 1) {
+      now = Math.max(now, look * 100);
+      await reconcile(lackingPod(), { ...deps, readEvents });
+    }
+    const written = deps.requests.filter(({ path }) => path.endsWith('/status'));
+    assert.equal(written.length, 100);
+    for (const { body } of written) assert.match(JSON.stringify(body), /exceeded quota/);
+    assert.ok(read <= most && read > most / 2, `${read} reads`);
+  });
+
+test('what the events told of an object is not told of another one in its place, or of a relay that is forgotten', async () => {
+  let now = 0;
+  const readEvents = new ReadEvents(() => now);
+  const items = [creates('FailedCreate', 1, 1)];
+  const reader = {
+    request: async <T>() => {
+      now += 5_000;
+      return { items } as T;
+    },
+  };
+  const world = lackingPod();
+  const count = async (of: typeof world) => (await readEvents.complaints(reader, of)).complaints.length;
+  assert.deepEqual([await count(world), await count(world)], [1, 1]);
+  const set = world.objects.get('StatefulSet/relay') as KubeObject;
+  const objects = new Map(world.objects).set('StatefulSet/relay', {
+    ...set,
+    metadata: { ...set.metadata, uid: 'another' },
+  });
+  assert.equal(await count({ ...world, objects }), 0);
+  assert.equal(await count(world), 0, 'of the one before nothing is kept');
+  now += 600_000;
+  assert.equal(await count(world), 1);
+  readEvents.forget('mail/relay');
+  assert.equal(await count(world), 0);
 });
 
 const relay = relayObject();

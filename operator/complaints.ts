@@ -5,9 +5,11 @@
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import type { Writer } from './attempt.ts';
+import { Allowance } from './kube/allowance.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { readNamespace } from './kube/waitingkeys.ts';
 import { objectNames } from './render/metadata.ts';
 import type { Complaint, PodView, World } from './world.ts';
 
@@ -32,6 +34,8 @@ const WHICH_POD = /^create (?:Claim \S+ )?Pod (\S+)/;
 const READ_MS = 3_000;
 /** Anybody who may write into the namespace can write events, of a megabyte each. */
 const READ_BYTES = 1024 * 1024;
+/** For how many milliseconds the API server may work on the events of a namespace: it reads all of them for each answer. */
+const ANSWER_MS = { perSecond: 50, burst: 1_000 };
 
 export interface KubeEvent extends KubeObject {
   readonly type?: string;
@@ -49,15 +53,58 @@ export interface Complaints {
   readonly isOpen: boolean;
 }
 
-export async function readComplaints(reader: Writer, world: World): Promise<Complaints> {
-  const objects = lacking(world);
-  const found = await Promise.all(objects.map((object) => readNewest(reader, object, world.now)));
-  return {
-    complaints: found.filter((complaint) => complaint !== undefined),
-    isOpen:
-      objects.length > 0 ||
-      [...world.pods, ...world.leaving].some(({ ready, deleting }) => !ready || deleting),
-  };
+/**
+ * What the events told last, by MailRelay. A namespace that is full of events costs the API server much time at each
+ * answer. Once it had its share of that time, the last answer stands for some seconds.
+ */
+export class ReadEvents {
+  readonly #monotonic: () => number;
+  readonly #answered = new Allowance(ANSWER_MS);
+  readonly #last = new Map<string, Map<string, Complaint | undefined>>();
+
+  constructor(monotonic: () => number) {
+    this.#monotonic = monotonic;
+  }
+
+  async complaints(reader: Writer, world: World): Promise<Complaints> {
+    const { namespace, name } = world.relay.metadata;
+    const objects = lacking(world);
+    const told = await this.#readAll(reader, objects, `${namespace}/${name}`, world.now);
+    return {
+      complaints: told.filter((complaint) => complaint !== undefined),
+      isOpen:
+        objects.length > 0 ||
+        [...world.pods, ...world.leaving].some(({ ready, deleting }) => !ready || deleting),
+    };
+  }
+
+  forget(key: string): void {
+    this.#last.delete(key);
+  }
+
+  async #readAll(reader: Writer, objects: readonly KubeObject[], key: string, now: number) {
+    const last = this.#last.get(key);
+    const told = new Map<string, Complaint | undefined>();
+    const read = async (object: KubeObject) => {
+      const id = `${object.kind}/${object.metadata.uid}`;
+      const isPaused = this.#answered.pauseMs(readNamespace(key), this.#monotonic()) > 0;
+      told.set(id, isPaused ? last?.get(id) : await this.#read(reader, object, now));
+    };
+    await Promise.all(objects.map(read));
+    if (told.size > 0) this.#last.set(key, told);
+    else this.forget(key);
+    return [...told.values()];
+  }
+
+  async #read(reader: Writer, object: KubeObject, now: number): Promise<Complaint | undefined> {
+    const begun = this.#monotonic();
+    try {
+      return await readNewest(reader, object, now);
+    } finally {
+      const ended = this.#monotonic();
+      this.#answered.spend(object.metadata.namespace ?? '', ended - begun, ended);
+    }
+  }
 }
 
 /** Whose events are read: at most one object of each kind. */

@@ -8,6 +8,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { Answers } from './answers.ts';
 import { read } from './attempt.ts';
 import { Caches } from './caches.ts';
+import { ReadEvents } from './complaints.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld, type Sources } from './gather.ts';
 import { decideClaim, type Installation, isPaused, takenEvent } from './installation.ts';
@@ -60,6 +61,7 @@ export class Controller {
   readonly #refresher = new Refresher();
   readonly #forbidden = new ForbiddenWrites();
   readonly #answers = new Answers();
+  readonly #readEvents = new ReadEvents(() => performance.now());
   readonly #causes = new ToldCauses();
   readonly #paces = new AllPaces(() => performance.now());
   readonly #rollouts: Rollouts;
@@ -167,9 +169,7 @@ export class Controller {
       } else {
         this.#poller.follow(key, new Map());
         this.#lookups.follow(key, []);
-        this.#refresher.forget(key);
-        this.#causes.forget(key);
-        this.#paces.forget(key);
+        for (const known of [this.#refresher, this.#readEvents, this.#causes, this.#paces]) known.forget(key);
         this.#rollouts.forget(key, Date.now());
       }
       this.#failing.delete(key);
@@ -229,6 +229,7 @@ export class Controller {
       refresher: this.#refresher,
       rollouts: this.#rollouts,
       answers: this.#answers,
+      readEvents: this.#readEvents,
     }).finally(() => this.#queue.charge(key, writer.busyMs));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
     if (failure) throw failure;

@@ -10,7 +10,7 @@ import { Answers } from './answers.ts';
 import { applyAll, patchIfThere } from './apply.ts';
 import { attempt, contentOf, paced, type Writer } from './attempt.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
-import { readComplaints } from './complaints.ts';
+import { ReadEvents } from './complaints.ts';
 import { type Installation, isPaused, stampFor, withStamp } from './installation.ts';
 import { isRead } from './judge/allseen.ts';
 import { wantsIssuer } from './judge/certificate.ts';
@@ -50,6 +50,8 @@ export interface Deps extends Reporting {
   readonly rollouts: Rollouts;
   /** Without this field the answers of the API server are not remembered. */
   readonly answers?: Answers;
+  /** Without this field the events of a namespace are read as often as they are wanted. */
+  readonly readEvents?: ReadEvents;
 }
 
 /** The work that is left for later. */
@@ -66,7 +68,8 @@ export async function reconcile(world: World, deps: Deps): Promise<Reconciled> {
   const { obstacles: untouched, lookAgainMs } = await refresh(world, deps);
   const obstacles = [...applied, ...untouched];
   deps.writer.paces?.forgetOthers(STATUS);
-  const { complaints, isOpen } = await readComplaints(deps.writer, world);
+  const { readEvents = new ReadEvents(() => performance.now()) } = deps;
+  const { complaints, isOpen } = await readEvents.complaints(deps.writer, world);
   await report({ ...world, complaints }, obstacles, deps);
   const pauses = [
     lookAgainMs,
