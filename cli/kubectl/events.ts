@@ -8,9 +8,17 @@ import type { Cluster } from './cluster.ts';
 
 const EVENT: Kind = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
 
-const NAMED_AS_THE_RELAY: ReadonlySet<string> = new Set(['MailRelay', 'StatefulSet']);
-/** What begins so is of this relay, such as the requests of its certificates. The last one has the digest of a Secret's name. */
-const OWN = /^(?:tls|internal|policy|pods|ca|mta-sts|[0-9a-f]{5})(?:-|$)/;
+/** cert-manager names what it makes after the Certificate, with this many numbers behind it. */
+const NUMBERS: Readonly<Record<string, number>> = {
+  Certificate: 0,
+  CertificateRequest: 1,
+  Order: 2,
+  Challenge: 3,
+};
+/** It cuts the name before the last number. */
+const LONGEST_UNCUT = 52;
+/** Those for other host names, and a second one for that of the relay: with digests, as objectNames has them. */
+const FURTHER = '-(?:tls-[0-9a-f]{8}|[0-9a-f]{5})';
 
 interface Involved {
   readonly kind?: string;
@@ -50,15 +58,24 @@ export async function listEvents(
 }
 
 /**
- * By the names that the operator gives. Another relay may be called NAME-2 or NAME-tls: its own object, its pods and its
- * StatefulSet are not of this relay.
+ * By the names that the operator gives to each kind. Another relay may be called NAME-2 or NAME-internal: its objects are not of
+ * this relay.
  */
 export function concerns(relay: string, { kind = '', name = '' }: Involved): boolean {
+  const { policy, authority, pods, claim } = objectNames;
+  const numbers = NUMBERS[kind];
+  if (numbers !== undefined) return isOfCertificate(relay, name, numbers);
   if (kind === 'Pod') return isNumbered(name, relay);
-  if (kind === 'PersistentVolumeClaim') return isNumbered(name, objectNames.claim(relay));
-  if (name === relay) return true;
-  if (NAMED_AS_THE_RELAY.has(kind) || !name.startsWith(`${relay}-`)) return false;
-  return OWN.test(name.slice(relay.length + 1));
+  if (kind === 'PersistentVolumeClaim') return isNumbered(name, claim(relay));
+  if (kind === 'ConfigMap') return [policy(relay), authority(relay)].includes(name);
+  return name === relay || (kind === 'Service' && name === pods(relay));
+}
+
+function isOfCertificate(relay: string, name: string, numbers: number): boolean {
+  const { internalCertificate, policyHostCertificate } = objectNames;
+  const certificates = [relay, internalCertificate(relay), policyHostCertificate(relay), `${relay}${FURTHER}`];
+  const least = name.length > LONGEST_UNCUT ? Math.min(1, numbers) : numbers;
+  return new RegExp(`^(?:${certificates.join('|')})(?:-[0-9]+){${least},${numbers}}$`).test(name);
 }
 
 function readEvent(event: CoreEvent): EventLine {

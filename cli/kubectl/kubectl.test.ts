@@ -95,34 +95,56 @@ test('words of verbs that are not about named messages go to all pods', () => {
 });
 
 test('an event is of a relay by the names that the operator gives', () => {
+  const long = `relay-${'x'.repeat(34)}`;
+  const isOf = (relay: string, kind: string, name: string) => concerns(relay, { kind, name });
   const OWN = [
     ['MailRelay', 'relay'],
     ['StatefulSet', 'relay'],
+    ['Service', 'relay'],
+    ['Service', 'relay-pods'],
     ['Pod', 'relay-0'],
     ['Pod', 'relay-12'],
     ['PersistentVolumeClaim', 'spool-relay-0'],
-    ['Certificate', 'relay-tls'],
-    ['CertificateRequest', 'relay-tls-1'],
-    ['Certificate', 'relay-mta-sts'],
-    ['CertificateRequest', 'relay-1f4ce-1'],
     ['ConfigMap', 'relay-policy'],
+    ['ConfigMap', 'relay-ca'],
+    ['Certificate', 'relay'],
+    ['CertificateRequest', 'relay-1'],
+    ['Order', 'relay-1-1234567890'],
+    ['Challenge', 'relay-1-1234567890-987654321'],
+    ['Certificate', 'relay-internal'],
+    ['CertificateRequest', 'relay-internal-2'],
+    ['Certificate', 'relay-mta-sts'],
+    ['Certificate', 'relay-tls-0123abcd'],
+    ['CertificateRequest', 'relay-tls-0123abcd-1'],
+    ['CertificateRequest', 'relay-1f4ce-1'],
   ] as const;
-  for (const [kind, name] of OWN) assert.ok(concerns('relay', { kind, name }), name);
+  for (const [kind, name] of OWN) assert.ok(isOf('relay', kind, name), `${kind} ${name}`);
+  // As cert-manager cuts a name.
+  const order = `${long}-1-1234567890`.slice(0, 52).replace(/-$/, '');
+  assert.ok(isOf(long, 'Challenge', `${order}-987654321`));
   const OTHERS = [
     ['MailRelay', 'relay2'],
     ['MailRelay', 'relay-2'],
     ['MailRelay', 'relay-tls'],
     ['StatefulSet', 'relay-2'],
+    ['Service', 'relay-internal'],
+    ['PodDisruptionBudget', 'relay-internal'],
     ['Pod', 'relay2-0'],
     ['Pod', 'relay-2-0'],
     ['Pod', 'relay-tls-0'],
     ['PersistentVolumeClaim', 'spool-relay-2-0'],
-    ['Certificate', 'relay-2-tls'],
+    ['PersistentVolumeClaim', 'spool-other-0'],
+    ['Certificate', 'relay-2'],
+    ['CertificateRequest', 'relay-2-1'],
+    ['Order', 'relay-2-1-1234567890'],
+    ['CertificateRequest', 'relay-internal-internal-1'],
     ['Pod', 'relay-other-0'],
     ['Pod', 'other-relay'],
-    ['PersistentVolumeClaim', 'spool-other-0'],
   ] as const;
-  for (const [kind, name] of OTHERS) assert.ok(!concerns('relay', { kind, name }), name);
+  for (const [kind, name] of OTHERS) assert.ok(!isOf('relay', kind, name), `${kind} ${name}`);
+  // A request of the Certificate of "relay" is not one of the relay that has its name.
+  assert.ok(!isOf('relay-2', 'CertificateRequest', 'relay-2'));
+  assert.ok(isOf('relay-2', 'CertificateRequest', 'relay-2-1'));
 });
 
 async function fail(...argv: string[]): Promise<string> {
