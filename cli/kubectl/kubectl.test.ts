@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stringify } from 'yaml';
 import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { changed } from '#test/fixtures/manifests.ts';
 import fc from '#test/kit/property.ts';
@@ -309,4 +310,27 @@ test('of a local part in any letters, or in quotes, nothing is left in a report'
     /^[0-9a-f]{12}@\u2615\.example, [0-9a-f]{12}@\[/,
   );
   assert.equal(redact('"@partner.example" and @x.example'), '"@partner.example" and @x.example');
+});
+
+test('what a manifest says of whole domains, and the name of an image, stay in a report', () => {
+  const redact = makeRedaction();
+  const entries = [
+    { address: '@old.example', to: ['@new.example', '@*.other.example'] },
+    { address: '"x"', to: '@new.example' },
+  ];
+  const image = 'image: registry.example/mailrelay/mailrelay@sha256:0123abcd\n';
+  for (const text of [formatJson(entries), formatJson(entries, 2), stringify({ entries }), image])
+    assert.equal(redact(text), text);
+  const inside = stringify({ note: `it's ${formatJson({ to: ['@old.example', '@new.example'] })}` });
+  assert.equal(redact(inside), inside);
+  assert.doesNotMatch(redact(formatJson(['@old.example', '"ann lee"@x.example'])), /ann|lee/);
+});
+
+test('an address has one word, whatever the form of the text', () => {
+  const redact = makeRedaction();
+  for (const address of ['"ann lee"@x.example', '"a\\"b"@x.example', 'ann\u200fbob@x.example']) {
+    const [word = ''] = /^[0-9a-f]{12}(?=@)/.exec(redact(address)) ?? [];
+    for (const text of [formatJson({ address }), stringify({ address }), stringify({ address: `${address}'` })])
+      assert.ok(redact(text).includes(`${word}@x.example`), text);
+  }
 });

@@ -108,10 +108,22 @@ const ESCAPE = 'u[0-9a-f]{4}';
 const UNQUOTED = String.raw`(?<!${LOCAL_CHARACTER}|\\(?=${ESCAPE}))(?:\\${ESCAPE}|${LOCAL_CHARACTER})+`;
 /** In JSON its quotes have a backslash; a quote inside it always has one. */
 const QUOTED = String.raw`(?:\\"|"(?!\\"))(?:[^"\n]|(?<=\\)"){1,256}"`;
-const LOCAL_PART = new RegExp(String.raw`(${QUOTED}|${UNQUOTED})@(?=\[|${LOCAL_CHARACTER})`, 'gu');
+/** The end of a text of JSON and the begin of the next one, which may be @partner.example, for all of a domain. */
+const BETWEEN = String.raw`\\?"[\s:,[\]{}]*\\?"@`;
+/** The digest of an image is none. */
+const DOMAIN = String.raw`\[|(?!sha256:)${LOCAL_CHARACTER}`;
+const LOCAL_PART = new RegExp(String.raw`((?!${BETWEEN})${QUOTED}|${UNQUOTED})@(?=${DOMAIN})`, 'gu');
 
 /** Replaces local parts of mail addresses by a hash with a key that nobody keeps. Domains stay. */
 export function makeRedaction(key: Buffer = randomBytes(32)): (text: string) => string {
   const hash = (local: string) => createHash('sha256').update(key).update(local).digest('hex').slice(0, 12);
-  return (text) => text.replace(LOCAL_PART, (_, local: string) => `${hash(local)}@`);
+  return (text) => text.replace(LOCAL_PART, (_, local: string) => `${hash(withoutEscapes(local))}@`);
+}
+
+/** Of a text of JSON: so it gets the same word as elsewhere. */
+function withoutEscapes(local: string): string {
+  if (local.startsWith('"')) return local;
+  return local.replace(/\\(?:u([0-9a-f]{4})|(.))/gu, (_, code?: string, one = '') =>
+    code === undefined ? one : String.fromCharCode(Number.parseInt(code, 16)),
+  );
 }
