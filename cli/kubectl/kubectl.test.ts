@@ -328,9 +328,13 @@ test('what a manifest says of whole domains, and the name of an image, stay in a
 
 test('an address has one word, whatever the form of the text', () => {
   const redact = makeRedaction();
-  for (const address of ['"ann lee"@x.example', '"a\\"b"@x.example', 'ann\u200fbob@x.example']) {
+  const inTrace = (text: string) =>
+    text.replace(/[^\x20-\x7e]+/gu, (some) => Buffer.from(some).toString('hex').toUpperCase().replace(/../g, '<$&>'));
+  const others = ['ann\u200fbob@x.example', 'émilie@x.example', 'नमस्ते@x.example', '"é lee"@x.example'];
+  for (const address of ['"ann lee"@x.example', '"a\\"b"@x.example', ...others]) {
     const [word = ''] = /^[0-9a-f]{12}(?=@)/.exec(redact(address)) ?? [];
     for (const text of [formatJson({ address }), stringify({ address }), stringify({ address: `${address}'` })])
       assert.ok(redact(text).includes(`${word}@x.example`), text);
+    assert.equal(redact(`R: MAIL FROM:<${inTrace(address)}>`), `R: MAIL FROM:<${word}@x.example>`);
   }
 });

@@ -104,8 +104,10 @@ async function readLog(cluster: Pods, pod: string): Promise<string> {
 /** Of a local part without quotes, in the letters of any country with their marks. JSON has some as an escape. */
 const LOCAL_CHARACTER = String.raw`[^\s"\\<>()[\]:;,@]`;
 const ESCAPE = 'u[0-9a-f]{4}';
+/** A byte beyond ASCII, as a trace has it. */
+const TRACED = '<[0-9A-F]{2}>';
 /** From the begin of a word on, so that a long one is looked through once. */
-const UNQUOTED = String.raw`(?<!${LOCAL_CHARACTER}|\\(?=${ESCAPE}))(?:\\${ESCAPE}|${LOCAL_CHARACTER})+`;
+const UNQUOTED = String.raw`(?<!${LOCAL_CHARACTER}|\\(?=${ESCAPE})|${TRACED})(?:\\${ESCAPE}|${TRACED}|${LOCAL_CHARACTER})+`;
 /** In JSON its quotes have a backslash; a quote inside it always has one. */
 const QUOTED = String.raw`(?:\\"|"(?!\\"))(?:[^"\n]|(?<=\\)"){1,256}"`;
 /** The end of a text of JSON and the begin of the next one, which may be @partner.example, for all of a domain. */
@@ -120,10 +122,13 @@ export function makeRedaction(key: Buffer = randomBytes(32)): (text: string) => 
   return (text) => text.replace(LOCAL_PART, (_, local: string) => `${hash(withoutEscapes(local))}@`);
 }
 
-/** Of a text of JSON: so it gets the same word as elsewhere. */
+/** Of a text of JSON, or of a trace: so it gets the same word as elsewhere. */
 function withoutEscapes(local: string): string {
-  if (local.startsWith('"')) return local;
-  return local.replace(/\\(?:u([0-9a-f]{4})|(.))/gu, (_, code?: string, one = '') =>
+  const text = local.replace(new RegExp(`(?:${TRACED})+`, 'g'), (bytes) =>
+    Buffer.from(bytes.replaceAll(/[<>]/g, ''), 'hex').toString(),
+  );
+  if (text.startsWith('"')) return text;
+  return text.replace(/\\(?:u([0-9a-f]{4})|(.))/gu, (_, code?: string, one = '') =>
     code === undefined ? one : String.fromCharCode(Number.parseInt(code, 16)),
   );
 }
