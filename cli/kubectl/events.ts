@@ -8,6 +8,7 @@ import type { Cluster } from './cluster.ts';
 
 const EVENT: Kind = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
 
+const OF_A_SERVICE: ReadonlySet<string> = new Set(['Service', 'Endpoints']);
 /** cert-manager names what it makes after the Certificate, with this many numbers behind it. */
 const NUMBERS: Readonly<Record<string, number>> = {
   Certificate: 0,
@@ -68,7 +69,7 @@ export function concerns(relay: string, { kind = '', name = '' }: Involved): boo
   if (kind === 'Pod') return isNumbered(name, relay);
   if (kind === 'PersistentVolumeClaim') return isNumbered(name, claim(relay));
   if (kind === 'ConfigMap') return [policy(relay), authority(relay)].includes(name);
-  return name === relay || (kind === 'Service' && name === pods(relay));
+  return name === relay || (OF_A_SERVICE.has(kind) && name === pods(relay));
 }
 
 function isOfCertificate(relay: string, name: string, numbers: number): boolean {

@@ -103,6 +103,7 @@ test('an event is of a relay by the names that the operator gives', () => {
     ['StatefulSet', 'relay'],
     ['Service', 'relay'],
     ['Service', 'relay-pods'],
+    ['Endpoints', 'relay-pods'],
     ['Pod', 'relay-0'],
     ['Pod', 'relay-12'],
     ['PersistentVolumeClaim', 'spool-relay-0'],
