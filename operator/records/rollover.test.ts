@@ -662,7 +662,8 @@ test('where look-ups do not work a person says since when the next key is in DNS
   const stepOf = (...given: Parameters<typeof at>) => at(...given).next?.step.kind;
   assert.equal(stepOf(undefined, 999_999_999), 'publishing');
   assert.equal(stepOf(mark('a'), 999_999_999), 'publishing', 'the word for another key');
-  for (const text of ['', 'yes', `${'b'.repeat(64)}@yesterday`, 'b'.repeat(64)])
+  const beyond = `${'b'.repeat(64)}@+275760-09-13T00:00:00Z`;
+  for (const text of ['', 'yes', `${'b'.repeat(64)}@yesterday`, 'b'.repeat(64), beyond])
     assert.equal(stepOf(text, 999_999_999), 'publishing', text);
   assert.equal(stepOf(mark('b'), 119_999), 'waiting');
   assert.deepEqual(at(mark('b'), 120_000).inService, 'two');

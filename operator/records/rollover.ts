@@ -131,7 +131,8 @@ const isEarly = (word: Marked, since: number) => word.since < Math.floor(since /
 
 function readMark(object: Pick<KubeObject, 'metadata'> | undefined, annotation: string): Marked | undefined {
   const [digest = '', time = ''] = (object?.metadata.annotations?.[annotation] ?? '').split('@');
-  const since = Date.parse(time);
+  // A person can write any time. No date has room for two times to live after the last one that there is.
+  const since = /^\d{4}-/.test(time) ? Date.parse(time) : Number.NaN;
   return Number.isNaN(since) ? undefined : { digest, since };
 }
 
