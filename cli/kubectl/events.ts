@@ -74,7 +74,12 @@ export function concerns(relay: string, { kind = '', name = '' }: Involved): boo
 
 function isOfCertificate(relay: string, name: string, numbers: number): boolean {
   const { internalCertificate, policyHostCertificate } = objectNames;
-  const certificates = [relay, internalCertificate(relay), policyHostCertificate(relay), `${relay}${FURTHER}`];
+  const certificates = [
+    relay,
+    internalCertificate(relay),
+    policyHostCertificate(relay),
+    `${relay}${FURTHER}`,
+  ];
   const least = name.length > LONGEST_UNCUT ? Math.min(1, numbers) : numbers;
   return new RegExp(`^(?:${certificates.join('|')})(?:-[0-9]+){${least},${numbers}}$`).test(name);
 }

@@ -329,13 +329,28 @@ test('what a manifest says of whole domains, and the name of an image, stay in a
 
 test('an address has one word, whatever the form of the text', () => {
   const redact = makeRedaction();
+  assert.match(redact('\\u005c@x.example'), /^[0-9a-f]{12}@x\.example$/);
   const inTrace = (text: string) =>
-    text.replace(/[^\x20-\x7e]+/gu, (some) => Buffer.from(some).toString('hex').toUpperCase().replace(/../g, '<$&>'));
-  const others = ['ann\u200fbob@x.example', 'émilie@x.example', 'नमस्ते@x.example', '"é lee"@x.example'];
+    text.replace(/[^\x20-\x7e]+/gu, (some) =>
+      Buffer.from(some).toString('hex').toUpperCase().replace(/../g, '<$&>'),
+    );
+  const others = [
+    'ann\u200fbob@x.example',
+    'émilie@x.example',
+    'नमस्ते@x.example',
+    '"é lee"@x.example',
+    '"\\\\"@x.example',
+  ];
   for (const address of ['"ann lee"@x.example', '"a\\"b"@x.example', ...others]) {
     const [word = ''] = /^[0-9a-f]{12}(?=@)/.exec(redact(address)) ?? [];
-    for (const text of [formatJson({ address }), stringify({ address }), stringify({ address: `${address}'` })])
+    for (const text of [
+      formatJson({ address }),
+      stringify({ address }),
+      stringify({ address: `${address}'` }),
+    ])
       assert.ok(redact(text).includes(`${word}@x.example`), text);
     assert.equal(redact(`R: MAIL FROM:<${inTrace(address)}>`), `R: MAIL FROM:<${word}@x.example>`);
+    const reason = (one: string) => formatJson({ inside: formatJson({ reason: `550 "a" to <${one}>: no` }) });
+    assert.equal(redact(reason(address)), reason(`${word}@x.example`));
   }
 });

@@ -107,14 +107,21 @@ const ESCAPE = 'u[0-9a-f]{4}';
 /** A byte beyond ASCII, as a trace has it. */
 const TRACED = '<[0-9A-F]{2}>';
 /** From the begin of a word on, so that a long one is looked through once. */
-const UNQUOTED = String.raw`(?<!${LOCAL_CHARACTER}|\\(?=${ESCAPE})|${TRACED})(?:\\${ESCAPE}|${TRACED}|${LOCAL_CHARACTER})+`;
-/** In JSON its quotes have a backslash; a quote inside it always has one. */
-const QUOTED = String.raw`(?:\\"|"(?!\\"))(?:[^"\n]|(?<=\\)"){1,256}"`;
-/** The end of a text of JSON and the begin of the next one, which may be @partner.example, for all of a domain. */
-const BETWEEN = String.raw`\\?"[\s:,[\]{}]*\\?"@`;
+const BEGIN = String.raw`(?<!${LOCAL_CHARACTER}|\\(?=\\{0,7}${ESCAPE})|${TRACED})`;
+const UNQUOTED = String.raw`${BEGIN}(?:\\{1,8}${ESCAPE}|${TRACED}|${LOCAL_CHARACTER})+`;
+/**
+ * In JSON each quote and each backslash has a backslash before it, and in JSON within JSON three. What stands before the first
+ * quote stands before the last one; a quote with one backslash more is inside.
+ */
+const FIRST = String.raw`(?<!\\)(?<b>\\*)"`;
+const INSIDE = String.raw`(?:[^"\\\n]|\\+(?=[^"\\])|(?:\k<b>\\\k<b>\\)*\k<b>\\\k<b>"){0,256}`;
+const LAST = String.raw`(?:\k<b>\\\k<b>\\)*\k<b>"`;
+/** From the end of a text of JSON to the begin of the next one, which may be @partner.example, for all of a domain. */
+const BETWEEN = String.raw`[\s:,[\]{}]*\k<b>"@`;
+const QUOTED = `${FIRST}(?!${BETWEEN})${INSIDE}${LAST}`;
 /** The digest of an image is none. */
 const DOMAIN = String.raw`\[|(?!sha256:)${LOCAL_CHARACTER}`;
-const LOCAL_PART = new RegExp(String.raw`((?!${BETWEEN})${QUOTED}|${UNQUOTED})@(?=${DOMAIN})`, 'gu');
+const LOCAL_PART = new RegExp(`(${QUOTED}|${UNQUOTED})@(?=${DOMAIN})`, 'gu');
 
 /** Replaces local parts of mail addresses by a hash with a key that nobody keeps. Domains stay. */
 export function makeRedaction(key: Buffer = randomBytes(32)): (text: string) => string {
@@ -124,11 +131,11 @@ export function makeRedaction(key: Buffer = randomBytes(32)): (text: string) => 
 
 /** Of a text of JSON, or of a trace: so it gets the same word as elsewhere. */
 function withoutEscapes(local: string): string {
-  const text = local.replace(new RegExp(`(?:${TRACED})+`, 'g'), (bytes) =>
-    Buffer.from(bytes.replaceAll(/[<>]/g, ''), 'hex').toString(),
-  );
-  if (text.startsWith('"')) return text;
-  return text.replace(/\\(?:u([0-9a-f]{4})|(.))/gu, (_, code?: string, one = '') =>
-    code === undefined ? one : String.fromCharCode(Number.parseInt(code, 16)),
-  );
+  let text = local
+    .replace(new RegExp(`(?:${TRACED})+`, 'g'), (bytes) =>
+      Buffer.from(bytes.replaceAll(/[<>]/g, ''), 'hex').toString(),
+    )
+    .replace(/\\{1,8}u([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+  while (/^\\./su.test(text)) text = text.replace(/\\(.)/gsu, '$1');
+  return text;
 }
