@@ -159,6 +159,20 @@ test('over TLS the filter is asked if an authority of trustConfigMap vouches for
   assert.deepEqual(await asked('other.example', ours.cert), ['unavailable', []]);
 });
 
+test('a filter whose authority is taken out of the bundle gets no message more, although it got one before', async () => {
+  const [ours, another] = await Promise.all([makeAuthority('ours'), makeAuthority('another')]);
+  const secure = await FilterServer.start(await ours.issue(['localhost']));
+  try {
+    const filter = open({ url: `${secure.url}/checkv2`, trustConfigMap: 'ca' }, trusting('ca', ours.cert));
+    assert.equal((await decide(filter, 'Tempfail')).kind, 'take');
+    filter.use(trusting('ca', another.cert));
+    assert.equal((await decide(filter, 'Tempfail')).kind, 'unavailable');
+    assert.equal(secure.questions.length, 1);
+  } finally {
+    await secure.stop();
+  }
+});
+
 test('the status tells a failure after ten seconds, until the filter judges a message', async () => {
   const filter = open();
   server.manner = 'error';
