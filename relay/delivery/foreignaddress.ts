@@ -4,6 +4,7 @@
  * because an administrator wrote them on purpose. Pure.
  */
 import { BlockList, isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
 import { expandIpv6 } from '#crds/ipv6groups.ts';
 
 const NEVER = new BlockList();
@@ -77,4 +78,18 @@ export function isForeign(address: string): boolean {
 
 function dotted([high = 0, low = 0]: Groups): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
+
+/** Names of this machine, also where the DNS knows none of them. */
+const THIS_MACHINE = /(^|\.)localhost(\.localdomain)?$/;
+
+/**
+ * The address that the name of a mail host is by itself: in brackets, as 0x7f.1 or as 2130706433. No name of the DNS ends in a
+ * number, so nobody is asked for it. Undefined: it is a name.
+ */
+export function readNamedAddress(host: string): string | undefined {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  if (THIS_MACHINE.test(name)) return '127.0.0.1';
+  const bare = name.replace(/^\[(?:ipv6:)?(.*)\]$/, '$1');
+  return [bare, domainToASCII(bare)].find((address) => isIP(address) !== 0);
 }

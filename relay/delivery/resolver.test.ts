@@ -174,6 +174,43 @@ test('what both families say is final, and one good address is enough', async ()
     });
 });
 
+test('an MX record that is an address by itself is judged as that one, and nobody is asked', async () => {
+  const names: MailNames = { ...SYSTEM_NAMES, lookUp: () => assert.fail('nobody is asked') };
+  const find = (host: string) => findForeign(host, 'Any', 'example.net', names);
+  for (const host of [
+    'localhost',
+    'mail.LOCALHOST.',
+    'localhost.localdomain',
+    '127.0.0.1',
+    '127.1',
+    '0x7f.1',
+    '0X7F000001.',
+    '0177.0.0.1',
+    '2130706433',
+    '[127.0.0.1]',
+    '[IPv6:::1]',
+    '::1',
+    '[::ffff:7f00:1]',
+  ]) {
+    const found = await find(host);
+    assert.equal(found.kind === 'none' && found.failure.status, '5.4.4', host);
+  }
+  for (const host of ['192.0.2.1', '[192.0.2.1]', '0xc0000201'])
+    assert.deepEqual(await find(host), { kind: 'addresses', addresses: ['192.0.2.1'] });
+});
+
+test('a name that only looks like an address is asked for', async () => {
+  const names = namesWith({ A: records('198.51.100.1'), AAAA: absent(true) });
+  for (const host of [
+    '0x7f.1.example',
+    'localhost.example',
+    '127-0-0-1.example',
+    'mx_1.example',
+    'münchen.example',
+  ])
+    assert.equal((await findForeign(host, 'Any', 'example.net', names)).kind, 'addresses', host);
+});
+
 test('what can be no domain fails at once, and for good', async () => {
   const names: MailNames = { ...SYSTEM_NAMES, lookUp: () => assert.fail('nobody is asked') };
   for (const domain of ['box"', '"root@box"', 'a b.example', 'x..example', `${'a'.repeat(64)}.example`, '']) {

@@ -12,7 +12,7 @@ import type { IpFamily, Policy } from '#crds/policyfile.ts';
 import { readDomain } from '../addresses/address.ts';
 import type { DnsAnswer } from '../dns/resolver.ts';
 import type { Destination, NextHop } from './courier.ts';
-import { isForeign } from './foreignaddress.ts';
+import { isForeign, readNamedAddress } from './foreignaddress.ts';
 import { plainName } from './hostname.ts';
 import { explainDns, type MailNames } from './names.ts';
 
@@ -167,7 +167,8 @@ export async function findForeign(
   domain: string,
   names: MailNames,
 ): Promise<Addresses> {
-  const answers = isIP(host) === 0 ? await resolveFamilies(host, ipFamily, names) : [given(host)];
+  const named = readNamedAddress(host);
+  const answers = named === undefined ? await resolveFamilies(host, ipFamily, names) : [given(named)];
   const found = answers.flatMap((answer) => (answer.kind === 'records' ? answer.records.map(literal) : []));
   const foreign = found.filter(({ address }) => isForeign(address));
   const addresses = wantedAddresses(ipFamily, foreign);
@@ -193,7 +194,6 @@ export async function findForeign(
 type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
 
 async function resolveFamilies(host: string, ipFamily: IpFamily, names: MailNames): Promise<AddressAnswer[]> {
-  if (/(^|\.)localhost\.?$/i.test(host)) return [given('127.0.0.1')];
   const asked: Promise<AddressAnswer>[] = [
     ...(ipFamily === 'IPv6' ? [] : [names.lookUp(host, 'A')]),
     ...(ipFamily === 'IPv4' ? [] : [names.lookUp(host, 'AAAA')]),
