@@ -197,8 +197,10 @@ export class ListenerSessions {
     if (listener.clients.certificates) {
       // Always called, because an error from a wrong signature stays in OpenSSL's queue and would end the session
       // later.
-      const { subjectaltname } = socket.getPeerCertificate();
-      facts.certificateNames = socket.authorized ? namesOfCertificate(subjectaltname) : [];
+      const { subjectaltname, valid_to: end } = socket.getPeerCertificate();
+      // A session that is resumed was verified when it began, and its ticket may be renewed again and again.
+      const isProven = socket.authorized && Date.parse(end) > this.#options.clocks.wall();
+      facts.certificateNames = isProven ? namesOfCertificate(subjectaltname) : [];
     }
     counters.add('tls_sessions', `${listener.name},${tls.version},${cipher},${group ?? 'unknown'}`);
     facts.trace?.tls({ version: tls.version, cipher, ...(group ? { group } : {}) });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
 
 /** ConfigMaps without a certificate, or that are not there. */
@@ -97,6 +98,17 @@ test('a resumed session is who its certificate said', async () => {
   assert.equal(resumed.tls?.isSessionReused(), true);
   await resumed.command('MAIL FROM:<a@x.example>');
   assert.match(await resumed.command('RCPT TO:<b@y.example>'), /^250/);
+});
+
+test('a session that is resumed proves nobody when its certificate has expired', async () => {
+  const endsAt = Date.now() + 3_000;
+  const pair = await trusted.issue(['app.example.com'], { until: 3_000 / 86_400_000 });
+  const session = await (await rig.secureClient('smtp', { pair })).session();
+  await until('the certificate to expire', () => Date.now() > endsAt + 1_000);
+  const resumed = await rig.secureClient('smtp', { session });
+  assert.equal(resumed.tls?.isSessionReused(), true);
+  await resumed.command('MAIL FROM:<a@x.example>');
+  assert.match(await resumed.command('RCPT TO:<b@y.example>'), /^550 5\.7\.1 Relaying denied/);
 });
 
 test('a ConfigMap without an authority trusts nobody, the public roots neither', async () => {
