@@ -107,6 +107,8 @@ test('addresses and names of the cluster are never asked for', async () => {
   for (const host of [
     '192.0.2.1',
     '2001:db8::1',
+    '[127.0.0.1]',
+    '0x7f.1',
     'mailstore',
     'store.mail.svc',
     'store.mail.svc.cluster.local.',

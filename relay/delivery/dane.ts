@@ -4,10 +4,10 @@
  * A look-up that fails is no absence: then the mail waits. What was found for a hop of the manifest is kept until the first
  * of its answers is over.
  */
-import { isIP } from 'node:net';
 import { type FailureCause, makeFailure } from '#crds/failure.ts';
 import { type Dns, type DnsAnswer, LONGEST_NAME } from '../dns/resolver.ts';
 import type { NextHop } from './courier.ts';
+import { readNamedAddress } from './foreignaddress.ts';
 import { plainName } from './hostname.ts';
 import { isLocalName } from './localnames.ts';
 import { usableRecords } from './tlsa.ts';
@@ -53,7 +53,7 @@ export class DaneFindings {
 
 export async function findDane(hop: NextHop, dns: Dns): Promise<DaneFinding> {
   const host = plainName(hop.host);
-  if (isIP(host) !== 0) return none(`${host} is an address, which has no TLSA record`);
+  if (readNamedAddress(host) !== undefined) return none(`${host} is an address, which has no TLSA record`);
   if (isLocalName(host)) return none(`${host} is a name of the cluster or of the local network`);
   const bases = await findBases(hop, host, dns);
   if (bases.kind !== 'bases') return bases;
