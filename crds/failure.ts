@@ -143,6 +143,11 @@ export function isOfMaterials({ cause, causes = [cause] }: Failure): boolean {
   return causes.some((one) => OF_MATERIALS.has(one));
 }
 
+/** The same of a ConfigMap alone: other authorities end no refusal of our login, and each try may lock the account. */
+export function isOfAuthorities({ cause, causes = [cause] }: Failure): boolean {
+  return causes.some((one) => one !== 'login' && OF_MATERIALS.has(one));
+}
+
 /** The longest text of joined failures. */
 const JOINED_LENGTH = 2_000;
 

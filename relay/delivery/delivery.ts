@@ -27,7 +27,7 @@ import type {
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
-import { printHop } from './hopsecrets.ts';
+import { type ChangedHops, printHop } from './hopsecrets.ts';
 import type { MailNames } from './names.ts';
 import { compileProviders, type Providers } from './providers.ts';
 import { decodeRefused, encodeRefused } from './refusedlogins.ts';
@@ -40,7 +40,7 @@ import { decideTls } from './tlspolicy.ts';
 /** Implemented by smtpclient.ts. */
 export interface DeliveryClient extends HopClient {
   /** Returns a test for the hops that the new contents concern. */
-  useMaterials(materials: Materials): (hop: NextHop) => boolean;
+  useMaterials(materials: Materials): ChangedHops;
   /** What a login to this hop is made of now. */
   contentsFor(hop: NextHop): Materials['secrets'];
   /** Hops that refuse the new contents of a Secret. */
@@ -155,11 +155,11 @@ export class Delivery implements Courier {
   }
 
   /** A refused login of these hops may be correct now. What waits for another reason keeps its schedule. */
-  #forgive(isChanged: (hop: NextHop) => boolean): Concerned {
+  #forgive(isChanged: ChangedHops): Concerned {
     this.#failedHops.forgive(isChanged);
     const { outbound } = this.#deps.policy;
-    const isConcerned = (hop: NextHop) => isChanged(hop) && this.#needsMaterials(hop);
     return (destination, failure) => {
+      const isConcerned = (hop: NextHop) => isChanged(hop, failure) && this.#needsMaterials(hop);
       if (destination.kind === 'local' || (failure && !isOfMaterials(failure))) return false;
       if (destination.kind === 'hops') return destination.hops.some(isConcerned);
       return isConcerned(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));

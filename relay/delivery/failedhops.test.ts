@@ -63,6 +63,17 @@ test('refused logins are counted by the time between them, and all hops of a lis
   assert.equal(failedHops.findRefusal([]), undefined);
 });
 
+test('who forgives hops is told why each has failed', () => {
+  const failedHops = new FailedHops(() => 0);
+  const login = makeFailure({ cause: 'login', status: '4.7.8', text: 'no' });
+  const other = hopTo(25, { host: 'other.example.net' });
+  failedHops.failed(hop, failure, []);
+  failedHops.failed(other, login, []);
+  failedHops.forgive((_, { cause }) => cause !== 'login');
+  assert.deepEqual(failedHops.order([other, hop]), [hop, other]);
+  assert.equal(failedHops.refused.size, 1);
+});
+
 test('an address that is new goes first, and one that answered has its old place again', () => {
   const failedHops = new FailedHops(() => 0);
   failedHops.failed(hop, failure, v4(2));

@@ -68,8 +68,8 @@ export class FailedHops {
   }
 
   /** The reason for the failure may be gone, so these hops return to their normal place. */
-  forgive(which: (hop: NextHop) => boolean): void {
-    const forgiven = [...this.#failed].filter(([, { hop }]) => which(hop));
+  forgive(which: (hop: NextHop, failure: Failure) => boolean): void {
+    const forgiven = [...this.#failed].filter(([, { hop, failure }]) => which(hop, failure));
     for (const [key] of forgiven) this.#failed.delete(key);
     if (forgiven.some(([, failed]) => isRefused(failed))) this.#onRefusals();
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { makeFailure } from '#crds/failure.ts';
+import { joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
 import { makeAuthority, makePair } from '#test/kit/ca.ts';
 import { hopTo, policyOf, routeTo } from '#test/kit/relayrig.ts';
@@ -60,7 +60,7 @@ function start({ mock }: TestContext, kept: KeptSecrets = {}, initial: World = {
   };
   const use = (world: World) => {
     const isChanged = secrets.use(materialsWith(world));
-    return [one, other, mx].map(isChanged);
+    return [one, other, mx].map((hop) => isChanged(hop));
   };
   const pass = async (ms = 0) => {
     mock.timers.tick(ms);
@@ -171,6 +171,33 @@ test('a trust bundle is in use at once, and a trial begins anew with it; MX host
   secrets.close();
   await pass(MINUTE_MS);
   assert.equal(trials.length, 0);
+});
+
+test('another trust bundle ends no refusal of a login: the next trial and the mail wait as before', async (context) => {
+  const { secrets, trials, passTo, use, pass, end } = start(context);
+  use({ pass: 'new' });
+  await pass(1);
+  await end(REFUSED);
+  const identity = secrets.identityFor(one);
+  const isChanged = secrets.use(materialsWith({ pass: 'new', roots: 'b' }));
+  // What is taken out of the bundle is out of use at once all the same.
+  assert.notEqual(secrets.identityFor(one), identity);
+  const untrusted = makeFailure({ cause: 'certificate-untrusted', status: '4.7.5', text: 'no' });
+  assert.deepEqual([isChanged(one, failure), isChanged(one, untrusted), isChanged(one)], [false, true, true]);
+  const both = joinFailures([failure, untrusted]);
+  assert.equal(isChanged(one, both), true);
+  await pass(MINUTE_MS / 2);
+  assert.deepEqual([passTo(one), trials.length], ['old', 0]);
+  await pass(MINUTE_MS / 2);
+  assert.equal(trials.length, 1);
+  assert.equal(secrets.use(materialsWith({ pass: 'third', roots: 'b' }))(other, failure), false);
+  await end({ kind: 'accepted' });
+  secrets.close();
+});
+
+test('a login that is taken at once may end a refusal', (context) => {
+  const { secrets } = start(context, {}, { pass: '' });
+  assert.equal(secrets.use(materialsWith({ pass: 'new' }))(one, failure), true);
 });
 
 test('the next process goes on with the old contents, their reason and their pause', async (context) => {

@@ -5,9 +5,9 @@
  * of a trust bundle must not be trusted a second longer. The old contents are kept in memory only.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { describeFailure, type Failure } from '#crds/failure.ts';
+import { describeFailure, type Failure, isOfAuthorities } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { wall } from '../task/clock.ts';
+import { monotonic, wall } from '../task/clock.ts';
 import type { Files, KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopNotes } from '../task/messages.ts';
 import type { NextHop } from './courier.ts';
@@ -55,7 +55,12 @@ interface Held {
   readonly identity: Identity;
   preflight: Preflight & { kind: 'try' };
   timer: NodeJS.Timeout;
+  /** Of the next trial, by the monotonic clock. */
+  tryAt: number;
 }
+
+/** True if other contents than before are in use for this hop now, and may end this failure. */
+export type ChangedHops = (hop: NextHop, failure?: Failure) => boolean;
 
 export class HopSecrets {
   /** With the mounted contents. */
@@ -101,15 +106,15 @@ export class HopSecrets {
     return proxy === null ? inUse : { ...inUse, [proxy]: this.#materials.secrets[proxy] ?? {} };
   }
 
-  /** Returns a test for the hops for which other contents are in use now. */
-  use(materials: Materials): (hop: NextHop) => boolean {
+  use(materials: Materials): ChangedHops {
     const before = this.#materials;
     this.#materials = materials;
     this.mounted.use(materials);
     const decided = new Map([...this.#hops].map(([key, hop]) => [key, this.#change(key, hop, before)]));
     this.#tellKept();
-    return (hop) =>
-      isChanged(before.configMaps, materials.configMaps, hop.trustConfigMap) ||
+    return (hop, failure) =>
+      ((!failure || isOfAuthorities(failure)) &&
+        isChanged(before.configMaps, materials.configMaps, hop.trustConfigMap)) ||
       isChanged(before.secrets, materials.secrets, hop.socksProxy?.credentialsSecret ?? null) ||
       (decided.get(makeKey(hop)) ??
         listSecrets(hop).some((name) => isChanged(before.secrets, materials.secrets, name)));
@@ -154,8 +159,8 @@ export class HopSecrets {
     const next = pickSecrets(hop, this.#materials.secrets);
     if (isDeepStrictEqual(next, old)) {
       const isTrustChanged = isChanged(before.configMaps, this.#materials.configMaps, hop.trustConfigMap);
-      // A trial with the trust of before says nothing.
-      if (held && isTrustChanged) this.#hold(key, hop, held.secrets, { ...held.preflight, afterMs: 0 });
+      if (held && isTrustChanged)
+        this.#hold(key, hop, held.secrets, { ...held.preflight, afterMs: findPauseLeft(held) });
       return false;
     }
     this.#forget(key);
@@ -176,8 +181,9 @@ export class HopSecrets {
       secrets: { ...this.#materials.secrets, ...secrets },
     });
     this.#forget(key);
-    const timer = setTimeout(() => this.#try(key, held), preflight.afterMs);
-    const held: Held = { hop, secrets, identity, preflight, timer };
+    const { afterMs } = preflight;
+    const timer = setTimeout(() => this.#try(key, held), afterMs);
+    const held: Held = { hop, secrets, identity, preflight, timer, tryAt: monotonic() + afterMs };
     this.#held.set(key, held);
   }
 
@@ -192,6 +198,7 @@ export class HopSecrets {
     }
     held.preflight = next;
     held.timer = setTimeout(() => this.#try(key, held), next.afterMs);
+    held.tryAt = monotonic() + next.afterMs;
     this.#tellKept();
     if (next.failure) this.#trials?.onRefused(held.hop, next.failure);
   }
@@ -229,6 +236,11 @@ export class HopSecrets {
     clearTimeout(this.#held.get(key)?.timer);
     this.#held.delete(key);
   }
+}
+
+/** A trial with the trust of before says nothing, unless the hop refused the login. */
+function findPauseLeft({ preflight: { failure }, tryAt }: Held): number {
+  return failure?.cause === 'login' ? Math.max(0, tryAt - monotonic()) : 0;
 }
 
 /** True if both hops get the same contents of their Secrets. */

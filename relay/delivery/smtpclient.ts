@@ -14,7 +14,7 @@ import type { HopResult, HopWay } from './attempt.ts';
 import { type AttemptBudget, OVERDUE } from './budget.ts';
 import { type ConnectTerms, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
-import { HopSecrets, type Identity, isSameHop } from './hopsecrets.ts';
+import { type ChangedHops, HopSecrets, type Identity, isSameHop } from './hopsecrets.ts';
 import { HopSessions } from './hopsessions.ts';
 import { IdleConnections } from './idleconnections.ts';
 import { Places } from './places.ts';
@@ -76,7 +76,7 @@ export class SmtpClient {
    * Sets the contents for new connections, or for a trial of them. Ends idle connections, connections under way and
    * deliveries before DATA if the contents that they use changed. Returns a test for the hops concerned.
    */
-  useMaterials(materials: Materials): (hop: NextHop) => boolean {
+  useMaterials(materials: Materials): ChangedHops {
     const isChanged = this.#secrets.use(materials);
     this.#endChanged(isChanged);
     return isChanged;
