@@ -183,14 +183,17 @@ export class DestinationQueue {
   }
 
   /**
-   * True if this message was tried, or if a session failed that began when it was due. Only then may it expire, and only
-   * if neither it nor its destination waits for a person. A refused login is a matter of the destination alone.
+   * True if this message was tried, or if a session failed that began when it was due, and none that began before is still
+   * open: a host may refuse some connections of many. Only then may it expire, and only if neither it nor its destination
+   * waits for a person. A refused login is a matter of the destination alone.
    */
   mayExpire(id: string, now: number): boolean {
     const waiting = this.#get(id);
     if (!waiting || now < this.#health.keepsMailUntil) return false;
     if (waiting.failure) return waiting.failure.cause !== 'local';
-    return waiting.due > 0 && waiting.due <= this.#health.failedAt;
+    const { failedAt } = this.#health;
+    const mayAnswer = this.#active?.values().some((began) => began <= failedAt) === true;
+    return waiting.due > 0 && waiting.due <= failedAt && !mayAnswer;
   }
 
   /** No message leaves the queue from now on, or still none. */

@@ -96,6 +96,8 @@ export function noteUnreached(
     health.pausedUntil = now + pauseMs(health.failures);
     health.firstPauseUntil = health.failures === 1 ? health.pausedUntil : now + pauseMs(1);
   }
-  // The first broken session may be due to its message. A second one shows a fault of the destination.
-  if (!hadSession || health.failures > 1) health.failedAt = Math.max(health.failedAt, began);
+  // The first broken session may be due to its message, and a host that has answered may refuse some connections of many. A
+  // second failure shows a fault of the destination.
+  const mayBeAlone = hadSession || health.answers > 0;
+  if (!mayBeAlone || health.failures > 1) health.failedAt = Math.max(health.failedAt, began);
 }

@@ -80,6 +80,55 @@ test('sixty messages that are too old when the relay starts all get their chance
   assert.deepEqual([sent.length, rig.count('expired'), rig.count('returned')], [60, 0, 0]);
 });
 
+test('a host that refuses some connections and serves others has failed for nobody but those that it refused', async () => {
+  const gate = Promise.withResolvers<void>();
+  const sent: string[] = [];
+  let sessions = 0;
+  const manager = rig.begin(async (_, parcel) => {
+    sessions += 1;
+    if (sessions > 2 && sessions <= 5) return NOBODY;
+    if (sessions <= 2) await gate.promise;
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 60; index++)
+    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await manager.start();
+  const underWay = () => [...manager.ids()].filter((id) => manager.isDelivering(id)).length;
+  await eventually(() => rig.count('deferred') === 3 && underWay() === 2);
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 3);
+  gate.resolve();
+  await eventually(() => underWay() === 0);
+  rig.now += 2_000;
+  manager.hurry(() => true);
+  await eventually(() => manager.figures.depth === 0);
+  assert.equal(sent.filter((address) => address.endsWith('@hop.example')).length, 57);
+});
+
+test('one connection that a host refuses after it has answered is no reason to give up what was not tried', async () => {
+  const sent: string[] = [];
+  const manager = rig.begin((_, parcel) => {
+    if (sent.length === 5) return NOBODY;
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 60; index++)
+    await rig.enter('', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await manager.start();
+  const isQuiet = () => ![...manager.ids()].some((id) => manager.isDelivering(id));
+  await eventually(() => rig.count('deferred') > 0 && isQuiet());
+  const refused = rig.count('deferred');
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), refused);
+  // The second failure in a row says that it is gone.
+  rig.now += 2_000;
+  manager.hurry(() => true);
+  await eventually(() => rig.count('deferred') > refused && isQuiet());
+  await manager.actions.sweep();
+  assert.deepEqual([sent.length, manager.figures.depth], [5, 0]);
+});
+
 test('a message that ends its session takes none of the others with it', async () => {
   const manager = rig.begin((_, parcel) =>
     parcel.to[0] === 'a0@hop.example' ? { ...NOBODY, hadSession: true } : answers(parcel),
