@@ -80,6 +80,8 @@ export interface Failure {
   readonly causes?: readonly FailureCause[];
   /** Only of the cause "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4). */
   readonly mayPass?: true;
+  /** Only of the cause "connect": there is no way from here to the address, so nobody was asked. */
+  readonly noWay?: true;
 }
 
 export interface FailureFacts {
@@ -92,6 +94,7 @@ export interface FailureFacts {
   readonly command?: string;
   readonly slowDown?: true;
   readonly mayPass?: true;
+  readonly noWay?: true;
 }
 
 export function makeFailure({ text, forSender = text, ...facts }: FailureFacts): Failure {

@@ -189,7 +189,7 @@ class Attempt {
     const addresses = failedHops.orderAddresses(hop, found.addresses);
     const picked = pickAddresses(addresses, { left: this.#left, isLast });
     const asked: string[] = [];
-    let unfit = 0;
+    let open = picked.length;
     for (const address of picked) {
       if (this.#budget.isOver) break;
       this.#left -= 1;
@@ -198,11 +198,11 @@ class Attempt {
       this.#tellSession(newSession(way, findings, address, result));
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
-      const { cause } = judgeFor(this.#parcel, result.failure);
+      const { cause, noWay } = judgeFor(this.#parcel, result.failure);
+      if (noWay || cause === 'requiretls') open -= 1;
       if (cause === 'requiretls') {
         // The next host shall have its turn in this attempt.
         this.#left += 1;
-        unfit += 1;
         // What one machine does not offer, the others do not offer either. TLS and a certificate are those of a machine.
         if (isUnfit(result.failure)) return undefined;
       }
@@ -211,8 +211,7 @@ class Attempt {
       // A second try with a refused login may lock the account.
       if (cause === 'login') break;
     }
-    const isUnfitHost = unfit === picked.length;
-    return asked.length < addresses.length && !isUnfitHost ? this.#tries.leave(hop) : undefined;
+    return asked.length < addresses.length && open > 0 ? this.#tries.leave(hop) : undefined;
   }
 
   #tellSession(session: TlsSession | undefined): void {

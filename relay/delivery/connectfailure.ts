@@ -120,6 +120,7 @@ export function connectFailure(
     text: `${forSender}${cure}`,
     forSender,
     ...slowerIfAsked(error),
+    ...(NO_WAY.has(error.originalCode ?? '') && !connection.isConnected ? { noWay: true as const } : {}),
   });
 }
 
@@ -138,6 +139,8 @@ function explainHeader(
   return `; the connection began with a PROXY header (${proxyProtocol}): if the host expects none, remove its proxyProtocol`;
 }
 
+/** Errors of the system where it has no network of the family of an address, as most clusters have no IPv6. */
+const NO_WAY = new Set(['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 /** Errors of the system for an address that is not ours, or from which the host cannot be reached at all. */
 const NO_SOURCE = new Set(['EADDRNOTAVAIL', 'EINVAL']);
 

@@ -42,8 +42,12 @@ export class Tries {
   findFinal(): Failure | undefined {
     if (this.#untried.some((hop) => !this.isBehindUs(hop))) return undefined;
     const counts = this.#failed.filter(({ hop }) => !this.isBehindUs(hop));
-    if (counts.some(({ failure }) => !failure.permanent)) return undefined;
-    return (this.#loop ?? counts[0])?.failure;
+    const final = counts.filter(({ failure }) => failure.permanent);
+    // What other machines of a host have said holds for those to which there is no way from here.
+    const isAnsweredFor = ({ hop, failure }: FailedTry) =>
+      failure.noWay && final.some((one) => one.hop === hop);
+    if (counts.some((one) => !one.failure.permanent && !isAnsweredFor(one))) return undefined;
+    return (this.#loop ?? final[0])?.failure;
   }
 
   get #end(): number {

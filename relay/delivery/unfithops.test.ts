@@ -107,6 +107,7 @@ const MACHINES = {
   }),
   expired: makeFailure({ cause: 'certificate-expired', status: '4.7.5', text: 'x' }),
   dead: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x' }),
+  away: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x', noWay: true }),
   unwilling: notOffered(hopTo(25)),
 } as const;
 type Machine = keyof typeof MACHINES;
@@ -126,4 +127,16 @@ test('TLS that is too old, or a certificate, is that of one machine of a host: t
   // More than one attempt asks: those that were asked speak for the rest.
   assert.equal((await sendToMachines(Array(12).fill('old'))).came, '5.7.30');
   assert.equal((await sendToMachines([...Array(4).fill('old'), ...Array(8).fill('dead')])).came, 'waits');
+});
+
+test('an address to which there is no way keeps no mail where another machine of the host is unfit', async () => {
+  for (const bad of ['old', 'expired', 'unwilling'] as const) {
+    assert.equal((await sendToMachines([bad, 'away'])).came, '5.7.30');
+    assert.equal((await sendToMachines(['away', bad])).came, '5.7.30');
+    assert.equal((await sendToMachines(['dead', 'away', bad])).came, 'waits');
+  }
+  assert.equal((await sendToMachines([...Array(4).fill('old'), ...Array(4).fill('away')])).came, '5.7.30');
+  assert.equal((await sendToMachines(['old', 'away', 'fit'])).came, 'delivered');
+  assert.equal((await sendToMachines(['away', 'away'])).came, 'waits');
+  assert.equal((await sendToMachines(Array(12).fill('away'))).came, 'waits');
 });

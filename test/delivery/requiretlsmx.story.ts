@@ -14,10 +14,11 @@ import { findEnd, manifestOf, objectOf } from './story.ts';
 const TOO_OLD = { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
 const OFFERS = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000000'];
 const [FIT, UNWILLING, SELF, POLICY, OLD] = ['192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5', '192.0.2.6'];
-const [PROVIDER, OTHER, MIXED, DANE, WRONG] = [
+const [PROVIDER, OTHER, MIXED, DUAL, DANE, WRONG] = [
   'mx.provider.example',
   'other.provider.example',
   'mixed.provider.example',
+  'dual.provider.example',
   'mx.dane.example',
   'wrong.dane.example',
 ];
@@ -32,6 +33,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'second.example': [[OTHER, WRONG, DANE], true, null, /^delivered Dane, /],
   'mixed.example': [[MIXED], true, null, /^delivered Verify, the sender gave REQUIRETLS$/],
   'unsigned.example': [[PROVIDER], false, null, /^bounced 5\.7\.30 .*Host: unsigned\.example/],
+  'dual.example': [[DUAL], false, null, /^bounced 5\.7\.30 .*Host: dual\.example/],
   'testing.example': [[PROVIDER], false, 'testing', /^bounced 5\.7\.30 .*Host: testing\.example/],
   'records.example': [[DANE], false, null, /^bounced 5\.7\.30 .*self-signed/],
   'unwilling.example': [[OTHER], false, 'enforce', /^bounced 5\.7\.30 .*does not offer REQUIRETLS$/],
@@ -79,6 +81,8 @@ before(async () => {
     [PROVIDER]: { A: [FIT] },
     [OTHER]: { A: [UNWILLING] },
     [MIXED]: { A: [OLD, FIT] },
+    // There is no way to it from here.
+    [DUAL]: { A: [FIT], AAAA: ['2001:db8::25'] },
     [DANE]: { A: [SELF], isSigned: true },
     [WRONG]: { A: [SELF], isSigned: true },
     [`_25._tcp.${DANE}`]: tlsa(Buffer.from(tlsaRecord(self.cert, 3, 1, 1).data, 'hex')),
