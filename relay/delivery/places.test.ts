@@ -171,6 +171,7 @@ test('a delivery that waits for the reply to QUIT has its own place still, so an
   while (!hop.lines.includes('QUIT')) await new Promise((resolve) => setTimeout(resolve, 5));
   // Less than the time for the reply to QUIT.
   const other = await send(9_000);
-  client.close();
+  hop.close();
   assert.deepEqual([other, await proving, hop.sockets.length], ['answered', 'answered', 2]);
+  client.close();
 });

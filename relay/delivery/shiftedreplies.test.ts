@@ -184,6 +184,24 @@ for (const toQuit of ['', '250 bye\r\n'])
     assert.equal(letters(await sent), 'RR');
   });
 
+test('a relay that ends the connection while it waits for the reply to QUIT refuses nobody', async () => {
+  const asked = Promise.withResolvers<void>();
+  const { client, send } = await rig((line) => {
+    if (line === 'QUIT') asked.resolve();
+    if (line.startsWith('RCPT')) return '550 5.1.1 no';
+    if (line === 'DATA') return '503 5.5.1 no recipients';
+    return line === 'QUIT' ? null : takeAll(line);
+  });
+  const sent = send(2);
+  await asked.promise;
+  client.close();
+  const result = await sent;
+  assert.deepEqual(
+    [letters(result), result.kind === 'unreachable' && result.failure.cause],
+    ['unreachable', 'local'],
+  );
+});
+
 test('a hop that loses what comes together with MAIL gets one command at a time from then on', async (context) => {
   const pass = holdTime(context);
   const asked = Promise.withResolvers<void>();

@@ -111,8 +111,12 @@ async function send(
 async function findShift({ verdicts, reusable }: Answered, connection: HopConnection): Promise<void> {
   if (connection.isSending) {
     if (verdicts.some(({ kind }) => kind === 'delivered')) connection.endEarly();
-  } else if (!connection.offered && !reusable && verdicts.length > 1 && verdicts.some(isFinal))
+  } else if (!connection.offered && !reusable && verdicts.length > 1 && verdicts.some(isFinal)) {
     await connection.quitInOrder();
+    // The reply may still have come.
+    if (connection.wasCut === 'relay')
+      connection.shift ??= new Error('the relay did not wait for the reply to QUIT');
+  }
 }
 
 function isFinal(verdict: Verdict | undefined): boolean {

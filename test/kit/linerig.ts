@@ -32,7 +32,7 @@ export async function rig(answer: Heard, changes: Partial<Hop> = {}) {
     budget.close();
     return result;
   };
-  return { hop, send };
+  return { hop, client, send };
 }
 
 /** One letter for each recipient: delivered, refused for good, waits. */
