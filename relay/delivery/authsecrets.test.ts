@@ -67,6 +67,21 @@ test('no part of a secret is left that is broken into lines, or written in anoth
   );
 });
 
+test('no part of a secret is left that is encoded together with what a hop adds, such as its name', () => {
+  const secret = 'open sesame, please';
+  for (const [mechanism, lineWith] of Object.entries(LINES))
+    for (const name of ['', 'a', 'me', 'bob', '\0', '\0\0'])
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const said = Buffer.from(`${name}:${secret}\n`).toString(encoding);
+        const [, begun = '', end = 'all'] = saidOnce(secret, lineWith)
+          .blank(`550 ${said}`)
+          .split(/ |\*\*\*/);
+        // A group at each end may have one or two characters of it.
+        const left = Buffer.from(begun, encoding).toString();
+        assert.ok(!left.includes('ope') && end.length <= 4, `${mechanism} ${name}: ${begun}***${end}`);
+      }
+});
+
 test('a short secret is blanked out as a whole, and other text stays', () => {
   const secrets = saidOnce('hello');
   assert.equal(secrets.blank('250 hello, hell'), '250 ***, hell');
