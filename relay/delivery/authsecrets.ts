@@ -12,7 +12,7 @@ const BLANK = '***';
 const BREAK = /\r?\n(?:\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)?/g;
 /** What the library shows in place of the secret. */
 const MARK = '/* secret */';
-/** A login is two lines at most. Its token is another one each hour. */
+/** A login is two lines at most, with the password that a digest is made of. Its token is another one each hour. */
 const LINES = 4;
 
 export class AuthSecrets {
@@ -23,10 +23,17 @@ export class AuthSecrets {
 
   /** `line` ends in the secret, encoded as SASL wants it (RFC 4954 section 4). `shown` has a mark in its place. */
   add(line: string, shown: string): void {
-    if (this.#said.has(line)) return;
-    this.#said.set(line, listForms(line, shown));
+    const known = this.#said.get(line);
+    this.#said.delete(line);
+    this.#said.set(line, known ?? listForms(line, shown));
+    if (known) return;
     dropOldest(this.#said, LINES);
     this.#parts = cut([...this.#said.values()].flat());
+  }
+
+  /** No line has the password of a login by digest, but it may be the name too. */
+  addPassword(password: string): void {
+    this.add(encode(password), encode(MARK));
   }
 
   blank(text: string): string {
@@ -70,6 +77,7 @@ function listPlaces(text: string): number[] {
 }
 
 const lastWord = (line: string) => line.slice(line.lastIndexOf(' ') + 1);
+const encode = (text: string) => Buffer.from(text).toString('base64');
 const decode = (encoded: string) => Buffer.from(encoded, 'base64').toString();
 
 /** The name before a password, or before the digest of CRAM-MD5, is no secret: it may be in any reply. */

@@ -214,6 +214,26 @@ test('after a login by CRAM-MD5 a reply that names the domain of our name is tol
   assert.match(told, /550 5\.7\.1 <bob@example\.com> not at mx\.example\.com, \*\*\* \*\*\*/);
 });
 
+test('after a login by CRAM-MD5 a token that is name and password is not told, however many connections there were', async () => {
+  const token = 'b3f1c2d4-5a6b-4c7d-8e9f-0a1b2c3d4e5f';
+  let challenges = 0;
+  const port = await secureHop((said) => {
+    if (said.startsWith('EHLO')) return '250-hop\r\n250 AUTH CRAM-MD5';
+    if (said === 'AUTH CRAM-MD5') return `334 ${base64(`<${challenges++}@hop>`)}`;
+    return said.startsWith('MAIL') ? `421 4.7.1 <${token}> has no credit` : '235 2.7.0 welcome';
+  });
+  const materials = { ...NO_MATERIALS, secrets: { login: { username: token, password: token } } };
+  const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
+  const way = wayTo(hopTo(port, { implicitTLS: true, credentialsSecret: 'login' }));
+  for (let count = 0; count < 6; count++) {
+    const budget = new AttemptBudget();
+    const result = await client.deliver(way, '127.0.0.1', makeParcel('x\r\n'), budget);
+    budget.close();
+    assert.match(JSON.stringify(result), /421 4\.7\.1 <\*\*\*> has no credit/);
+  }
+  client.close();
+});
+
 for (const [how, before, again] of [
   ['after the digest', '', '334 '],
   ['after the digest, in two lines', '', '334-more\r\n334 '],
