@@ -127,7 +127,7 @@ function renderHeader({ kind, reportId, hostname, sender, now }: ReportFacts, bo
   ]);
 }
 
-function renderText({ kind, hostname, dsnRecipients, hop, queueId }: ReportFacts): string {
+function renderText({ kind, hostname, dsnRecipients, hop, queueId, now }: ReportFacts): string {
   return lines([
     `This is the mail relay ${hostname}.`,
     '',
@@ -136,9 +136,7 @@ function renderText({ kind, hostname, dsnRecipients, hop, queueId }: ReportFacts
     ...dsnRecipients.flatMap((told) => [
       `  <${harmless(told.recipient.address)}>`,
       `  ${harmless(explain(told, hop))}`,
-      ...(told.kind === 'delay'
-        ? [`  It is tried until ${rfc5322Date(new Date(told.willRetryUntil))}.`]
-        : []),
+      ...listEnd(told, now).map((date) => `  It is tried until ${date}.`),
       '',
     ]),
     `The relay knows the message as ${queueId}.`,
@@ -168,8 +166,14 @@ function recipientStatus({ kind, now, hop }: ReportFacts, told: DsnRecipient) {
     ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
     `Diagnostic-Code: ${harmless(diagnose(told))}`,
     `Last-Attempt-Date: ${rfc5322Date(now)}`,
-    ...(told.kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(new Date(told.willRetryUntil))}`] : []),
+    ...listEnd(told, now).map((date) => `Will-Retry-Until: ${date}`),
   ];
+}
+
+/** The last retry. Mail whose time was over before, as after a long outage, is tried once more, at a time that nobody knows. */
+function listEnd(told: DsnRecipient, now: Date): string[] {
+  const isAhead = told.kind === 'delay' && told.willRetryUntil > now.getTime();
+  return isAhead ? [rfc5322Date(new Date(told.willRetryUntil))] : [];
 }
 
 /** The original may contain anything, even our boundary. */

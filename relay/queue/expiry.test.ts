@@ -226,6 +226,25 @@ for (const [days, lateDays] of [
     assert.deepEqual(await sweepAt((5 + lateDays) * DAY + 1), [2, 1]);
   });
 
+test('a delay report of mail whose time was over before its first attempt names no time in the past', async () => {
+  const policy = policyOf();
+  const manager = rig.begin(() => NOBODY, { ...policy, queue: { ...policy.queue, delayWarningSeconds: 60 } });
+  await rig.enter('', ['a@hop.example']);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && isIdle());
+  // The host has a pause.
+  rig.now += 1;
+  const old = await rig.enter('me@here.example', ['b@hop.example'], rig.now - 6 * DAY);
+  manager.add(old);
+  await manager.actions.sweep();
+  assert.deepEqual([rig.count('expired'), rig.count('returned')], [0, 1]);
+  const report = [...manager.ids()].at(-1) ?? '';
+  const taken = rig.spool.load(report);
+  const text = taken.kind === 'message' ? String(taken.pieces()) : '';
+  assert.match(text, /^Action: delayed$/m);
+  assert.doesNotMatch(text, /tried until|Will-Retry-Until/i);
+});
+
 test('after a step ahead the young are not read at each look', async () => {
   const manager = rig.begin(() => NOBODY);
   await rig.enter('', ['a@hop.example']);
