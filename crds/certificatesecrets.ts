@@ -3,9 +3,10 @@
  * Secret overwrite each other for ever. A certificate without an issuer only reads its Secret, which may be that of
  * another certificate. The API server knows only the names that are written, so its rules find less than this. Pure.
  */
-import { certificateSecretName, internalSecretName, listSniCertificates } from './effective.ts';
+import { certificateSecretName, internalSecretName, sniSecretName } from './effective.ts';
 import { policyHostSecretName } from './effectivedns.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
+import type { CertificateSource } from './tls.ts';
 
 export interface CertificateSecret {
   readonly secret: string;
@@ -15,25 +16,37 @@ export interface CertificateSecret {
   readonly isIssued: boolean;
 }
 
-/** That of the host name comes first. */
-export function listCertificateSecrets(relayName: string, spec: MailRelaySpec): CertificateSecret[] {
-  const { tls, dns } = spec;
-  const all = [
-    { secret: certificateSecretName(relayName, spec), keys: ['tls'], source: tls },
-    { secret: internalSecretName(relayName, spec), keys: ['tls', 'internal'], source: tls?.internal },
-    ...listSniCertificates(relayName, spec).map((source, index) => ({
-      secret: source.secret,
+interface CertificateField extends Pick<CertificateSecret, 'keys'> {
+  readonly source: Pick<CertificateSource, 'issuerRef'> | undefined;
+  /** undefined: there is no such certificate. */
+  readonly nameSecret: (relayName: string, spec: MailRelaySpec) => string | undefined;
+}
+
+/** All that a spec can have. That of the host name comes first. */
+function listCertificateFields({ tls, dns }: MailRelaySpec): CertificateField[] {
+  return [
+    { keys: ['tls'], source: tls, nameSecret: certificateSecretName },
+    { keys: ['tls', 'internal'], source: tls?.internal, nameSecret: internalSecretName },
+    ...(tls?.certificates ?? []).map((source, index) => ({
       keys: ['tls', 'certificates', index],
       source,
+      nameSecret: (relayName: string) => sniSecretName(relayName, source),
     })),
-    {
-      secret: policyHostSecretName(relayName, spec),
-      keys: ['dns', 'mtaSTS', 'serve'],
-      source: dns?.mtaSTS?.serve,
-    },
+    { keys: ['dns', 'mtaSTS', 'serve'], source: dns?.mtaSTS?.serve, nameSecret: policyHostSecretName },
   ];
-  return all.flatMap(({ secret, keys, source }) =>
-    secret === undefined ? [] : [{ secret, keys, isIssued: source?.issuerRef !== undefined }],
+}
+
+export function listCertificateSecrets(relayName: string, spec: MailRelaySpec): CertificateSecret[] {
+  return listCertificateFields(spec).flatMap(({ keys, source, nameSecret }) => {
+    const secret = nameSecret(relayName, spec);
+    return secret === undefined ? [] : [{ secret, keys, isIssued: source?.issuerRef !== undefined }];
+  });
+}
+
+/** The fields that name an issuer. */
+export function listIssuerFields(spec: MailRelaySpec): string[] {
+  return listCertificateFields(spec).flatMap(({ keys, source }) =>
+    source?.issuerRef === undefined ? [] : [`${nameField(keys)}.issuerRef`],
   );
 }
 

@@ -67,13 +67,13 @@ export function listSniCertificates(
 ): (SniSource & { readonly secret: string })[] {
   return (tls?.certificates ?? []).map((source) => ({
     ...source,
-    secret: source.secretName ?? sniSecretName(relayName, source.hostnames),
+    secret: sniSecretName(relayName, source),
   }));
 }
 
-/** Made of the first name: no other entry has it, and the order of the entries may change. */
-function sniSecretName(relayName: string, [first = '']: readonly string[]): string {
-  return `${relayName}-tls-${hashContent(first).slice(0, 8)}`;
+/** By default made of the first name: no other entry has it, and the order of the entries may change. */
+export function sniSecretName(relayName: string, { secretName, hostnames: [first = ''] }: SniSource): string {
+  return secretName ?? `${relayName}-tls-${hashContent(first).slice(0, 8)}`;
 }
 
 /** The names by which clients inside the cluster reach the Service, in its own namespace and in others. */

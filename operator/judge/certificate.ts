@@ -2,7 +2,7 @@
  * The checks of the certificates: first that of the host name, then the internal one, those for other host names and
  * that of the policy host if the spec has them. The reports of the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
  */
-import { listCertificateSecrets, nameField } from '#crds/certificatesecrets.ts';
+import { listIssuerFields } from '#crds/certificatesecrets.ts';
 import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
 import { policyHostSecretName } from '#crds/effectivedns.ts';
@@ -86,20 +86,12 @@ export function wantsCertificate({ policy, relay }: World): boolean {
 }
 
 export function wantsIssuer({ spec }: MailRelay): boolean {
-  const sources = [spec.tls, spec.tls?.internal, ...(spec.tls?.certificates ?? []), spec.dns?.mtaSTS?.serve];
-  return sources.some((source) => source?.issuerRef !== undefined);
-}
-
-/** The fields of the spec that name an issuer. */
-function listIssuerFields({ metadata, spec }: MailRelay): string[] {
-  return listCertificateSecrets(metadata.name, spec).flatMap(({ keys, isIssued }) =>
-    isIssued ? [`${nameField(keys)}.issuerRef`] : [],
-  );
+  return listIssuerFields(spec).length > 0;
 }
 
 export const certManagerMissing: Check = ({ relay, absentKinds }) => {
-  if (!wantsIssuer(relay) || !absentKinds.includes('Certificate')) return undefined;
-  const fields = listIssuerFields(relay);
+  const fields = listIssuerFields(relay.spec);
+  if (fields.length === 0 || !absentKinds.includes('Certificate')) return undefined;
   const [are, secrets, them] = fields.length === 1 ? ['is', 'Secret', 'it'] : ['are', 'Secrets', 'them'];
   const cure = `install it, or fill the ${secrets} yourself and remove ${them}`;
   return is(
