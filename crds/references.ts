@@ -53,6 +53,10 @@ export function tableReferences({ addresses }: Policy): TableReference[] {
   );
 }
 
+export function describeTableFault({ kind, name, key, field }: TableReference, fault: string): string {
+  return `${field}: key ${key} of ${kind} "${name}" ${fault}`;
+}
+
 /** Names a table. No name of an object and no key has a slash. */
 export function nameTable({ kind, name, key }: Pick<TableReference, 'kind' | 'name' | 'key'>): string {
   return `${kind}/${name}/${key}`;

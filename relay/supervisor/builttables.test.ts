@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -11,6 +11,7 @@ import type { Log } from '../observe/log.ts';
 import { BuiltTables } from './builttables.ts';
 import { readInputs } from './inputs.ts';
 import { listMissing } from './missing.ts';
+import { Retry } from './retry.ts';
 
 const NAME = 'ConfigMap/aliases/virtual';
 const policy: Policy = policyOf(
@@ -30,17 +31,21 @@ const policy: Policy = policyOf(
 const all: PodDirs[] = [];
 let dirs: PodDirs;
 let tables: BuiltTables;
+let clock = 0;
 const told: string[] = [];
 const log = Object.assign((event: string) => void told.push(event), {
   obey: () => undefined,
 }) as unknown as Log;
+
+const makeTables = () => new BuiltTables(dirs.stateDir, log, new Retry(() => clock));
 
 beforeEach(() => {
   dirs = podDirs();
   all.push(dirs);
   mount(dirs.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
   mkdirSync(join(dirs.configMapsDir, 'aliases'));
-  tables = new BuiltTables(dirs.stateDir, log);
+  clock = 0;
+  tables = makeTables();
   told.length = 0;
 });
 after(() => {
@@ -88,7 +93,7 @@ test('without a good one there is none', async () => {
   assert.equal(to, undefined);
   assert.match(missing.join(), /"aliases" does not exist: mail that needs the table waits/);
   put('<html>\nnot found\n');
-  assert.equal((await look()).fault, 'has no entry with an @');
+  assert.match(String((await look()).fault), /^has no entry with an @/);
 });
 
 test('gzip is unpacked, and what is cut short or grows without end is refused', async () => {
@@ -96,10 +101,13 @@ test('gzip is unpacked, and what is cut short or grows without end is refused', 
   const packed = gzipSync('a@b.example packed@c.example\n');
   writeFileSync(file, packed);
   assert.equal((await look()).to, 'packed@c.example');
-  for (const bytes of [packed.subarray(0, -9), gzipSync(Buffer.alloc(40 * 1024 * 1024, 0x0a))]) {
+  for (const [bytes, told] of [
+    [packed.subarray(0, -9), /^is packed by gzip and damaged/],
+    [gzipSync(Buffer.alloc(40 * 1024 * 1024, 0x0a)), /^is larger than 32 MiB/],
+  ] as const) {
     writeFileSync(file, bytes);
     const { to, fault } = await look();
-    assert.match(String(fault), /^cannot be read/);
+    assert.match(String(fault), told);
     assert.equal(to, 'packed@c.example');
   }
 });
@@ -111,7 +119,25 @@ test('files that no process opens any more go, and those of an earlier life too'
   }
   const files = () => readdirSync(join(dirs.stateDir, 'tables')).length;
   assert.equal(files(), 2);
-  tables = new BuiltTables(dirs.stateDir, log);
+  tables = makeTables();
   assert.equal((await look()).to, '5@c.example');
   assert.equal(files(), 1);
+});
+
+test('what the system refuses is tried again, though no file changes', async () => {
+  put('a@b.example one@c.example\n');
+  const folder = join(dirs.stateDir, 'tables');
+  writeFileSync(folder, 'in the way');
+  assert.match(String((await look()).fault), /^cannot be written \(E/);
+  assert.equal(tables.isDue(), false);
+  clock = 60_000;
+  assert.equal(tables.isDue(), true);
+  rmSync(folder);
+  assert.deepEqual(await look(), { to: 'one@c.example', fault: null, missing: [] });
+  clock = 120_000;
+  assert.equal(tables.isDue(), false);
+  put('a@b.example\n');
+  await look();
+  clock = 240_000;
+  assert.equal(tables.isDue(), false, 'a wrong line stays wrong');
 });

@@ -7,6 +7,7 @@ import { cutText } from '#crds/cut.ts';
 import { oneLine } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import {
+  describeTableFault,
   eventsReferences,
   inboundReferences,
   listNames,
@@ -44,11 +45,10 @@ export function listMissing(policy: Policy, materials: Materials): string[] {
 
 function listMissingTables(policy: Policy, { tables }: Materials): string[] {
   return tableReferences(policy).flatMap((reference) => {
-    const { kind, name, key, field, without } = reference;
     const state = tables?.[nameTable(reference)];
     if (!state || state.fault === null) return [];
-    const meanwhile = state.path === null ? without : 'the last good table stays in use';
-    return [`${field}: key ${key} of ${kind} "${name}" ${state.fault}: ${meanwhile}`];
+    const meanwhile = state.path === null ? reference.without : 'the last good table stays in use';
+    return [`${describeTableFault(reference, state.fault)}: ${meanwhile}`];
   });
 }
 

@@ -24,6 +24,7 @@ import { KeptTraffic } from './kepttraffic.ts';
 import { listMissing } from './missing.ts';
 import type { BoundAddress, Relay, RelayOptions } from './options.ts';
 import { Orders } from './orders.ts';
+import { Retry } from './retry.ts';
 import { Revisions } from './revision.ts';
 import { Service } from './service.ts';
 import { describePod } from './status.ts';
@@ -62,7 +63,7 @@ export class Supervisor implements Relay {
     this.#release = release;
     this.#log = options.log;
     this.#certificates = new Certificates(options.log, options.authorityMs);
-    this.#tables = new BuiltTables(options.stateDir, options.log);
+    this.#tables = new BuiltTables(options.stateDir, options.log, new Retry(monotonic, options.retryMs));
     this.#traffic = new KeptTraffic(options.stateDir, options.log);
     this.#service = new Service(options, {
       clock: monotonic,
@@ -166,7 +167,7 @@ export class Supervisor implements Relay {
     const read = readInputs(this.#options, this.#service.policy);
     const digest = computeDigest(read);
     const isNews = digest !== this.#seen;
-    if (isNews || this.#certificates.isDue() || this.#orders.isDue()) {
+    if (isNews || [this.#certificates, this.#orders, this.#tables].some((part) => part.isDue())) {
       if (await this.#announce(read)) return this.#look();
       this.#seen = digest;
       if (isNews) this.#orders.begin();

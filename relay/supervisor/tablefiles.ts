@@ -2,7 +2,7 @@
  * Finds the files of the tables of addresses. A table may have megabytes, so its contents are not read at each look. A
  * kubelet swaps a link for each change, and `mailrelay run` does the same, so a changed table is another file.
  */
-import { realpathSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Policy, parsePolicy } from '#crds/policyfile.ts';
 import {
@@ -13,12 +13,16 @@ import {
   type TableReference,
   tableReferences,
 } from '#crds/references.ts';
+import type { TableFault } from '../addresses/buildtable.ts';
 
 export interface TableFile {
   readonly path: string;
   /** Changes with the file. null: there is no such file. */
   readonly identity: string | null;
 }
+
+/** The system refused, which may end although no file changes. */
+export type TableFailure = Omit<TableFault, 'kind'> & { readonly kind: 'failed' };
 
 /** By `nameTable`. */
 export type TableFiles = Readonly<Record<string, TableFile>>;
@@ -53,6 +57,20 @@ export function findTableFiles(
       return [nameTable(table), { path, identity: identify(path) }];
     }),
   );
+}
+
+export function readTableFile({ path, identity }: TableFile): Buffer | TableFault | TableFailure {
+  if (identity === null) return { kind: 'fault', fault: 'does not exist' };
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    return tableFailure('read', error);
+  }
+}
+
+export function tableFailure(verb: 'read' | 'written', error: unknown): TableFailure {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return { kind: 'failed', fault: `cannot be ${verb} (${code ?? message})` };
 }
 
 /** The folder behind the link of a kubelet. */

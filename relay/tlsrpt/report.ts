@@ -5,8 +5,8 @@
  */
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
+import { gunzip, isPacked } from '#crds/gunzip.ts';
 import { describeValueFault, quote } from '#crds/valuefault.ts';
-import { gunzip, isPacked } from './gunzip.ts';
 
 /** RFC 8460 section 4.3. */
 export const RESULT_TYPES = [
