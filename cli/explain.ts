@@ -15,6 +15,7 @@ import {
   describeRefused,
   describeSuppressed,
   describeUnseen,
+  describeWrongTables,
   findSuppressed,
   withoutUnseen,
 } from './explainbecomes.ts';
@@ -115,11 +116,13 @@ async function explainAddress(what: string, question: Question): Promise<Explain
   const takenFrom = findTakenFrom(orders.policy, to);
   const head = describeTakenFrom(from, to, takenFrom);
   const { becomes, unseen } = findAddresses(orders, from, to);
+  const { wrongTables } = orders;
+  const notes = `${describeUnseen(unseen)}${describeWrongTables(wrongTables)}`;
   if (becomes.kind === 'refused') {
-    const value = { to, from, takenFrom, refused: becomes.reply };
+    const value = { to, from, takenFrom, refused: becomes.reply, wrongTables };
     return {
       value,
-      text: `${head}${describeUnseen(unseen)}${describeRefused(becomes)}`,
+      text: `${head}${notes}${describeRefused(becomes)}`,
       isReached: !connect,
     };
   }
@@ -131,20 +134,20 @@ async function explainAddress(what: string, question: Question): Promise<Explain
   const more = addresses.to.length - ways.length;
   const end = more > 0 ? `\nand ${more} more, whose ways are not told here: ask for one of them\n` : '';
   return {
-    value: { ...first, to, from, takenFrom, becomes: { ...addresses, unseen }, others },
-    text: [head, describeUnseen(unseen), describeBecomes({ from, to }, becomes), ...texts, end].join(''),
+    value: { ...first, to, from, takenFrom, becomes: { ...addresses, unseen, wrongTables }, others },
+    text: [head, notes, describeBecomes({ from, to }, becomes), ...texts, end].join(''),
     isReached: ways.every(({ isReached }) => isReached),
   };
 }
 
 /** Where an object that is not here would be asked, what is known without it counts. */
 function findAddresses(
-  { policy, materials, tableTexts, unseen }: Orders,
+  { policy, materials, tables, unseen }: Orders,
   from: string,
   to: string,
 ): { readonly becomes: Becomes; readonly unseen: readonly Unseen[] } {
   const find = (known: Policy) =>
-    findBecomes(known, { secrets: materials.secrets, tableTexts }, { from, to, at: Date.now() });
+    findBecomes(known, { secrets: materials.secrets, tables }, { from, to, at: Date.now() });
   const becomes = find(policy);
   const isUnseen = becomes.kind === 'refused' && becomes.reply.reason === 'map_unreadable';
   if (!isUnseen || unseen.length === 0) return { becomes, unseen: [] };

@@ -43,6 +43,10 @@ export function describeUnseen(unseen: readonly Unseen[]): string {
   return `${row('note', `not among the documents: ${[...names].join(', ')}; with it, the addresses may become others (addresses)`)}\n`;
 }
 
+export function describeWrongTables(wrong: readonly string[]): string {
+  return wrong.map((sentence) => `${row('note', sentence)}\n`).join('');
+}
+
 /** Nothing where the addresses stay as they are. */
 export function describeBecomes({ from, to }: Asked, becomes: Addresses): string {
   const isSame = becomes.to.length === 1 && becomes.to[0] === to;

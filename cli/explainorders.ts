@@ -2,13 +2,16 @@
  * The policy to explain, with the Secrets and ConfigMaps that it names: of a manifest, or of the pod that the command
  * runs in.
  */
-import { readFileSync } from 'node:fs';
 import { effectivePolicy } from '#crds/effective.ts';
 import { type Policy, parsePolicy } from '#crds/policyfile.ts';
-import { listNames, listReferences, nameTable, type Reference, tableReferences } from '#crds/references.ts';
+import { listNames, listReferences, nameTable, type Reference } from '#crds/references.ts';
 import { POD_PATHS } from '#crds/wellknown.ts';
+import type { BuiltTable } from '#relay/addresses/buildtable.ts';
 import { readInputs } from '#relay/supervisor/inputs.ts';
-import { decodeFile, readManifests } from './documents.ts';
+import { readTableFile } from '#relay/supervisor/tablefiles.ts';
+import { readManifests } from './documents.ts';
+import type { Contents } from './objects.ts';
+import { describeWrongTable, findTable, judgeTables } from './tables.ts';
 import { UsageError } from './usage.ts';
 
 type Files = Readonly<Record<string, string>>;
@@ -19,8 +22,10 @@ export interface Orders {
     readonly secrets: Readonly<Record<string, Files>>;
     readonly configMaps: Readonly<Record<string, Files>>;
   };
-  /** By `nameTable`. One that is missing is not there, or cannot be read. */
-  readonly tableTexts: Files;
+  /** By `nameTable`. One that is missing is not there. */
+  readonly tables: Readonly<Record<string, BuiltTable>>;
+  /** A sentence for each table that the relay does not take. */
+  readonly wrongTables: readonly string[];
   /** What `addresses` names and the documents lack: it may be in the cluster. All that a pod has is mounted. */
   readonly unseen: readonly Unseen[];
 }
@@ -33,21 +38,37 @@ export async function readOrders(file: string | undefined): Promise<Orders> {
 }
 
 async function readOrdersOfManifest(file: string): Promise<Orders> {
-  const { relay, secret, configMap } = await readManifests(file);
+  const { relay, find } = await readManifests(file);
   const policy = effectivePolicy(relay, relay.spec);
   const references = listReferences(policy);
-  const read = (kind: Reference['kind'], from: (name: string) => Files | undefined) =>
-    Object.fromEntries(listNames(references, kind).map((name) => [name, from(name) ?? {}]));
-  const materials = { secrets: read('Secret', secret), configMaps: read('ConfigMap', configMap) };
-  const tableTexts = tableReferences(policy).flatMap((table) => {
-    const { secrets, configMaps } = materials;
-    const text = (table.kind === 'Secret' ? secrets : configMaps)[table.name]?.[table.key];
-    return text === undefined ? [] : [[nameTable(table), text] as const];
+  const read = (kind: Reference['kind']) =>
+    Object.fromEntries(
+      listNames(references, kind).map((name) => [name, printAll(find({ kind, name }) ?? {})]),
+    );
+  const tables = judgeTables(policy, (reference) => {
+    const contents = find(reference);
+    return contents && findTable(contents, reference.key);
   });
-  const isUnseen = ({ kind, name, field }: Reference) =>
-    field.startsWith('addresses.') && !(kind === 'Secret' ? secret : configMap)(name);
+  const isUnseen = (reference: Reference) => reference.field.startsWith('addresses.') && !find(reference);
   const unseen = references.filter(isUnseen).map(({ kind, name }) => ({ kind, name }));
-  return { policy, materials, tableTexts: Object.fromEntries(tableTexts), unseen };
+  return {
+    policy,
+    materials: { secrets: read('Secret'), configMaps: read('ConfigMap') },
+    ...listTables(tables),
+    unseen,
+  };
+}
+
+/** As the relay reads its files, all but the tables. */
+function printAll(contents: Contents): Files {
+  return Object.fromEntries(Object.entries(contents).map(([key, value]) => [key, value.toString()]));
+}
+
+function listTables(tables: ReturnType<typeof judgeTables>): Pick<Orders, 'tables' | 'wrongTables'> {
+  return {
+    tables: Object.fromEntries(tables.map(({ reference, table }) => [nameTable(reference), table])),
+    wrongTables: tables.flatMap(describeWrongTable),
+  };
 }
 
 function readOrdersOfPod(): Orders {
@@ -65,19 +86,9 @@ function readOrdersOfPod(): Orders {
   const parsed = parsePolicy(inputs.policy);
   if (parsed.kind === 'invalid')
     throw new Error(`The policy in ${policyDir} cannot be read: ${parsed.message}`);
-  const tableTexts = Object.entries(inputs.tables).flatMap(([name, { path }]) => readTableText(name, path));
-  return {
-    policy: parsed.policy,
-    materials: inputs.materials,
-    tableTexts: Object.fromEntries(tableTexts),
-    unseen: [],
-  };
-}
-
-function readTableText(name: string, path: string): (readonly [string, string])[] {
-  try {
-    return [[name, decodeFile(readFileSync(path))]];
-  } catch {
-    return [];
-  }
+  const tables = judgeTables(parsed.policy, (reference) => {
+    const file = inputs.tables[nameTable(reference)];
+    return file && readTableFile(file);
+  });
+  return { policy: parsed.policy, materials: inputs.materials, ...listTables(tables), unseen: [] };
 }

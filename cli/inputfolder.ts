@@ -14,13 +14,15 @@ import {
 import { join } from 'node:path';
 import { makeFolder } from '#relay/task/folder.ts';
 
-export function publishFolder(dir: string, files: Readonly<Record<string, string>>): void {
+export type Files = Readonly<Record<string, string | Buffer>>;
+
+export function publishFolder(dir: string, files: Files): void {
   makeFolder(dir);
   if (holds(join(dir, '..data'), files)) return;
   const fresh = `..${Date.now()}.${process.pid}`;
   mkdirSync(join(dir, fresh), { mode: 0o700 });
-  for (const [name, text] of Object.entries(files))
-    writeFileSync(join(dir, fresh, name), text, { mode: 0o600 });
+  for (const [name, contents] of Object.entries(files))
+    writeFileSync(join(dir, fresh, name), contents, { mode: 0o600 });
   symlinkSync(fresh, join(dir, '..data.new'));
   renameSync(join(dir, '..data.new'), join(dir, '..data'));
   for (const name of readdirSync(dir)) {
@@ -28,13 +30,12 @@ export function publishFolder(dir: string, files: Readonly<Record<string, string
   }
 }
 
-function holds(dir: string, files: Readonly<Record<string, string>>): boolean {
+function holds(dir: string, files: Files): boolean {
   try {
-    const names = readdirSync(dir);
-    return (
-      names.length === Object.keys(files).length &&
-      names.every((name) => readFileSync(join(dir, name), 'utf8') === files[name])
-    );
+    const wanted = Object.entries(files);
+    const isThere = ([name, contents]: (typeof wanted)[number]) =>
+      readFileSync(join(dir, name)).equals(Buffer.from(contents));
+    return readdirSync(dir).length === wanted.length && wanted.every(isThere);
   } catch {
     return false;
   }

@@ -3,12 +3,13 @@ import { describeSystemError } from '#crds/systemwords.ts';
 import { type Fault, validateMailRelay } from '#crds/validate.ts';
 import { listWarnings, type Warning } from '#crds/warnings.ts';
 import { isMailRelay, listObjects, placeFaults } from './documents.ts';
+import { lintObjects } from './lintobjects.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument } from './yamlfiles.ts';
 
 export interface LintFault extends Place {
   /**
    * file: the file cannot be read. yaml: its text cannot be read. missing: there is no MailRelay. warning: the API server
-   * and the relay take it. The others are those of validate.ts.
+   * takes it, and so does the relay, except a table of addresses. The others are those of validate.ts.
    */
   readonly kind: Fault['kind'] | 'file' | 'yaml' | 'missing' | 'warning';
   /** null: the fault is not that of a field. */
@@ -25,56 +26,68 @@ export interface LintResult {
 
 /** What cannot be read is a fault like others, so that it hides none of them. */
 export async function lintPath(path: string): Promise<LintResult[]> {
+  const files: (Pick<LintResult, 'file' | 'faults'> & { readonly objects: readonly YamlDocument[] })[] = [];
   try {
-    const results: LintResult[] = [];
     // One after the other, because all may be the same pipe.
-    for (const file of listYamlFiles(path)) results.push(...(await lintFile(file).catch(unreadable(file))));
-    if (results.length > 0) return results;
+    for (const file of listYamlFiles(path)) files.push({ file, ...(await readObjects(file)) });
   } catch (error) {
-    return unreadable(path)(error as Error);
+    return [{ file: path, name: null, faults: [unreadable(path, error)] }];
   }
-  return [faultyFile(path, 'missing', 'there is no MailRelay: add a document of kind MailRelay')];
+  const objects = files.flatMap((file) => file.objects);
+  const results = files.flatMap((file): LintResult[] => [
+    ...(file.faults.length > 0 ? [{ file: file.file, name: null, faults: file.faults }] : []),
+    ...file.objects.filter(isMailRelay).map((relay) => lintMailRelay(relay, objects)),
+  ]);
+  if (results.length > 0) return results;
+  const message = 'there is no MailRelay: add a document of kind MailRelay';
+  return [{ file: path, name: null, faults: [faultOfFile(path, 'missing', message)] }];
 }
 
-async function lintFile(file: string): Promise<LintResult[]> {
-  const { documents, faults } = await readYamlFile(file);
-  const unread = faults.map((fault): LintFault => ({ ...fault, kind: 'yaml', field: null }));
-  return [
-    ...(unread.length > 0 ? [{ file, name: null, faults: unread }] : []),
-    ...documents.flatMap(listObjects).filter(isMailRelay).map(lintDocument),
-  ];
+async function readObjects(file: string) {
+  try {
+    const { documents, faults } = await readYamlFile(file);
+    const unread = faults.map((fault): LintFault => ({ ...fault, kind: 'yaml', field: null }));
+    return { objects: documents.flatMap(listObjects), faults: unread };
+  } catch (error) {
+    return { objects: [], faults: [unreadable(file, error)] };
+  }
 }
 
-function lintDocument(document: YamlDocument): LintResult {
+function lintMailRelay(document: YamlDocument, objects: readonly YamlDocument[]): LintResult {
   const { file, value } = document;
   const judged = validateMailRelay(value);
   const { name } = (value as { metadata?: { name?: unknown } | null }).metadata ?? {};
+  const isValid = judged.kind === 'valid';
   const faults = placeFaults<Fault | Warning>(
     document,
-    judged.kind === 'valid' ? listWarnings(judged.manifest.spec) : judged.faults,
+    isValid ? listWarnings(judged.manifest.spec) : judged.faults,
   );
   return {
     file,
     name: typeof name === 'string' ? name : '',
-    faults: faults.map(
-      ({ line, column, kind, path, message }): LintFault => ({
-        file,
-        line,
-        column,
-        kind,
-        field: path,
-        message,
-      }),
-    ),
+    faults: [
+      ...faults.map(
+        ({ line, column, kind, path, message }): LintFault => ({
+          file,
+          line,
+          column,
+          kind,
+          field: path,
+          message,
+        }),
+      ),
+      ...(isValid ? lintObjects(judged.manifest, objects) : []).map((fault) => ({ ...fault, field: null })),
+    ],
   };
 }
 
 export const isWarning = ({ kind }: LintFault) => kind === 'warning';
 
-const unreadable = (file: string) => (error: Error) => [
-  faultyFile(file, 'file', `cannot be read: ${describeSystemError(error.cause ?? error)}`),
-];
+function unreadable(file: string, error: unknown): LintFault {
+  const reason = describeSystemError((error as Error).cause ?? error);
+  return faultOfFile(file, 'file', `cannot be read: ${reason}`);
+}
 
-function faultyFile(file: string, kind: LintFault['kind'], message: string): LintResult {
-  return { file, name: null, faults: [{ file, line: 1, column: 1, kind, field: null, message }] };
+function faultOfFile(file: string, kind: LintFault['kind'], message: string): LintFault {
+  return { file, line: 1, column: 1, kind, field: null, message };
 }

@@ -9,18 +9,19 @@ import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effe
 import { judgePair } from '#crds/keypair.ts';
 import { printEndpoint } from '#crds/networks.ts';
 import { hashContent, type NamedPair, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { listNames, listReferences } from '#crds/references.ts';
+import { listNames, listReferences, type Reference } from '#crds/references.ts';
 import { describeSystemError } from '#crds/systemwords.ts';
 import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
-import { publishFolder } from './inputfolder.ts';
+import { type Files, publishFolder } from './inputfolder.ts';
 import { canShowView, LiveView } from './liveview.ts';
 import { localPair } from './localca.ts';
+import type { Contents } from './objects.ts';
 import { ownCommand } from './owncommand.ts';
 import { SINK_NAME, writeRunNote } from './runnote.ts';
 import { PLAIN_OUTPUT, type RunOutput } from './runoutput.ts';
-import { describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
+import { describeApplied, describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
 import { untilStopSignal } from './signals.ts';
 import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
@@ -36,8 +37,6 @@ interface RunOptions {
 }
 
 const WATCH_MS = 1_000;
-
-type Files = Readonly<Record<string, string>>;
 
 interface Target {
   readonly stateDir: string;
@@ -170,8 +169,10 @@ function publishOrExplain(dir: string, files: Files): void {
   }
 }
 
+type Pair = Readonly<Record<'tls.crt' | 'tls.key', string>>;
+
 interface ChosenPairs {
-  readonly host: Files | undefined;
+  readonly host: Pair | undefined;
   /** By Secret: those that are not among the documents. */
   readonly others: readonly (readonly [string, Files])[];
   readonly caFile: string | undefined;
@@ -182,8 +183,10 @@ async function choosePairs(manifests: Manifests, stateDir: string, policy: Polic
   const { relay } = manifests;
   const name = certificateSecretName(relay.name, relay.spec);
   const isWanted = needsKeyPair(policy);
-  const host = isWanted && name !== undefined ? manifests.secret(name) : undefined;
-  const others = listOtherPairs(policy).filter(({ secret }) => !manifests.secret(secret));
+  const host = isWanted && name !== undefined ? manifests.find({ kind: 'Secret', name }) : undefined;
+  const others = listOtherPairs(policy).filter(
+    ({ secret }) => !manifests.find({ kind: 'Secret', name: secret }),
+  );
   const lacksHost = isWanted && !host;
   const local =
     lacksHost || others.length > 0
@@ -205,8 +208,8 @@ function listOtherPairs({ inbound, policyHost }: Policy): NamedPair[] {
   ];
 }
 
-function pickPair({ 'tls.crt': cert = '', 'tls.key': key = '' }: Files): Files {
-  return { 'tls.crt': cert, 'tls.key': key };
+function pickPair({ 'tls.crt': cert, 'tls.key': key }: Contents): Pair {
+  return { 'tls.crt': String(cert ?? ''), 'tls.key': String(key ?? '') };
 }
 
 async function localPairOrExplain(stateDir: string, hosts: readonly string[]) {
@@ -227,17 +230,12 @@ function cannotWrite(dir: string, error: unknown): Error {
  * A folder for each Secret and ConfigMap that the policy names. It is empty if the object is not among the documents.
  */
 function listObjectFolders(manifests: Manifests, target: Target, policy: Policy): [string, Files][] {
-  const references = listReferences(policy);
-  return [
-    ...listNames(references, 'Secret').map((name): [string, Files] => [
-      join(target.secretsDir, name),
-      manifests.secret(name) ?? {},
-    ]),
-    ...listNames(references, 'ConfigMap').map((name): [string, Files] => [
-      join(target.configMapsDir, name),
-      manifests.configMap(name) ?? {},
-    ]),
-  ];
+  const list = (kind: Reference['kind'], dir: string) =>
+    listNames(listReferences(policy), kind).map((name): [string, Files] => [
+      join(dir, name),
+      manifests.find({ kind, name }) ?? {},
+    ]);
+  return [...list('Secret', target.secretsDir), ...list('ConfigMap', target.configMapsDir)];
 }
 
 /** Applies every later change of the manifest. Returns a function that stops this. */
@@ -257,10 +255,10 @@ function follow(
       const manifests = await readManifests(path);
       const published = await publish(manifests, target, false);
       await relay.reload();
-      const hash = hashContent(published.policy);
-      if (relay.status().policy.hash !== hash) return;
+      const status = relay.status();
+      if (status.policy.hash !== hashContent(published.policy)) return;
       onPublished(published);
-      output.tell(`Manifest applied: ${hash}`);
+      output.tell(describeApplied(status));
     } catch (error) {
       output.tell(`Manifest not applied, nothing changed: ${(error as Error).message}`);
     }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
-import { describeStart, listNotStarted } from './runtext.ts';
+import { describeApplied, describeStart, listNotStarted } from './runtext.ts';
 
 const withResolver = (resolver?: NonNullable<MailRelaySpec['outbound']>['resolver']): MailRelaySpec => ({
   hostname: 'relay.example.com',
@@ -51,4 +51,11 @@ test('an IPv6 address has brackets before its port', () => {
   assert.match(text, /http:\/\/\[::1\]:9090\/readyz/);
   assert.match(text, / \[::1\]:\d+ /);
   assert.doesNotMatch(text, /::1:/);
+});
+
+test('after a change what is missing is told, as at the start', () => {
+  const relay = relayObject();
+  const gap = 'addresses.recipient.tables[0]: key virtual of ConfigMap "aliases" has a wrong line 2';
+  const status = { ...podReport(relay), missing: [gap] };
+  assert.equal(describeApplied(status), `Manifest applied: ${status.policy.hash}\n  missing: ${gap}`);
 });

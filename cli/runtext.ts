@@ -59,13 +59,20 @@ export function describeStart(start: RunFacts): string {
     ...certificateLines(status, caFile),
     ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
     ...notStarted.map((gap) => `  not started: ${gap}`),
-    ...status.missing.map((gap) => `  missing: ${gap}`),
+    ...missingLines(status),
     ...(words ? ['', 'Send a message through it:', '', `  ${words.join(' ')}`] : []),
     ...sinkLines(start),
     '',
   ];
   return `${lines.join('\n')}\n`;
 }
+
+/** What a change of the manifest led to. What is missing is told as at the start. */
+export function describeApplied(status: Pick<PodStatus, 'policy' | 'missing'>): string {
+  return [`Manifest applied: ${status.policy.hash}`, ...missingLines(status)].join('\n');
+}
+
+const missingLines = ({ missing }: Pick<PodStatus, 'missing'>) => missing.map((gap) => `  missing: ${gap}`);
 
 /** One line for an event of the supervisor; undefined if the event is of no interest to a person. */
 export function describeChange(event: string, fields: Readonly<Record<string, unknown>>): string | undefined {

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
+import { buildTableAtOnce } from '../addresses/buildtable.ts';
 import { findBecomes } from './becomes.ts';
 
+const table = (text: string) => buildTableAtOnce(Buffer.from(text));
 const TABLES = {
-  'ConfigMap/aliases/virtual': 'support@example.com ann@example.com, carl@example.com\n',
-  'ConfigMap/broken/virtual': 'support@example.com ann@example.com # no\n',
+  'ConfigMap/aliases/virtual': table('support@example.com ann@example.com, carl@example.com\n'),
+  'ConfigMap/broken/virtual': table('support@example.com ann@example.com # no\n'),
 };
 
 const ADDRESSES: MailRelaySpec['addresses'] = {
@@ -47,7 +49,7 @@ function find(to: string, { from = '', addresses = ADDRESSES, queue }: Wish) {
   };
   const policy = effectivePolicy({ name: 'relay', namespace: 'mail' }, spec);
   const secrets = { srs: { key: 'k'.repeat(32) } };
-  return findBecomes(policy, { secrets, tableTexts: TABLES }, { from, to, at: 0 });
+  return findBecomes(policy, { secrets, tables: TABLES }, { from, to, at: 0 });
 }
 
 function becomes(to: string, wish: Wish = {}) {

@@ -3,9 +3,8 @@
  * people who ask before they send: the client may relay.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import type { Table } from '../addresses/addressmap.ts';
-import { openTable, TableBuilder } from '../addresses/tablefile.ts';
-import { readTable } from '../addresses/tabletext.ts';
+import type { BuiltTable } from '../addresses/buildtable.ts';
+import { openTable } from '../addresses/tablefile.ts';
 import { type CompiledSteps, compileSteps } from '../headers/compile.ts';
 import { compileMaps, UNREADABLE } from '../headers/maps.ts';
 import type { Materials } from '../task/materials.ts';
@@ -29,8 +28,8 @@ type Found =
     };
 
 interface Sources extends Pick<Materials, 'secrets'> {
-  /** The texts of the tables of addresses, by `nameTable`. One that is missing is not there, or cannot be read. */
-  readonly tableTexts: Readonly<Record<string, string>>;
+  /** By `nameTable`. One that is missing is not there. */
+  readonly tables: Readonly<Record<string, BuiltTable>>;
 }
 
 interface Asked {
@@ -41,9 +40,13 @@ interface Asked {
   readonly at: number;
 }
 
-export function findBecomes(policy: Policy, { secrets, tableTexts }: Sources, asked: Asked): Becomes {
+export function findBecomes(policy: Policy, { secrets, tables }: Sources, asked: Asked): Becomes {
   const keys = readSrsKeys(secrets[policy.addresses.srs?.secret ?? '']);
-  const maps = compileMaps(policy, (name) => makeTable(tableTexts[name]), keys);
+  const open = (name: string) => {
+    const table = tables[name];
+    return (table?.kind === 'built' ? openTable(table.bytes) : undefined) ?? UNREADABLE;
+  };
+  const maps = compileMaps(policy, open, keys);
   const choose = compileSteps(policy, maps);
   const [found, others] = [find(policy, choose(true), asked), find(policy, choose(false), asked)];
   return { ...found, isOfSubmitted: printSender(found) !== printSender(others) };
@@ -75,13 +78,3 @@ function refused(reply: Reply): Found {
 }
 
 const listAddresses = (to: readonly { readonly address: string }[]) => to.map(({ address }) => address);
-
-function makeTable(text: string | undefined): Table {
-  if (text === undefined) return UNREADABLE;
-  const builder = new TableBuilder();
-  for (const line of readTable(text)) {
-    if (line.kind === 'fault') return UNREADABLE;
-    if (line.kind === 'entry') builder.add(line.key, line.entry);
-  }
-  return openTable(builder.finish().bytes) ?? UNREADABLE;
-}
