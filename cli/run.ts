@@ -3,7 +3,6 @@
  * watches the manifest and applies changes as the operator would. An invalid manifest changes nothing, and one sentence
  * names its fault. runoutput.ts decides where lines for people and the JSON log go.
  */
-import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effective.ts';
 import { judgePair } from '#crds/keypair.ts';
@@ -17,6 +16,7 @@ import { type Manifests, readManifests } from './documents.ts';
 import { type Files, publishFolder } from './inputfolder.ts';
 import { canShowView, LiveView } from './liveview.ts';
 import { localPair } from './localca.ts';
+import { ManifestWatch } from './manifestwatch.ts';
 import type { Contents } from './objects.ts';
 import { ownCommand } from './owncommand.ts';
 import { SINK_NAME, writeRunNote } from './runnote.ts';
@@ -36,8 +36,6 @@ interface RunOptions {
   readonly log?: boolean;
 }
 
-const WATCH_MS = 1_000;
-
 interface Target {
   readonly stateDir: string;
   readonly policyDir: string;
@@ -55,6 +53,7 @@ interface Published {
 
 export async function run(path: string | undefined, options: RunOptions): Promise<number> {
   const file = chooseManifest(path, options.file);
+  const watch = new ManifestWatch(file);
   const manifests = await readManifests(file);
   const target = targetIn(
     options.state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`),
@@ -75,8 +74,11 @@ export async function run(path: string | undefined, options: RunOptions): Promis
     if (problem) output.tell(problem);
     const command = ownCommand();
     output.start(() => ({ ...published, address, adminPort, status: relay.status(), command, sink }));
-    const changed = (now: Published) => (published = now);
-    ends.push(follow(file, target, relay, output, changed));
+    ends.push(
+      watch.follow(async () => {
+        published = (await applyChange(file, target, relay, output)) ?? published;
+      }),
+    );
     await untilStopSignal();
   } finally {
     // After an error too: task processes that go on would keep this one.
@@ -238,51 +240,23 @@ function listObjectFolders(manifests: Manifests, target: Target, policy: Policy)
   return [...list('Secret', target.secretsDir), ...list('ConfigMap', target.configMapsDir)];
 }
 
-/** Applies every later change of the manifest. Returns a function that stops this. */
-function follow(
+/** Applies a change of the manifest, or tells why not. */
+async function applyChange(
   path: string,
   target: Target,
   relay: Relay,
   output: RunOutput,
-  onPublished: (published: Published) => void,
-): () => void {
-  let seen = readContents(path);
-  const look = async () => {
-    const contents = readContents(path);
-    if (contents === seen) return;
-    seen = contents;
-    try {
-      const manifests = await readManifests(path);
-      const published = await publish(manifests, target, false);
-      await relay.reload();
-      const status = relay.status();
-      if (status.policy.hash !== hashContent(published.policy)) return;
-      onPublished(published);
-      output.tell(describeApplied(status));
-    } catch (error) {
-      output.tell(`Manifest not applied, nothing changed: ${(error as Error).message}`);
-    }
-  };
-  let work = Promise.resolve();
-  const lookInTurn = () => {
-    work = work.then(look);
-  };
-  const poll = setInterval(lookInTurn, WATCH_MS);
-  const watcher = watch(path, lookInTurn);
-  watcher.on('error', () => watcher.close());
-  return () => {
-    clearInterval(poll);
-    watcher.close();
-  };
-}
-
-function readContents(path: string): string {
+): Promise<Published | undefined> {
   try {
-    if (!statSync(path).isDirectory()) return readFileSync(path, 'utf8');
-    const names = readdirSync(path).toSorted();
-    return names.map((name) => readFileSync(join(path, name), 'utf8')).join('\n');
+    const published = await publish(await readManifests(path), target, false);
+    await relay.reload();
+    const status = relay.status();
+    if (status.policy.hash !== hashContent(published.policy)) return undefined;
+    output.tell(describeApplied(status));
+    return published;
   } catch (error) {
-    return `unreadable: ${(error as NodeJS.ErrnoException).code}`;
+    output.tell(`Manifest not applied, nothing changed: ${(error as Error).message}`);
+    return undefined;
   }
 }
 
