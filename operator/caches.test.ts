@@ -1,12 +1,13 @@
 /** A kind that mail does not need, and that cannot be listed, keeps only the relays that depend on it. */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { relayObject } from '#test/fixtures/world.ts';
 import { until } from '#test/kit/wait.ts';
 import { Caches } from './caches.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
+import { OPTIONAL } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 
 const PLAIN = 'mail/plain';
@@ -23,7 +24,12 @@ const RELAYS = [
 ];
 
 /** An API server with two MailRelays and later these objects. It cannot list the kinds in `broken`. */
-function startCaches(t: TestContext, broken: Map<string, KubeError>, later: readonly KubeObject[] = []) {
+function startCaches(
+  t: TestContext,
+  broken: Map<string, KubeError>,
+  later: readonly KubeObject[] = [],
+  namespaces?: readonly string[],
+) {
   const complete: string[][] = [];
   const pluralOf = (path: string) => path.split('/').at(-1) ?? '';
   const caches = new Caches({
@@ -37,12 +43,17 @@ function startCaches(t: TestContext, broken: Map<string, KubeError>, later: read
       /** The server sends nothing else until the watch ends. */
       async *lines({ path, query }: Request, signal: AbortSignal) {
         if (query?.['sendInitialEvents']) throw new KubeError('invalid', 'no streamed lists', 422);
+        const error = broken.get(pluralOf(path));
+        if (error) throw error;
+        const bookmark = { metadata: { resourceVersion: '1' } };
+        yield JSON.stringify({ type: 'BOOKMARK', object: bookmark });
         for (const object of later.filter(({ kind }) => `${kind?.toLowerCase()}s` === pluralOf(path)))
           yield JSON.stringify({ type: 'ADDED', object });
-        await new Promise((ended) => signal.addEventListener('abort', ended, { once: true }));
+        if (!signal.aborted)
+          await new Promise((ended) => signal.addEventListener('abort', ended, { once: true }));
       },
     },
-    namespaces: undefined,
+    namespaces,
     random: () => 0,
     onNews: () => undefined,
     onComplete: (keys) => complete.push([...keys].toSorted()),
@@ -101,6 +112,43 @@ test('a StatefulSet that cannot be listed keeps all', async (t) => {
   broken.delete('statefulsets');
   await until('the caches', () => caches.synced);
   assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
+});
+
+const NO_RIGHTS = new KubeError('forbidden', 'no rights', 403);
+
+describe('what was known and may not be watched any more', { concurrency: true }, () => {
+  for (const [what, plural, error, expected, namespaces] of [
+    ['the MailRelays', 'mailrelays', NO_RIGHTS, 'no rights'],
+    ['the pods', 'pods', NO_RIGHTS, 'no rights'],
+    [
+      'the MailRelays, whose CRD is gone',
+      'mailrelays',
+      new KubeError('notFound', 'no such kind', 404),
+      'no such kind',
+    ],
+    ['an extra', 'podmonitors', NO_RIGHTS, undefined],
+    ['the pods, while the API server is away', 'pods', new KubeError('unavailable', 'away', 503), undefined],
+    ['those of one named namespace', 'pods', NO_RIGHTS, undefined, ['mail', 'shop']],
+  ] as const)
+    test(`${what}: ${expected ?? 'nothing'} is told, until it is mended`, async (t) => {
+      const broken = new Map<string, KubeError>();
+      const { caches } = startCaches(t, broken, [], namespaces);
+      await until('the caches', () => caches.synced);
+      const told = () => caches.trouble?.split(': ').at(-1);
+      assert.equal(told(), undefined);
+      broken.set(plural, error);
+      caches.renew();
+      const failures = () => Math.max(...caches.figures.map(({ restarts }) => restarts));
+      await until('some failures', () => failures() > 4);
+      assert.deepEqual([told(), caches.synced], [expected, true]);
+      broken.clear();
+      caches.renew();
+      await until('the news', () => told() === undefined);
+    });
+});
+
+test('an optional kind that comes later is found within two minutes', () => {
+  for (const [{ kind }, pauseMs] of OPTIONAL) assert.ok(pauseMs <= 90_000, kind);
 });
 
 test('of a large Certificate that a roll-over left the Secret is kept, and of one of no relay nothing', async (t) => {

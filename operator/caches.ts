@@ -5,6 +5,7 @@
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
+import type { CacheOptions } from './cacheoptions.ts';
 import {
   findMaker,
   type KnownRelay,
@@ -13,7 +14,7 @@ import {
   reduceToKept,
   withKnownSpec,
 } from './kept.ts';
-import type { Client, KeptObject, KubeObject } from './kube/client.ts';
+import type { KeptObject, KubeObject } from './kube/client.ts';
 import {
   apiPath,
   CERTIFICATE_REQUEST,
@@ -38,21 +39,6 @@ export interface WatchFigures {
   readonly restarts: number;
   /** On the monotonic clock; undefined before the first event. */
   readonly lastEventAt: number | undefined;
-}
-
-export interface CacheOptions {
-  readonly client: Pick<Client, 'request' | 'lines'>;
-  /** Undefined: all namespaces. */
-  readonly namespaces: readonly string[] | undefined;
-  readonly random: () => number;
-  /** A MailRelay or one of its objects changed. */
-  readonly onNews: (key: string) => void;
-  /** The caches of these MailRelays are complete from now on. */
-  readonly onComplete: (keys: readonly string[]) => void;
-  readonly onTrouble: (kind: Kind, message: string) => void;
-  /** In namespaced mode: a namespace is gone or may not be read; and later, it can be read again. */
-  readonly onAway: (namespace: string, message: string) => void;
-  readonly onBack: (namespace: string) => void;
 }
 
 export interface NamespaceFigures {
@@ -133,6 +119,16 @@ export class Caches {
         ? []
         : [{ namespace, watched: watches.every(({ synced, refused }) => synced && !refused) }],
     );
+  }
+
+  /**
+   * Why nothing can be done yet, or nothing is heard any more of a kind that each relay needs, as after somebody removed the roles
+   * of the operator. In namespaced mode a namespace may go.
+   */
+  get trouble(): string | undefined {
+    if (!this.synced) return 'the caches are not complete yet';
+    const deaf = this.#groups.get(undefined)?.find(({ isDeaf, kind }) => isDeaf && !isExtra(kind));
+    return deaf && `changes are not seen, restore the roles of the operator, or its CRD: ${deaf.failure}`;
   }
 
   /** Renews the watches after the API server was away, because their connections may be dead without an error. */

@@ -1,4 +1,7 @@
-/** A wish that changes while a look reads: that look writes nothing, and the change begins the next one by itself. */
+/**
+ * A wish that changes while a look reads: that look writes nothing, and the change begins the next one by itself. An operator that
+ * hears of no change says so.
+ */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
@@ -78,6 +81,7 @@ async function start(t: TestContext, server: Server) {
   t.after(() => controller.stop());
   controller.start();
   await controller.lead();
+  return controller;
 }
 
 const policiesOf = ({ writes }: Server) =>
@@ -116,3 +120,16 @@ for (const [what, change] of Object.entries(CHANGES))
     assert.match(JSON.stringify(policy?.['data']), /second\.example\.com/);
     assert.doesNotMatch(JSON.stringify(server.writes), /first\.example\.com/);
   });
+
+test('an operator that may not watch any more is not ready, and says why', async (t) => {
+  const server = new Server();
+  const { lines } = server;
+  server.lines = (request, signal) => {
+    const isWatch = !request.query?.['sendInitialEvents'];
+    if (isWatch && request.path.endsWith('/pods')) throw new KubeError('forbidden', 'pods: no rights', 403);
+    return lines.call(server, request, signal);
+  };
+  const controller = await start(t, server);
+  const told = await until('the trouble', () => controller.trouble);
+  assert.match(told, /changes are not seen, restore the roles of the operator, or its CRD: pods: no rights/);
+});

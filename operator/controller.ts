@@ -98,9 +98,9 @@ export class Controller {
 
   /** The reason why the controller cannot work; undefined if it can. */
   get trouble(): string | undefined {
-    if (!this.#caches.synced) return 'the caches are not complete yet';
     const { message } = this.#forbidden;
-    return message && `writes are forbidden, restore the roles of the operator: ${message}`;
+    const forbidden = message && `writes are forbidden, restore the roles of the operator: ${message}`;
+    return this.#caches.trouble ?? forbidden;
   }
 
   get figures() {

@@ -1,6 +1,6 @@
 /**
- * Health and metrics of the operator over plain HTTP. The operator is ready if the caches are complete and RBAC forbids
- * no write. If the metrics cannot be read the answer is 500, and the process goes on.
+ * Health and metrics of the operator over plain HTTP. The operator is ready if the caches are complete, and RBAC
+ * forbids neither to watch nor to write. If the metrics cannot be read the answer is 500, and the process goes on.
  */
 import { createServer, type Server } from 'node:http';
 

@@ -29,14 +29,14 @@ const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors'
 
 /**
  * Kinds that a cluster may lack, each with the pause in milliseconds between two looks for it. Relays may wait for
- * cert-manager. Mail waits for neither DNSEndpoint nor PodMonitor, so their pauses are long and an idle operator costs
- * nothing.
+ * cert-manager. Mail waits for neither DNSEndpoint nor PodMonitor, but a person who has just installed one does. The look is a
+ * watch, so an idle operator still asks for nothing else.
  */
 export const OPTIONAL: ReadonlyMap<Kind, number> = new Map([
   [CERTIFICATE, 30_000],
   [CERTIFICATE_REQUEST, 30_000],
-  [DNS_ENDPOINT, 600_000],
-  [POD_MONITOR, 3_600_000],
+  [DNS_ENDPOINT, 60_000],
+  [POD_MONITOR, 60_000],
 ]);
 
 /**

@@ -81,6 +81,11 @@ export class ListWatch {
     return this.#refused;
   }
 
+  /** True from some refusals in a row on. What the cache has is old then. */
+  get isDeaf(): boolean {
+    return this.#refused && this.#failures >= OVERDUE_AFTER;
+  }
+
   start(): void {
     void this.#run();
   }
