@@ -6,6 +6,7 @@ import {
   helm,
   helm4,
   IMAGE,
+  only,
   podOf,
   problem,
   rendered,
@@ -80,6 +81,25 @@ describe('the images', { skip: problem }, () => {
   ];
   for (const [what, values, operator, relays] of CASES)
     test(what, () => assert.deepEqual(imagesOf(values), [operator, relays]));
+
+  const POLICIES: readonly [Values, string, string][] = [
+    [{}, 'IfNotPresent', 'IfNotPresent'],
+    [own({ pullPolicy: 'Always' }), 'Always', 'Always'],
+    [relay({ pullPolicy: 'Never' }), 'IfNotPresent', 'Never'],
+    [
+      { ...own({ pullPolicy: 'Always' }), ...relay({ pullPolicy: 'IfNotPresent' }) },
+      'Always',
+      'IfNotPresent',
+    ],
+    [own({ pullPolicy: '' }), 'IfNotPresent', 'IfNotPresent'],
+  ];
+  for (const [values, operator, relays] of POLICIES)
+    test(`are pulled as is said, the relays' like the operator's unless said: ${JSON.stringify(values)}`, () => {
+      const objects = rendered(values);
+      assert.equal(podOf(objects).spec.containers[0].imagePullPolicy, operator);
+      assert.ok(argumentsOf(objects).includes(`--relay-image-pull-policy=${relays}`));
+      assert.equal(only(objects, 'Pod').spec.containers[0].imagePullPolicy, relays);
+    });
 
   test('a tag of digits alone on the command line is one, too', () => {
     for (const by of [helm, helm4])

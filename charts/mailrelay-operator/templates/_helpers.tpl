@@ -71,6 +71,12 @@ is as the other one has it, but for the tag of the relay's, which is no reason f
 {{ $reference }}
 {{- end }}
 
+{{/* Takes a list of the values of an image and of those of the other one. */}}
+{{- define "mailrelay.pullPolicy" -}}
+{{- $image := index . 0 }}{{ $other := index . 1 -}}
+{{ $image.pullPolicy | default $other.pullPolicy | default "IfNotPresent" }}
+{{- end }}
+
 {{/* What the name of an image may be: a registry, a path, and a tag or a digest. */}}
 {{- define "mailrelay.reference" -}}
 ^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$
