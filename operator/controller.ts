@@ -228,7 +228,6 @@ export class Controller {
       settings: this.#options.settings,
       refresher: this.#refresher,
       rollouts: this.#rollouts,
-      answers: this.#answers,
       readEvents: this.#readEvents,
     }).finally(() => this.#queue.charge(key, writer.busyMs));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
@@ -243,6 +242,7 @@ export class Controller {
     return {
       writer,
       causes: this.#causes,
+      answers: this.#answers,
       onWrite: (verb, object) => this.#options.log(verb, { relay: key, object }),
       tell: (relay, event) => this.#tell(writer, relay, event),
     };

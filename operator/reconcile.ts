@@ -48,8 +48,6 @@ export interface Deps extends Reporting {
   readonly settings: RenderSettings;
   readonly refresher: Refresher;
   readonly rollouts: Rollouts;
-  /** Without this field the answers of the API server are not remembered. */
-  readonly answers?: Answers;
   /** Without this field the events of a namespace are read as often as they are wanted. */
   readonly readEvents?: ReadEvents;
 }
@@ -217,7 +215,8 @@ async function report(world: World, obstacles: readonly Obstacle[], deps: Deps):
   const { relay } = world;
   const { installation, className } = relay.status ?? {};
   const stamp = { ...(installation ? { installation } : {}), ...(className ? { className } : {}) };
-  await tellStatus(relay, { ...renderStatus({ ...world, obstacles }), ...stamp }, isReplacing(world), deps);
+  const status = { ...renderStatus({ ...world, obstacles }), ...stamp };
+  await tellStatus(relay, { status, isReplaced: isReplacing(world), now: world.now }, deps);
 }
 
 /**

@@ -1,12 +1,17 @@
-/** A look that fails by a fault of ours is told in the status, which would stay as it was otherwise. */
+/**
+ * A look that fails by a fault of ours is told in the status, which would stay as it was otherwise. A status that others change at
+ * each write is not written without end.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
+import type { MailRelayStatus } from '#crds/status.ts';
 import { recordingDeps } from '#test/fixtures/deps.ts';
 import { settledWorld } from '#test/fixtures/world.ts';
+import { Answers } from './answers.ts';
 import { KubeError } from './kube/errors.ts';
 import { renderStatus } from './report/status.ts';
-import { withFaultsTold } from './tellstatus.ts';
+import { tellStatus, withFaultsTold } from './tellstatus.ts';
 
 const { relay, now, ...rest } = settledWorld();
 const green: MailRelay = {
@@ -74,3 +79,36 @@ test('the next look that ends well takes it back', async () => {
     false,
   );
 });
+
+/** A cluster that changes each status: it gives the stored status at each write. */
+function changingDeps(change: (status: MailRelayStatus, writes: number) => MailRelayStatus) {
+  let writes = 0;
+  const deps = recordingDeps(({ body }) => {
+    writes += 1;
+    return { ...(body as MailRelay), status: change((body as MailRelay).status as MailRelayStatus, writes) };
+  });
+  return { ...deps, answers: new Answers(), count: () => writes };
+}
+
+const CHANGERS: Readonly<Record<string, Parameters<typeof changingDeps>[0]>> = {
+  'a webhook that writes another word each time': (status, writes) => ({ ...status, message: `${writes}` }),
+  'a CRD that does not know a field': ({ starttls: _, ...status }) => status,
+};
+
+for (const [what, change] of Object.entries(CHANGERS))
+  test(`a status that comes back otherwise (${what}) stands, until something else is to be told`, async () => {
+    const deps = changingDeps(change);
+    const wanted = green.status as MailRelayStatus;
+    let live: MailRelay = relay;
+    const tell = async (status: MailRelayStatus, at = now) => {
+      const before = deps.count();
+      await tellStatus(live, { status, isReplaced: false, now: at }, deps);
+      if (deps.count() > before) live = { ...live, status: change(status, deps.count()) };
+      return deps.count();
+    };
+    assert.deepEqual([await tell(wanted), await tell(wanted), await tell(wanted)], [1, 1, 1]);
+    assert.equal(await tell({ ...wanted, ready: '1/2' }), 2);
+    live = { ...live, status: { ...live.status, problems: 'of somebody' } as MailRelayStatus };
+    assert.deepEqual([await tell(wanted), await tell(wanted)], [3, 3], 'what somebody else wrote is mended');
+    assert.equal(await tell(wanted, now + 3_600_000), 4, 'the webhook may be gone by now');
+  });
