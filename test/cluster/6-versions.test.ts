@@ -34,6 +34,8 @@ const HOP_PORT = 2527;
 const ROLL_MS = 400_000;
 const CLIENTS = 3;
 const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
+/** By `make soak` the clients leave no pause. */
+const PAUSE_MS = SOAK ? 0 : 25;
 const RELAYS: readonly (readonly [string, number])[] = SOAK
   ? [
       ['relay', 2],
@@ -107,10 +109,10 @@ describe('versions', {
     assert.equal(await versionsOf('relay'), `${OLDER_VERSION},${OLDER_VERSION}`);
     const service = serviceAddress(NAMESPACE);
     await until('the Service to reach a pod', async () => {
-      stream = await streamOfConnections(25, service);
+      stream = await streamOfConnections(25, { host: service, pauseMs: PAUSE_MS });
       return true;
     });
-    load = startLoad(25, ledger, 'versions', CLIENTS, 2_000, service);
+    load = startLoad(25, ledger, 'versions', { clients: CLIENTS, host: service, pauseMs: 2 * PAUSE_MS });
     await until('mail to wait', () => ledger.promised.size > 20);
   });
 

@@ -24,7 +24,7 @@ test(`${ROUNDS} rounds of inbound change, outbound change and renewal disturb no
   const authority = await makeAuthority();
   const ledger = new Ledger();
   try {
-    const load = startLoad(port, ledger, 'change', 4);
+    const load = startLoad(port, ledger, 'change', { clients: 4 });
     const stream = await streamOfConnections(port);
     for (let round = 1; round <= ROUNDS; round++) {
       const pair = await authority.issue(['relay.example.com']);

@@ -8,6 +8,12 @@ import { SmtpClient } from './smtpclient.ts';
 
 const BESIDE_EACH_OTHER = 4;
 
+export interface StreamOptions {
+  readonly host?: string;
+  /** After each connection. A stream without pauses takes the machine from everything else that runs on it. */
+  readonly pauseMs?: number;
+}
+
 export interface StreamResult {
   readonly connections: number;
   readonly failures: readonly string[];
@@ -20,8 +26,11 @@ export interface ConnectionStream {
 const FLOWING = 'flowing';
 
 /** Resolves after the first connection. If that fails it rejects and leaves no thread. */
-export async function streamOfConnections(port: number, host = '127.0.0.1'): Promise<ConnectionStream> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: { port, host } });
+export async function streamOfConnections(
+  port: number,
+  { host = '127.0.0.1', pauseMs = 0 }: StreamOptions = {},
+): Promise<ConnectionStream> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { port, host, pauseMs } });
   const first = await new Promise<string>((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
@@ -41,7 +50,7 @@ export async function streamOfConnections(port: number, host = '127.0.0.1'): Pro
   };
 }
 
-async function work(port: number, host: string): Promise<void> {
+async function work(port: number, { host, pauseMs }: Required<StreamOptions>): Promise<void> {
   let [connections, running] = [0, true];
   const failures: string[] = [];
   parentPort?.once('message', () => {
@@ -60,6 +69,7 @@ async function work(port: number, host: string): Promise<void> {
         failures.push(message);
         if (failures.length === 1 && connections === 0) parentPort?.postMessage(message);
       }
+      if (pauseMs > 0) await new Promise((tick) => setTimeout(tick, pauseMs));
     }
   };
   await Promise.all(Array.from({ length: BESIDE_EACH_OTHER }, loop));
@@ -67,6 +77,6 @@ async function work(port: number, host: string): Promise<void> {
 }
 
 if (!isMainThread) {
-  const { port, host } = workerData as { port: number; host: string };
-  await work(port, host);
+  const { port, ...options } = workerData as { port: number } & Required<StreamOptions>;
+  await work(port, options);
 }
