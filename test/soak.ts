@@ -23,7 +23,7 @@ const STORIES = [
   'test/load/large.test.ts',
   'test/load/slowloris.test.ts',
   'test/cluster/2-pages.test.ts',
-  'test/cluster/5-scale.test.ts',
+  'test/cluster/5-autoscaling.test.ts',
   'test/cluster/6-versions.test.ts',
   'test/cluster/8-oncall.test.ts',
 ];

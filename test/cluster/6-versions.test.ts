@@ -112,7 +112,7 @@ describe('versions', {
       stream = await streamOfConnections(25, { host: service, pauseMs: PAUSE_MS });
       return true;
     });
-    load = startLoad(25, ledger, 'versions', { clients: CLIENTS, host: service, pauseMs: 2 * PAUSE_MS });
+    load = startLoad(25, ledger, 'versions', { clients: CLIENTS, host: service, pauseMs: PAUSE_MS });
     await until('mail to wait', () => ledger.promised.size > 20);
   });
 

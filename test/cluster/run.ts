@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fetchNameServers } from '#test/kit/dnstree.ts';
+import { runToEnd } from '#test/kit/runtoend.ts';
 import {
   type Cluster,
   clusterAvailability,
@@ -24,7 +25,10 @@ import { programs } from './programs.ts';
 
 /** Several clusters may be kept side by side, each under a name of its own. */
 const KEPT = process.env['MAILRELAY_CLUSTER_NAME'] ?? 'dev';
-/** Files of this number run side by side: each has a namespace of its own, promises no time, and leaves the operator alone. */
+/**
+ * Files of this number run side by side: each has a namespace of its own, promises no time, and leaves the operator alone.
+ * They begin by name; the names of those that take longest come early, so that none of them runs alone at the end.
+ */
 const SIDE_BY_SIDE = { number: '5', files: 3 };
 const TEST_OPTIONS = ['--test-force-exit', '--test-reporter=spec'];
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -34,6 +38,7 @@ const USAGE = `usage: node test/cluster/run.ts VERB
   env           how a shell uses it: eval "$(node test/cluster/run.ts env)"
   load          build the image and import it there
   down          end it
+  images        build the image and that of an older version, as tests want them
   image         build the image only (NODE_IMAGE=... and BASE=... name other images to begin with, REVISION=... the commit,
                 PLATFORM=linux/arm64 another processor)
   plugin        build kubectl mailrelay as an archive, with its manifest for krew (RELEASES=...: where archives are published)
@@ -72,7 +77,9 @@ async function build(): Promise<number> {
 }
 
 async function testOnNew(patterns: readonly string[]): Promise<number> {
-  const cluster = await startCluster(say);
+  // A start waits most of its time. Where this fails, the tests fail with the words of the builder.
+  const built = runToEnd([process.execPath, import.meta.filename, 'images'], { isShown: true });
+  const cluster = await startCluster(say).finally(() => built);
   try {
     return await testOn(cluster, patterns);
   } finally {
@@ -89,7 +96,7 @@ function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> 
     kubectl: join(cluster.bin, 'kubectl'),
     helm: join(cluster.bin, 'helm'),
     image: load(cluster),
-    olderTag: loadOlder(cluster),
+    olderTag: importInto(cluster, buildOlder()).tag,
     auditLog: cluster.auditLog,
     containerd: cluster.containerd,
     nodeAddress: cluster.nodeAddress,
@@ -97,15 +104,10 @@ function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> 
   return runTests(prepared, cluster.enter, patterns);
 }
 
+const buildOlder = () => withOlderSources((sources) => buildImage(say, sources));
+
 function load(cluster: Cluster): Prepared['image'] {
   return importInto(cluster, buildImage(say));
-}
-
-function loadOlder(cluster: Cluster): string {
-  return importInto(
-    cluster,
-    withOlderSources((sources) => buildImage(say, sources)),
-  ).tag;
 }
 
 function importInto(cluster: Cluster, { archive, ...image }: Image): Prepared['image'] {
@@ -213,6 +215,10 @@ async function main([verb = 'test', ...rest]: string[]): Promise<number> {
     }
     case 'down':
       await stopKeptCluster(KEPT);
+      return 0;
+    case 'images':
+      buildImage(say);
+      buildOlder();
       return 0;
     case 'image':
       process.stdout.write(`${buildImage(say, undefined, imageOptions()).archive}\n`);

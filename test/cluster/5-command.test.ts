@@ -69,8 +69,8 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
   });
 
   test('status and top show both pods', async () => {
-    const { status, out } = await plugin(['status', 'relay']);
-    assert.equal(status, 0);
+    const { status, out, errors } = await plugin(['status', 'relay']);
+    assert.equal(status, 0, errors);
     assert.match(out, /^relay-0\nrelay +\S+, ready\n[\s\S]*^relay-1\nrelay +\S+, ready$/m);
     const { out: load } = await plugin(['top', 'relay', '--once']);
     assert.match(load, /^POD +READY[\s\S]*^relay-0 +yes[\s\S]*^relay-1 +yes/m);
