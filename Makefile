@@ -29,9 +29,9 @@ run: setup ## run examples/mailrelay.yaml as local processes, with a sink behind
 
 test: programs ## every test there is: units, stories against real processes, the cluster
 	@echo "== units"
-	$(TEST) --test-concurrency=3 $(UNIT)
+	$(TEST) --test-concurrency=4 $(UNIT)
 	@echo "== stories: real relay processes and real peers, some take half a minute"
-	$(TEST) --test-concurrency=4 $(STORIES)
+	$(TEST) --test-concurrency=6 $(STORIES)
 	$(TEST) --test-concurrency=1 $(ALONE)
 	@echo "== a real Kubernetes, and the operator beside a real API server; the operator tells at the end"
 	$(NODE) test/sidebyside.ts
@@ -40,10 +40,10 @@ programs: setup ## build what the tests stand on: Kubernetes, Helm, cert-manager
 	$(NODE) test/cluster/run.ts build
 
 unit: setup ## the tests that take seconds
-	$(TEST) --test-concurrency=3 $(UNIT)
+	$(TEST) --test-concurrency=4 $(UNIT)
 
 stories: programs ## the tests against real relay processes
-	$(TEST) --test-concurrency=4 $(STORIES)
+	$(TEST) --test-concurrency=6 $(STORIES)
 	$(TEST) --test-concurrency=1 $(ALONE)
 
 operator: setup ## the stories of the operator beside a real API server

@@ -57,7 +57,7 @@ test(`${KILLS} routers killed at work lose no message and no report`, async (con
       ['arrived', arrived],
       ['reported', reported],
     ] as const) {
-      await until(`all to be ${what}`, () => without(promised, ids()).length === 0, 60_000).catch(
+      await until(`all to be ${what}`, () => without(promised, ids()).length === 0, 180_000).catch(
         () => undefined,
       );
       assert.deepEqual(without(promised, ids()), [], `lost, not ${what}`);
