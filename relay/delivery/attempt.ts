@@ -17,7 +17,7 @@ import type {
   Unreachable,
 } from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
-import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
+import { ADDRESSES_AT_ONCE, pickAddresses, pickAnother } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
 import type { MailNames } from './names.ts';
 import { applyWish, isUnfit, judgeFor } from './requiretls.ts';
@@ -189,7 +189,7 @@ class Attempt {
     const addresses = failedHops.orderAddresses(hop, found.addresses);
     const picked = pickAddresses(addresses, { left: this.#left, isLast });
     const asked: string[] = [];
-    let open = picked.length;
+    let closed = 0;
     for (const address of picked) {
       if (this.#budget.isOver) break;
       this.#left -= 1;
@@ -199,7 +199,8 @@ class Attempt {
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
       const { cause, noWay } = judgeFor(this.#parcel, result.failure);
-      if (noWay || cause === 'requiretls') open -= 1;
+      if (noWay || cause === 'requiretls') closed += 1;
+      if (noWay && this.#parcel.requireTls) this.#left += pickAnother(picked, addresses);
       if (cause === 'requiretls') {
         // The next host shall have its turn in this attempt.
         this.#left += 1;
@@ -211,7 +212,7 @@ class Attempt {
       // A second try with a refused login may lock the account.
       if (cause === 'login') break;
     }
-    return asked.length < addresses.length && open > 0 ? this.#tries.leave(hop) : undefined;
+    return asked.length < addresses.length && closed < picked.length ? this.#tries.leave(hop) : undefined;
   }
 
   #tellSession(session: TlsSession | undefined): void {

@@ -21,3 +21,13 @@ export function pickAddresses(
   const isOneFamily = picked.every((address) => isIPv6(address) === isIPv6(picked[0] ?? ''));
   return other !== undefined && isOneFamily && picked.length > 1 ? [...picked.slice(0, -1), other] : picked;
 }
+
+/**
+ * Adds another address in the place of one to which there is no way, where nobody was asked. Returns how many were added. Mail
+ * that requires TLS needs it: of a large host the machines that were asked speak for the others.
+ */
+export function pickAnother(picked: string[], ordered: readonly string[]): number {
+  const others = ordered.filter((address) => !picked.includes(address));
+  picked.push(...others.slice(0, 1));
+  return Math.min(others.length, 1);
+}

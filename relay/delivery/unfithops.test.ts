@@ -140,3 +140,16 @@ test('an address to which there is no way keeps no mail where another machine of
   assert.equal((await sendToMachines(['away', 'away'])).came, 'waits');
   assert.equal((await sendToMachines(Array(12).fill('away'))).came, 'waits');
 });
+
+test('an address to which there is no way takes the turn of no other: the machines behind it are asked before the mail comes back', async () => {
+  const away = Array(4).fill('away');
+  for (const bad of ['old', 'expired'] as const) {
+    assert.equal((await sendToMachines([...away, bad, 'fit'])).came, 'delivered');
+    assert.equal((await sendToMachines([...away, bad, ...away, 'fit'])).came, 'delivered');
+    assert.equal((await sendToMachines([...away, bad, 'dead'])).came, 'waits');
+    assert.equal((await sendToMachines([...away, bad, ...away])).came, '5.7.30');
+  }
+  // Those that have answered speak for the rest.
+  const { asked, came } = await sendToMachines([...away, ...Array(12).fill('old')]);
+  assert.deepEqual([asked.length, came], [9, '5.7.30']);
+});
