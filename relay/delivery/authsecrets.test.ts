@@ -82,6 +82,16 @@ test('no part of a secret is left that is encoded together with what a hop adds,
       }
 });
 
+test('no group of a short secret is left either, whatever a hop puts before it and behind it', () => {
+  for (const secret of ['hunter2', 'hunter', 'hunte'])
+    for (const before of ['', 'a', 'me', 'bob:'])
+      for (const behind of ['', '\n', ':x', '\0\0\0']) {
+        const said = base64(`${before}${secret}${behind}`);
+        const left = saidOnce(secret).blank(`535 ${said}`).slice(4).split('***');
+        assert.ok(left.length === 2 && left.join('').length <= said.length - 4, `${said}: ${left.join()}`);
+      }
+});
+
 test('a short secret is blanked out as a whole, and other text stays', () => {
   const secrets = saidOnce('hello');
   assert.equal(secrets.blank('250 hello, hell'), '250 ***, hell');

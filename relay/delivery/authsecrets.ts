@@ -92,9 +92,10 @@ function listForms(line: string, shown: string): string[] {
   const bytes = Buffer.from(plain);
   // A reply that is no UTF-8 is read as Latin-1, so the bytes of the secret are characters there.
   const hex = bytes.toString('hex');
-  // Base64 has groups of three bytes, and a hop may have put something before the secret.
-  const groups = [0, 1, 2].map((start) => bytes.subarray(start));
-  const based = groups.flatMap((one) => [one.toString('base64'), one.toString('base64url')]);
+  // Base64 has groups of three bytes, and a hop may have put something before the secret, or behind it.
+  const begun = [0, 1, 2].map((start) => bytes.subarray(start));
+  const whole = begun.map((one) => one.subarray(0, one.length - (one.length % 3)));
+  const based = [...begun, ...whole].flatMap((one) => [one.toString('base64'), one.toString('base64url')]);
   const coded = [...based, hex, hex.toUpperCase(), encodeURIComponent(plain), bytes.toString('latin1')];
   const forms = new Set([encoded, plain, ...coded]);
   return [...forms].filter((form) => form.length >= SHORTEST);
