@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,4 +50,18 @@ test('standard input and pipes are read once, and nobody waits for them', () => 
     stop();
     assert.equal(seen.changes, 0);
   }
+});
+
+// In a process of its own, because the system would block the thread that reads the pipe.
+test('a pipe in a folder is not waited for either', () => {
+  const folder = join(dir, 'with-pipe');
+  mkdirSync(folder);
+  execFileSync('mkfifo', [join(folder, 'pipe.yaml')]);
+  const module = JSON.stringify(new URL('manifestwatch.ts', import.meta.url).href);
+  const program = `import { ManifestWatch } from ${module}; new ManifestWatch(${JSON.stringify(folder)})`;
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
+  assert.equal(status, 0);
 });

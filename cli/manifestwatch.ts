@@ -60,7 +60,7 @@ function readContents(path: string): string {
   try {
     // One character for each byte.
     return listYamlFiles(path)
-      .map((file) => `${file}\n${readFileSync(file, 'latin1')}`)
+      .map((file) => (isReadOnce(file) ? file : `${file}\n${readFileSync(file, 'latin1')}`))
       .join('\n');
   } catch (error) {
     return `unreadable: ${(error as Error).message}`;
