@@ -29,7 +29,7 @@ export function* buildTable(contents: Buffer): Generator<void, BuiltTable> {
   for (const line of readTable(text)) {
     if (line.kind === 'fault') return faulty(`has a wrong line ${line.line} (${line.reason})`);
     if (line.kind === 'entry') builder.add(line.key, line.entry);
-    else leftOut += 1;
+    if (line.kind === 'left out') leftOut += 1;
     lines += 1;
     if (lines % LINES_AT_ONCE === 0) yield;
   }

@@ -11,7 +11,7 @@ function build(text: string) {
   for (const line of readTable(text)) {
     if (line.kind === 'fault') return line;
     if (line.kind === 'entry') builder.add(line.key, line.entry);
-    else leftOut += 1;
+    if (line.kind === 'left out') leftOut += 1;
   }
   return { kind: 'table' as const, ...builder.finish(), leftOut };
 }
@@ -144,4 +144,21 @@ test('100,000 entries take less than 12 MB', () => {
     openTable(built.bytes)?.find(new Key('person.number.99999@department99.example.com')),
     to('mailbox-99999@store.example.com'),
   );
+});
+
+test('a line that is too long for the patterns is a fault, as it stands and by lines that go on with it', () => {
+  const long = (text: string) => text.repeat(Math.ceil(2 ** 25 / text.length));
+  const texts = [
+    `"${long('a')}`,
+    `"${long('a')}"@example.com ann@example.com`,
+    `sales@example.com ${long('"a')}`,
+    `sales@example.com ann@example.com\n${long(' ann@example.com\n')}`,
+  ];
+  const reason = 'it is longer than 1048576 characters';
+  for (const text of texts) assert.deepEqual(build(`# one\n${text}`), { kind: 'fault', line: 2, reason });
+});
+
+test('a caller can stop after each line, also of those that have no entry', () => {
+  for (const text of ['\n', '# nothing\n', ' bob@example.com\n'])
+    assert.ok([...readTable(`sales@example.com ann@example.com\n${text.repeat(100)}`)].length > 100, text);
 });

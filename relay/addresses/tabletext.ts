@@ -13,6 +13,8 @@ type Readable = Exclude<Entry, { kind: 'unreadable' }>;
 export type TableLine =
   | { readonly kind: 'entry'; readonly line: number; readonly key: string; readonly entry: Readable }
   | { readonly kind: 'left out'; readonly line: number }
+  /** A comment, an empty line, or one that goes on with the line before. */
+  | { readonly kind: 'none' }
   | { readonly kind: 'fault'; readonly line: number; readonly reason: string };
 
 /** The key, which may begin with a quoted local part, and the value. */
@@ -23,12 +25,18 @@ const USER = /^[\p{L}\p{N}_][\p{L}\p{N}._+-]*$/u;
 const REJECT = /^REJECT(?:[ \t]+(.*))?$/is;
 const NOT_PRINTABLE = /[^ -~]/g;
 const LONGEST_TEXT = 200;
+/** With the lines that go on with it: as much as an object holds. The patterns have no room for lines of many times this length. */
+const LONGEST_LINE = 1024 * 1024;
+const NONE: TableLine = { kind: 'none' };
 
+/** One value for each line of the text, and for an entry after its last line. So a caller can stop anywhere. */
 export function* readTable(text: string): Generator<TableLine> {
-  for (const { line, content } of joinLines(text)) yield readLine(line, content.trim());
+  for (const joined of joinLines(text)) yield joined ? readLine(joined.line, joined.content.trim()) : NONE;
 }
 
 function readLine(line: number, content: string): TableLine {
+  if (content.length > LONGEST_LINE)
+    return { kind: 'fault', line, reason: `it is longer than ${LONGEST_LINE} characters` };
   const [, left = content, value = ''] = ENTRY.exec(content) ?? [];
   if (left !== '*' && !hasDomain(left)) return { kind: 'left out', line };
   const key = readKey(left);
@@ -59,8 +67,8 @@ function clean(text: string): string {
   return text.replace(NOT_PRINTABLE, '?').slice(0, LONGEST_TEXT).trim() || 'Address refused';
 }
 
-/** Lines that belong together, without comments and empty lines, which do not end an entry. */
-function* joinLines(text: string): Generator<{ line: number; content: string }> {
+/** Lines that belong together, without comments and empty lines, which do not end an entry. undefined: nothing yet. */
+function* joinLines(text: string): Generator<{ line: number; content: string } | undefined> {
   let open: { line: number; content: string } | undefined;
   let number = 0;
   for (let at = 0; at < text.length; ) {
@@ -68,13 +76,11 @@ function* joinLines(text: string): Generator<{ line: number; content: string }> 
     const line = text.slice(at, end === -1 ? text.length : end);
     at = end === -1 ? text.length : end + 1;
     number += 1;
-    if (/^\s*(?:#|$)/.test(line)) continue;
-    if (open && /^[ \t]/.test(line)) {
-      open.content += ` ${line.trim()}`;
-      continue;
-    }
-    if (open) yield open;
-    open = { line: number, content: line };
+    const isNothing = /^\s*(?:#|$)/.test(line);
+    const goesOn = !isNothing && open !== undefined && /^[ \t]/.test(line);
+    if (open && goesOn && open.content.length <= LONGEST_LINE) open.content += ` ${line.trim()}`;
+    yield isNothing || goesOn ? undefined : open;
+    if (!(isNothing || goesOn)) open = { line: number, content: line };
   }
   if (open) yield open;
 }
