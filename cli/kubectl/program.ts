@@ -229,7 +229,7 @@ function pausing(name: string, isPaused: boolean, summary: string, { connect }: 
 function ofFile(name: string, summary: string): Verb {
   return new Verb(name)
     .summary(summary)
-    .requiredOption('-f, --filename <file>', 'a file or folder with one MailRelay');
+    .requiredOption('-f, --filename <file>', 'a file or folder with one MailRelay', once());
 }
 
 function diff({ connect }: Given): Verb {

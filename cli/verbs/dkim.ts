@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import { DEFAULT_TTL_SECONDS } from '#crds/dnsrecords.ts';
 import { USUAL_BITS } from '../dkimkeys.ts';
-import { parseNumber } from '../usage.ts';
+import { once, parseNumber } from '../usage.ts';
 import { outputOption, Verb } from '../verb.ts';
 
 const MOST_TTL_SECONDS = 999_999_999;
@@ -17,7 +17,11 @@ export const verb = new Verb('dkim')
   .option('--domain <domain>', 'domain that signs, such as example.com')
   .option('--selector <selector>', 'selector of the key, such as s1; a new key has a new one')
   .option('--key <file>', 'file of the private key, made if it is missing')
-  .option('-f, --file <path>', 'show the keys of this MailRelay instead; file or folder of YAML documents')
+  .option(
+    '-f, --file <path>',
+    'show the keys of this MailRelay instead; file or folder of YAML documents',
+    once(),
+  )
   .addOption(
     new Option(
       '--type <type>',

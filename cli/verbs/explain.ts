@@ -1,5 +1,5 @@
 /** The verb `explain`. */
-import { parseHost, parsePort } from '../usage.ts';
+import { once, parseHost, parsePort } from '../usage.ts';
 import { outputOption, Suggested, stateOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('explain')
@@ -14,7 +14,7 @@ A word: shows cause and cure of a condition reason, such as CertificateMissing, 
       (await import('../explainword.ts')).listWords(),
     ),
   )
-  .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)')
+  .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)', once())
   .option(
     '--connect',
     'connect to each next hop, make the TLS handshake and verify it; no login, no message. Exit status 1 when an address gets no session',

@@ -1,6 +1,6 @@
 /** The verb `run`. */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
-import { parseListenAddress, parsePort } from '../usage.ts';
+import { once, parseListenAddress, parsePort } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
 export const verb = new Verb('run')
@@ -9,7 +9,7 @@ export const verb = new Verb('run')
     `Runs the MailRelay of a manifest as local processes: no root, no cluster. Ports below 1024 are served at 10000 + port. The manifest is watched: an edit is applied as the operator would apply it. Secrets and ConfigMaps that the MailRelay names may be documents of the same file or folder; without its Secret the relay uses a throw-away local CA. On a terminal it shows a live view, and the log goes to relay.log in the state folder; elsewhere it prints plain lines, and the log goes to standard error.`,
   )
   .argument('[path]', 'file or folder of YAML documents')
-  .option('-f, --file <path>', 'the same as an option')
+  .option('-f, --file <path>', 'the same as an option', once())
   .option(
     '--state <dir>',
     'folder of the queue and the local CA (default: .state/NAMESPACE-NAME in the working folder)',

@@ -9,7 +9,7 @@ export const verb = new Verb('trace')
 The MailRelay turns the trace on. No pod restarts, and the trace ends at the time "until":
   spec:
     trace: {level: 3, networks: [192.0.2.0/24], until: "2030-01-31T18:00:00Z"}`)
-  .option('-f, --file <file>', 'a log to read (default: standard input)')
+  .option('-f, --file <file>', 'a log to read (default: standard input)', once())
   .option('--session <id>', 'only the session of this id', once(parseSession))
   .option('--peer <address>', 'only sessions with this client, or next hop', once(parsePeer))
   .example('trace -f relay.log --peer 192.0.2.7', 'The sessions of one client')

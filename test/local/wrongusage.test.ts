@@ -30,6 +30,14 @@ function ofOption(option: Option): Mistake[] {
   const isPath = /<(file|path|dir)>/.test(option.flags);
   return [
     { words: [long], says: /^Option "--[a-z-]+" has no value: (write --|choose one of )/ },
+    ...(option.short === '-f' && !option.description.endsWith('can be repeated')
+      ? [
+          {
+            words: ['-f', 'one', '-f', 'two'],
+            says: /^Option "--file(name)?" cannot be "two": it must be given once/i,
+          },
+        ]
+      : []),
     ...(argChoices ? [{ words: [long, 'xml'], says: /cannot be "xml": choose one of / }] : []),
     ...(argChoices || isPath ? [{ words: [long, ''], says: /^Option "--[a-z-]+" cannot be "": / }] : []),
   ];
