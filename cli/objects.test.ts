@@ -84,3 +84,9 @@ for (const [what, kind, values, place, told] of [
     assert.ok(message.startsWith(`${kind} "one": ${told}`), message);
     assert.doesNotMatch(message, /hunter2/);
   });
+
+test('the API server takes no ConfigMap with one key in two fields', () => {
+  const given = { data: { a: 'x', b: 'y' }, binaryData: { c: 'eg==', a: 'eA==' } };
+  const message = 'ConfigMap "one": binaryData.a has the key of a value in data: remove one of them';
+  assert.deepEqual(find('ConfigMap', given)?.faults, [{ file: 'binaryData/a', line: 1, column: 1, message }]);
+});

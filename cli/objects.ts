@@ -28,7 +28,7 @@ export interface FoundObject {
   readonly locate: (key: string) => Place;
 }
 
-/** Of two fields with one key, the later one counts. */
+/** Of two fields of a Secret with one key, the later one counts. The API server takes no ConfigMap with such fields. */
 const FIELDS: Readonly<Record<Reference['kind'], Readonly<Record<string, 'text' | 'base64'>>>> = {
   Secret: { data: 'base64', stringData: 'text' },
   ConfigMap: { data: 'text', binaryData: 'base64' },
@@ -58,9 +58,10 @@ export function findObject(
 
 function readObject(document: YamlDocument, { kind, name }: NamedObject): FoundObject {
   const object = document.value as Readonly<Record<string, unknown>>;
-  const values = Object.entries(FIELDS[kind]).flatMap(([field, form]) =>
+  const given = Object.entries(FIELDS[kind]).flatMap(([field, form]) =>
     readField(field, object[field], form),
   );
+  const values = kind === 'ConfigMap' ? given.map(refuseSecond) : given;
   return {
     contents: Object.fromEntries(
       values.flatMap(({ keys: [, key], read }) => (Buffer.isBuffer(read) ? [[String(key), read]] : [])),
@@ -93,6 +94,14 @@ function readField(field: string, given: unknown, form: 'text' | 'base64'): Valu
     keys: [field, key],
     read: KEY.test(key) ? readValue(value ?? '', form) : BAD_KEY,
   }));
+}
+
+function refuseSecond(value: Value, index: number, all: readonly Value[]): Value {
+  const [, key] = value.keys;
+  const isSecond = all.findIndex(({ keys }) => keys[1] === key) < index;
+  return key !== undefined && isSecond
+    ? { ...value, read: 'has the key of a value in data: remove one of them' }
+    : value;
 }
 
 function readValue(value: unknown, form: 'text' | 'base64'): Buffer | string {
