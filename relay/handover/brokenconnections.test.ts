@@ -1,0 +1,104 @@
+/** Connections of a hand-over that break off: no entry is lost, and a sibling that comes back gets the rest. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { ends, enter, LARGE, openPod, openSpool, readContent, startGiver } from '#test/kit/handoverrig.ts';
+import { eventually } from '#test/kit/wait.ts';
+
+/** A port before a sibling. The first connections through it break off after so many bytes of the giver. */
+async function openBreaking(port: number, breaks: readonly number[]): Promise<number> {
+  const left = [...breaks];
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    const sibling = connect(port, '127.0.0.1');
+    let rest = left.shift() ?? Number.POSITIVE_INFINITY;
+    for (const one of [socket, sibling]) {
+      open.add(one);
+      one.on('error', () => undefined);
+    }
+    sibling.pipe(socket);
+    socket.on('data', (chunk) => {
+      rest -= chunk.length;
+      if (rest > 0) return void sibling.write(chunk);
+      socket.resetAndDestroy();
+      sibling.destroy();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ends.push(() => {
+    for (const one of open) one.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+test('a connection that breaks off in the middle of a body keeps no entry here', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const body = Buffer.alloc(LARGE, 'a large body. ');
+  const id = await enter(from, body);
+  const port = await openBreaking(to.port, [200_000]);
+  startGiver(from, [port]);
+  await eventually(() => to.entered.length === 1);
+  await eventually(() => from.depth === 0);
+  assert.equal(from.damaged, 0);
+  assert.deepEqual((await readContent(to.spool, id)).body, body);
+});
+
+/** A port before a sibling that dies with entries on their way, and comes back. */
+async function openMortal(port: number) {
+  const open = new Set<Socket>();
+  const held = new Set<Socket>();
+  let isHeld = false;
+  const server = createServer((socket) => {
+    const sibling = connect(port, '127.0.0.1');
+    for (const one of [socket, sibling]) {
+      open.add(one);
+      one.on('error', () => undefined);
+    }
+    sibling.pipe(socket);
+    socket.on('close', () => sibling.destroy());
+    socket.on('data', (chunk) => (isHeld ? held.add(socket) : sibling.write(chunk)));
+  });
+  const listen = async (on: number) => {
+    server.listen(on, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const die = () => {
+    server.close();
+    for (const one of open) one.destroy();
+    open.clear();
+  };
+  const own = await listen(0);
+  ends.push(die);
+  return {
+    port: own,
+    hold: () => {
+      isHeld = true;
+    },
+    held,
+    die,
+    live: () => {
+      isHeld = false;
+      return listen(own);
+    },
+  };
+}
+
+test('a sibling that dies while many entries are on their way keeps none of them here', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const entering = Array.from({ length: 300 }, () => enter(from, Buffer.alloc(2_000, 'entry ')));
+  const ids = await Promise.all(entering);
+  const mortal = await openMortal(to.port);
+  const giver = startGiver(from, [mortal.port]);
+  await eventually(() => to.entered.length >= 100);
+  mortal.hold();
+  await eventually(() => mortal.held.size >= 8);
+  mortal.die();
+  await eventually(() => giver.figures.deferrals.some(({ message }) => message.includes('ECONNREFUSED')));
+  await mortal.live();
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(to.spool.list(), ids.toSorted());
+});
