@@ -1,4 +1,7 @@
-/** The notations of the contract, the policy file and the schema: what is read, what is refused, and what every field has. */
+/**
+ * The notations of the contract, the policy file and the schema: what is read, what is refused, and what every field
+ * has.
+ */
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
 import { test } from 'node:test';

@@ -1,4 +1,7 @@
-/** What only an object of the cluster remembers is read where the caches lack the object: an authority, a resolver, a roll-over. */
+/**
+ * What only an object of the cluster remembers is read where the caches lack the object: an authority, a resolver, a
+ * roll-over.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { tlsaValue } from '#crds/dnsrecords.ts';

@@ -1,4 +1,7 @@
-/** Which conditions a world has: each case is a world, a condition and what it must say. The cases are in test/fixtures/conditions. */
+/**
+ * Which conditions a world has: each case is a world, a condition and what it must say. The cases are in
+ * test/fixtures/conditions.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { REASONS } from '#crds/conditions.ts';

@@ -1,4 +1,6 @@
-/** Who is checked when: networks take turns, and few wait. Checks end when the test says so, and a delay takes no time. */
+/**
+ * Who is checked when: networks take turns, and few wait. Checks end when the test says so, and a delay takes no time.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';

@@ -1,4 +1,7 @@
-/** Signatures of DKIM are verified by another implementation, and a message or key that cannot be signed with has a reason. */
+/**
+ * Signatures of DKIM are verified by another implementation, and a message or key that cannot be signed with has a
+ * reason.
+ */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';

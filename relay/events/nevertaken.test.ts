@@ -1,4 +1,6 @@
-/** Events that a receiver never takes, or that are damaged: they stop no other one, and are dropped and told in the end. */
+/**
+ * Events that a receiver never takes, or that are damaged: they stop no other one, and are dropped and told in the end.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -1,4 +1,7 @@
-/** Events wait in the outbox and go in batches: what is not taken is sent again after a pause, and nothing waits without bound. */
+/**
+ * Events wait in the outbox and go in batches: what is not taken is sent again after a pause, and nothing waits without
+ * bound.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { accept, begin, eventsIn, REFUSED, rig, TAKEN } from '#test/kit/senderrig.ts';

@@ -1,4 +1,7 @@
-/** A pod in evacuation gives its queue to its siblings: each entry goes whole and once, and to a sibling with the same key pair alone. */
+/**
+ * A pod in evacuation gives its queue to its siblings: each entry goes whole and once, and to a sibling with the same
+ * key pair alone.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';

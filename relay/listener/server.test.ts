@@ -1,4 +1,7 @@
-/** A listener task answers real clients: what it offers, refuses and takes before and after STARTTLS, and within its limits. */
+/**
+ * A listener task answers real clients: what it offers, refuses and takes before and after STARTTLS, and within its
+ * limits.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

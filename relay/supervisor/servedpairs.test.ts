@@ -1,4 +1,6 @@
-/** The key pairs that a whole relay serves: renewed, mismatched, missing, its own, and the tickets of their sessions. */
+/**
+ * The key pairs that a whole relay serves: renewed, mismatched, missing, its own, and the tickets of their sessions.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';

@@ -19,7 +19,6 @@ interface Rig {
   opened: History[];
 }
 
-/** Of one test. */
 function makeRig(): Rig {
   const dirs = podDirs();
   return {
@@ -33,6 +32,7 @@ function makeRig(): Rig {
   };
 }
 
+/** Filled anew before each test. */
 export const rig = {} as Rig;
 beforeEach(() => {
   Object.assign(rig, makeRig());

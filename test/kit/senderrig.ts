@@ -23,7 +23,6 @@ interface Rig {
   senders: EventSender[];
 }
 
-/** Of one test. */
 function makeRig(): Rig {
   const dirs = podDirs();
   return {
@@ -39,6 +38,7 @@ function makeRig(): Rig {
   };
 }
 
+/** Filled anew before each test. */
 export const rig = {} as Rig;
 beforeEach(() => {
   Object.assign(rig, makeRig());
