@@ -1,115 +1,19 @@
+/** The queue over a real spool: what is delivered, what waits and what it tells meanwhile. Hops answer as each test says. */
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
-import { makeFailure } from '#crds/failure.ts';
-import type { Policy } from '#crds/policyfile.ts';
-import { hopTo, type PodDirs, podDirs, policyOf, routeTo } from '#test/kit/relayrig.ts';
+import { test } from 'node:test';
+import {
+  all,
+  enter,
+  enterFrom,
+  events,
+  loginRefused,
+  queuedIn,
+  runnerWith,
+  spool,
+  unreachable,
+} from '#test/kit/managerrig.ts';
 import { eventually } from '#test/kit/wait.ts';
-import type { HopResult } from '../delivery/attempt.ts';
-import type { NextHop, Parcel } from '../delivery/courier.ts';
-import { Delivery, type DeliveryClient } from '../delivery/delivery.ts';
-import { SYSTEM_NAMES } from '../delivery/names.ts';
-import { NO_DISCOVERY } from '../delivery/tlsfindings.ts';
-import { judgeReply } from '../delivery/verdict.ts';
-import { newQueueId } from '../spool/record.ts';
-import { Spool } from '../spool/spool.ts';
 import { NO_LOGINS } from '../task/messages.ts';
-import { QueueManager } from './manager.ts';
-
-let dirs: PodDirs;
-let spool: Spool;
-let runners: QueueManager[];
-let events: { event: string; fields: Record<string, unknown> }[];
-
-beforeEach(() => {
-  dirs = podDirs();
-  spool = new Spool(dirs.stateDir);
-  runners = [];
-  events = [];
-});
-afterEach(async () => {
-  for (const manager of runners) await manager.drain(0);
-  await spool.close();
-  dirs.remove();
-});
-
-const outbound: Partial<Policy['outbound']> = {
-  smartHosts: [hopTo(1, { host: 'first' }), hopTo(2, { host: 'second' })],
-  routes: [routeTo(['dead.example'], [hopTo(3, { host: 'dead' })])],
-};
-
-type Answer = (hop: NextHop, parcel: Parcel) => HopResult | Promise<HopResult>;
-
-function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManager {
-  const log = (event: string, fields = {}) => events.push({ event, fields });
-  const signer = async () => ({ kind: 'header', header: null }) as const;
-  const policy = policyOf({}, outbound);
-  const client: DeliveryClient = {
-    resume: async ({ hop }, parcel) => answer(hop, parcel),
-    deliver: async ({ hop }, _address, parcel) => answer(hop, parcel),
-    useMaterials: () => () => true,
-    contentsFor: () => ({}),
-    secretsHeldBack: [],
-    connections: [],
-    close: () => undefined,
-  };
-  const courier = new Delivery({
-    policy,
-    client,
-    discovery: NO_DISCOVERY,
-    names: SYSTEM_NAMES,
-    clock,
-    wall: clock,
-    random: () => 0.5,
-  });
-  const manager = new QueueManager({
-    policy,
-    spool,
-    courier,
-    signer,
-    log,
-    clock,
-    wall: clock,
-    random: () => 0.5,
-  });
-  runners.push(manager);
-  return manager;
-}
-
-const enter = (...to: string[]) => enterFrom('', ...to);
-
-async function enterFrom(from: string, ...to: string[]): Promise<string> {
-  const id = newQueueId(Date.now());
-  const recipients = to.map((address) => ({ address, state: 'queued' as const }));
-  const envelope = { from, recipients, receivedAt: 1, smtpUtf8: false, eightBit: false };
-  await spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.from('body') });
-  return id;
-}
-
-const all = (parcel: Parcel, code: number): HopResult => {
-  const verdict = judgeReply(code, `${code} no`);
-  return {
-    kind: 'answered',
-    verdicts: parcel.to.map(() => verdict),
-    tls: null,
-    tellsSender: false,
-    mayTryAnother: false,
-  };
-};
-const unreachable: HopResult = {
-  kind: 'unreachable',
-  failure: makeFailure({ cause: 'connect', status: '4.4.1', text: 'nobody there' }),
-  hadSession: false,
-};
-const loginRefused: HopResult = {
-  ...unreachable,
-  failure: makeFailure({ cause: 'login', status: '4.7.8', text: 'refuses our login' }),
-};
-const queuedIn = (id: string) => {
-  const read = spool.read(id);
-  return read.kind === 'message'
-    ? read.record.recipients.map(({ address, state }) => `${address} ${state}`)
-    : read.kind;
-};
 
 test('what was in the spool and what comes later is delivered once and goes', async () => {
   const sent: string[] = [];
@@ -183,75 +87,6 @@ test('mail goes out soon after its destination is back', async () => {
   await eventually(() => spool.depth === 0);
 });
 
-test('a recipient that is refused for good is told of, and the delivered one not delivered again', async () => {
-  const sent: { from: string; to: readonly string[] }[] = [];
-  const manager = runnerWith((_hop, { from, to, ...parcel }) => {
-    sent.push({ from, to });
-    return all({ from, to, ...parcel }, to[0] === 'a@dead.example' ? 550 : 250);
-  });
-  const id = await enterFrom('me@x.example', 'a@dead.example', 'b@x.example');
-  await manager.start();
-  await eventually(() => manager.figures.depth === 0);
-  assert.equal(queuedIn(id), 'gone');
-  assert.deepEqual(
-    sent.toSorted((a, b) => (a.to < b.to ? -1 : 1)),
-    [
-      { from: 'me@x.example', to: ['a@dead.example'] },
-      { from: 'me@x.example', to: ['b@x.example'] },
-      { from: '', to: ['me@x.example'] },
-    ],
-  );
-});
-
-test('what has no sender is told to nobody', async () => {
-  const manager = runnerWith((_hop, parcel) => all(parcel, 550));
-  const id = await enter('a@x.example');
-  await manager.start();
-  await eventually(() => manager.figures.depth === 0);
-  assert.equal(queuedIn(id), 'gone');
-  assert.deepEqual(
-    events.map(({ event }) => event),
-    ['bounced', 'discarded'],
-  );
-});
-
-test('a recipient that is put off is tried again, and alone', async () => {
-  const tries: string[][] = [];
-  let now = 1_000_000;
-  const manager = runnerWith(
-    (_hop, parcel) => {
-      tries.push([...parcel.to]);
-      const verdicts = parcel.to.map((address) =>
-        address.startsWith('later') && tries.length === 1
-          ? judgeReply(450, '450 later')
-          : judgeReply(250, 'ok'),
-      );
-      return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
-    },
-    () => now,
-  );
-  const id = await enter('a@x.example', 'later@x.example');
-  await manager.start();
-  await eventually(() => manager.figures.deferrals.length === 1);
-  assert.deepEqual(queuedIn(id), ['later@x.example queued']);
-  now += 30 * 60_000;
-  manager.add(await enter('b@x.example'));
-  await eventually(() => spool.depth === 0);
-  assert.deepEqual(tries, [['a@x.example', 'later@x.example'], ['later@x.example'], ['b@x.example']]);
-});
-
-test('many recipients go in groups that next hops take', async () => {
-  const groups: number[] = [];
-  const manager = runnerWith((_hop, parcel) => {
-    groups.push(parcel.to.length);
-    return all(parcel, 250);
-  });
-  await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
-  await manager.start();
-  await eventually(() => spool.depth === 0);
-  assert.deepEqual(groups, [100, 100, 50]);
-});
-
 test('an entry that is damaged is set aside, counted, and does not stop the others', async () => {
   const manager = runnerWith((_hop, parcel) => all(parcel, 250));
   const id = await enter('a@x.example');
@@ -281,25 +116,6 @@ test('a drain begins nothing more and waits for what is under way', async () => 
   gate.resolve();
   await drained;
   assert.deepEqual([begun, spool.depth], [1, 1]);
-});
-
-test('a recipient that is put off holds up no other group of its message', async () => {
-  const sent: number[] = [];
-  const manager = runnerWith((_hop, parcel) => {
-    sent.push(parcel.to.length);
-    const verdicts = parcel.to.map((address) =>
-      address === 'a0@x.example' ? judgeReply(450, '450 later') : judgeReply(250, 'ok'),
-    );
-    return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
-  });
-  const id = await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
-  await manager.start();
-  await eventually(() => manager.figures.deferrals.length === 1);
-  assert.deepEqual(queuedIn(id), ['a0@x.example queued']);
-  assert.deepEqual(sent, [100, 100, 50]);
-  assert.deepEqual(manager.figures.deferrals, [
-    { destination: 'first:1,second:2', cause: 'reply', message: '450 later' },
-  ]);
 });
 
 test('a message that was put off keeps its reason, whatever else its destination takes', async () => {

@@ -1,9 +1,8 @@
-/** The promises of a queue, with a real spool and a courier whose answers come from each test. */
+/** What a queue promises to mail and destinations, with a real spool and a courier whose answers come from each test. */
 import assert from 'node:assert/strict';
 import { StatementSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
-import { isOfMaterials, makeFailure } from '#crds/failure.ts';
-import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { answers, greylisted, QueueRig } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { failureFromReply } from '../delivery/verdict.ts';
@@ -18,12 +17,6 @@ beforeEach(() => {
 afterEach(() => rig.remove());
 
 const forever = () => new Promise<never>(() => undefined);
-const greylisted = makeFailure({
-  cause: 'reply',
-  status: '4.7.1',
-  text: '451 4.7.1 later',
-  command: 'RCPT TO',
-});
 
 test('what is in the spool is found without a word, older than the newest known or not', async () => {
   const sent: string[] = [];
@@ -62,178 +55,6 @@ test('a message that is known is not taken up again, however often the spool is 
   assert.deepEqual([tries, manager.figures.depth], [1, 1]);
 });
 
-test('sixty messages that are too old when the relay starts all get their chance', async () => {
-  const gate = Promise.withResolvers<void>();
-  const sent: string[] = [];
-  const manager = rig.begin(async (_, parcel) => {
-    await gate.promise;
-    sent.push(...parcel.to);
-    return answers(parcel);
-  });
-  for (let index = 0; index < 60; index++)
-    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY);
-  await manager.start();
-  await manager.actions.sweep();
-  gate.resolve();
-  await eventually(() => rig.spool.depth === 0);
-  await manager.actions.sweep();
-  assert.deepEqual([sent.length, rig.count('expired'), rig.count('returned')], [60, 0, 0]);
-});
-
-test('a host that refuses some connections and serves others has failed for nobody but those that it refused', async () => {
-  const gate = Promise.withResolvers<void>();
-  const sent: string[] = [];
-  let sessions = 0;
-  const manager = rig.begin(async (_, parcel) => {
-    sessions += 1;
-    if (sessions > 2 && sessions <= 5) return NOBODY;
-    if (sessions <= 2) await gate.promise;
-    sent.push(...parcel.to);
-    return answers(parcel);
-  });
-  for (let index = 0; index < 60; index++)
-    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
-  await manager.start();
-  const underWay = () => [...manager.ids()].filter((id) => manager.isDelivering(id)).length;
-  await eventually(() => rig.count('deferred') === 3 && underWay() === 2);
-  await manager.actions.sweep();
-  assert.equal(rig.count('expired'), 3);
-  gate.resolve();
-  await eventually(() => underWay() === 0);
-  rig.now += 2_000;
-  manager.hurry(() => true);
-  await eventually(() => manager.figures.depth === 0);
-  assert.equal(sent.filter((address) => address.endsWith('@hop.example')).length, 57);
-});
-
-test('one connection that a host refuses after it has answered is no reason to give up what was not tried', async () => {
-  const sent: string[] = [];
-  const manager = rig.begin((_, parcel) => {
-    if (sent.length === 5) return NOBODY;
-    sent.push(...parcel.to);
-    return answers(parcel);
-  });
-  for (let index = 0; index < 60; index++)
-    await rig.enter('', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
-  await manager.start();
-  const isQuiet = () => ![...manager.ids()].some((id) => manager.isDelivering(id));
-  await eventually(() => rig.count('deferred') > 0 && isQuiet());
-  const refused = rig.count('deferred');
-  await manager.actions.sweep();
-  assert.equal(rig.count('expired'), refused);
-  // The second failure in a row says that it is gone.
-  rig.now += 2_000;
-  manager.hurry(() => true);
-  await eventually(() => rig.count('deferred') > refused && isQuiet());
-  await manager.actions.sweep();
-  assert.deepEqual([sent.length, manager.figures.depth], [5, 0]);
-});
-
-test('a message that ends its session takes none of the others with it', async () => {
-  const manager = rig.begin((_, parcel) =>
-    parcel.to[0] === 'a0@hop.example' ? { ...NOBODY, hadSession: true } : answers(parcel),
-  );
-  const poison = await rig.enter('me@here.example', ['a0@hop.example'], rig.now - 6 * DAY);
-  for (let index = 1; index < 60; index++)
-    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
-  await manager.start();
-  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(poison));
-  await manager.actions.sweep();
-  assert.equal(rig.count('expired'), 1);
-  rig.now += 2_000;
-  manager.hurry(() => true);
-  await eventually(() => manager.figures.depth === 0);
-});
-
-test('mail that a fault of this relay keeps from its next hop does not expire, and expires after a real attempt', async () => {
-  let failure = makeFailure({ cause: 'local', status: '4.7.0', text: 'the key cannot be read' });
-  const manager = rig.begin((_, parcel) => answers(parcel, () => failure));
-  const id = await rig.enter('me@here.example', ['a@hop.example'], rig.now - 6 * DAY);
-  await manager.start();
-  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(id));
-  await manager.actions.sweep();
-  assert.deepEqual([rig.count('expired'), manager.figures.depth], [0, 1]);
-  failure = greylisted;
-  rig.now += DAY;
-  manager.hurry(() => true);
-  await eventually(() => rig.count('deferred') === 2 && !manager.isDelivering(id));
-  await manager.actions.sweep();
-  assert.equal(rig.count('expired'), 1);
-});
-
-test('one failed session, begun when all were loaded, lets all be given up that are too old', async () => {
-  let tries = 0;
-  const manager = rig.begin(({ key }, parcel) => {
-    if (key !== 'dead.example') return answers(parcel);
-    tries += 1;
-    return NOBODY;
-  });
-  for (let index = 0; index < 200; index++)
-    await rig.enter('', [`a${index}@dead.example`], rig.now - 6 * DAY + index);
-  const young = await rig.enter('', ['young@dead.example']);
-  await manager.start();
-  await eventually(() => tries > 0 && !manager.ids().some((id) => manager.isDelivering(id)));
-  const late = await rig.enter('', ['late@dead.example'], rig.now - 6 * DAY);
-  rig.now += 10;
-  manager.add(late);
-  await manager.actions.sweep();
-  assert.deepEqual([...manager.ids()], [late, young]);
-  assert.ok(tries <= 5, `${tries}`);
-});
-
-test('a restart begins no back-off anew: what was put off waits as long as its age says', async () => {
-  const received = rig.now;
-  let tries = 0;
-  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
-    tries += 1;
-    return answers(parcel, (address) => (address.startsWith('later') ? greylisted : undefined));
-  };
-  const id = await rig.enter('', ['later@hop.example', 'a@hop.example']);
-  await rig.begin(answer).start();
-  const due = () => rig.manager.findProspect(id, '', 'later@hop.example').due ?? 0;
-  await eventually(() => due() > rig.now);
-  for (const [age, pause] of [
-    [0, 1],
-    [1, 2],
-    [3, 5],
-    [60, 30],
-  ] as const) {
-    if (age > 0) {
-      rig.now = received + age * 60_000;
-      const before = tries;
-      rig.manager.hurry(() => true);
-      await eventually(() => tries > before && due() > rig.now);
-    }
-    assert.equal(due(), rig.now + pause * 60_000);
-    await rig.manager.drain(0);
-    const before = tries;
-    const expected = due();
-    rig.now += 10_000;
-    await rig.begin(answer).start();
-    assert.deepEqual([due(), tries], [expected, before]);
-  }
-});
-
-test('a restart begins no back-off anew, however many messages wait for one destination', async () => {
-  let tries = 0;
-  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
-    tries += 1;
-    return answers(parcel, () => greylisted);
-  };
-  const count = 20;
-  for (let index = 0; index < count; index++) await rig.enter('', [`a${index}@hop.example`]);
-  await rig.begin(answer).start();
-  const isIdle = () => !rig.manager.ids().some((id) => rig.manager.isDelivering(id));
-  await eventually(() => tries === count && isIdle());
-  await rig.manager.drain(0);
-  rig.now += 10_000;
-  await rig.begin(answer).start();
-  const fresh = await rig.enter('', ['fresh@hop.example']);
-  rig.manager.add(fresh);
-  await eventually(() => tries > count && isIdle());
-  assert.equal(tries, count + 1);
-});
-
 for (const action of ['hold', 'remove'] as const)
   test(`a message that is told of during a ${action} is not delivered from what was read before it`, async () => {
     const sent: string[] = [];
@@ -254,71 +75,6 @@ for (const action of ['hold', 'remove'] as const)
     const read = rig.spool.read(id);
     assert.equal(read.kind === 'message' ? read.record.hold : read.kind, action === 'hold' ? true : 'gone');
   });
-
-test('a new policy that sends mail to other hosts tries it at once', async () => {
-  let tries = 0;
-  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
-    tries += 1;
-    return answers(parcel, () => greylisted);
-  };
-  const id = await rig.enter('', ['later@hop.example']);
-  await rig.begin(answer).start();
-  await eventually(() => (rig.manager.findProspect(id, '', 'later@hop.example').due ?? 0) > rig.now);
-  await rig.manager.drain(0);
-  rig.routes = 'other ';
-  await rig.begin(answer).start();
-  await eventually(() => tries === 2);
-});
-
-test('after an outage of the relay, what is overdue or was never tried goes at once', async () => {
-  let down = true;
-  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) =>
-    answers(parcel, () => (down ? greylisted : undefined));
-  await rig.enter('', ['a@hop.example']);
-  await rig.begin(answer).start();
-  await eventually(() => rig.manager.figures.deferrals.length === 1);
-  await rig.manager.drain(0);
-  await rig.enter('', ['b@hop.example']);
-  rig.now += 2 * HOUR;
-  down = false;
-  await rig.begin(answer).start();
-  await eventually(() => rig.manager.figures.depth === 0);
-});
-
-test('new materials hurry only what waits for the destinations that they concern', async () => {
-  const tries: Record<string, number> = {};
-  const manager = rig.begin((destination, parcel) => {
-    tries[destination.key] = (tries[destination.key] ?? 0) + 1;
-    return answers(parcel, () => greylisted);
-  });
-  await rig.enter('', ['a@one.example', 'a@two.example']);
-  await manager.start();
-  await eventually(() => tries['one.example'] === 1 && tries['two.example'] === 1);
-  await eventually(() => manager.figures.deferrals.length === 2);
-  manager.materialsChanged(({ key }) => key === 'one.example', false);
-  await eventually(() => tries['one.example'] === 2);
-  manager.materialsChanged(() => false, true);
-  assert.deepEqual(tries, { 'one.example': 2, 'two.example': 1 });
-});
-
-test('new materials hurry a refused login, and not what a host put off or did not answer', async () => {
-  const refused = makeFailure({ cause: 'login', status: '4.7.8', text: 'refuses our login' });
-  const unreachable = { kind: 'unreachable', failure: refused, hadSession: false } as const;
-  const tries: Record<string, number> = {};
-  const manager = rig.begin(({ key }, parcel) => {
-    tries[key] = (tries[key] ?? 0) + 1;
-    if (key === 'later.example') return answers(parcel, () => greylisted);
-    return key === 'dead.example' ? NOBODY : unreachable;
-  });
-  await rig.enter('', ['a@login.example', 'a@later.example', 'a@dead.example']);
-  await manager.start();
-  await eventually(() => manager.figures.deferrals.length === 2);
-  // Came during the pause, so it was not tried itself.
-  manager.add(await rig.enter('', ['b@dead.example']));
-  manager.materialsChanged((_, failure) => failure === undefined || isOfMaterials(failure), false);
-  await eventually(() => tries['login.example'] === 2);
-  assert.deepEqual(tries, { 'login.example': 2, 'later.example': 1, 'dead.example': 1 });
-});
 
 test('reports to hosts that drip delay no configured hop, and it is told that slots are short', async () => {
   const sent: string[] = [];

@@ -22,6 +22,14 @@ export const NOBODY: AttemptResult = {
   hadSession: false,
 };
 
+/** Of a recipient. */
+export const greylisted = makeFailure({
+  cause: 'reply',
+  status: '4.7.1',
+  text: '451 4.7.1 later',
+  command: 'RCPT TO',
+});
+
 /** The answer of a hop to each recipient; undefined: the hop takes it. */
 export function answers(
   { to }: Parcel,

@@ -1,0 +1,133 @@
+/** Mail that is too old gets its chance and no more, with a real spool and a courier whose answers come from each test. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
+import { answers, greylisted, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { eventually } from '#test/kit/wait.ts';
+
+const DAY = 86_400_000;
+let rig: QueueRig;
+
+beforeEach(() => {
+  rig = new QueueRig();
+});
+afterEach(() => rig.remove());
+
+test('sixty messages that are too old when the relay starts all get their chance', async () => {
+  const gate = Promise.withResolvers<void>();
+  const sent: string[] = [];
+  const manager = rig.begin(async (_, parcel) => {
+    await gate.promise;
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 60; index++)
+    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY);
+  await manager.start();
+  await manager.actions.sweep();
+  gate.resolve();
+  await eventually(() => rig.spool.depth === 0);
+  await manager.actions.sweep();
+  assert.deepEqual([sent.length, rig.count('expired'), rig.count('returned')], [60, 0, 0]);
+});
+
+test('a host that refuses some connections and serves others has failed for nobody but those that it refused', async () => {
+  const gate = Promise.withResolvers<void>();
+  const sent: string[] = [];
+  let sessions = 0;
+  const manager = rig.begin(async (_, parcel) => {
+    sessions += 1;
+    if (sessions > 2 && sessions <= 5) return NOBODY;
+    if (sessions <= 2) await gate.promise;
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 60; index++)
+    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await manager.start();
+  const underWay = () => [...manager.ids()].filter((id) => manager.isDelivering(id)).length;
+  await eventually(() => rig.count('deferred') === 3 && underWay() === 2);
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 3);
+  gate.resolve();
+  await eventually(() => underWay() === 0);
+  rig.now += 2_000;
+  manager.hurry(() => true);
+  await eventually(() => manager.figures.depth === 0);
+  assert.equal(sent.filter((address) => address.endsWith('@hop.example')).length, 57);
+});
+
+test('one connection that a host refuses after it has answered is no reason to give up what was not tried', async () => {
+  const sent: string[] = [];
+  const manager = rig.begin((_, parcel) => {
+    if (sent.length === 5) return NOBODY;
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 60; index++)
+    await rig.enter('', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await manager.start();
+  const isQuiet = () => ![...manager.ids()].some((id) => manager.isDelivering(id));
+  await eventually(() => rig.count('deferred') > 0 && isQuiet());
+  const refused = rig.count('deferred');
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), refused);
+  // The second failure in a row says that it is gone.
+  rig.now += 2_000;
+  manager.hurry(() => true);
+  await eventually(() => rig.count('deferred') > refused && isQuiet());
+  await manager.actions.sweep();
+  assert.deepEqual([sent.length, manager.figures.depth], [5, 0]);
+});
+
+test('a message that ends its session takes none of the others with it', async () => {
+  const manager = rig.begin((_, parcel) =>
+    parcel.to[0] === 'a0@hop.example' ? { ...NOBODY, hadSession: true } : answers(parcel),
+  );
+  const poison = await rig.enter('me@here.example', ['a0@hop.example'], rig.now - 6 * DAY);
+  for (let index = 1; index < 60; index++)
+    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(poison));
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 1);
+  rig.now += 2_000;
+  manager.hurry(() => true);
+  await eventually(() => manager.figures.depth === 0);
+});
+
+test('mail that a fault of this relay keeps from its next hop does not expire, and expires after a real attempt', async () => {
+  let failure = makeFailure({ cause: 'local', status: '4.7.0', text: 'the key cannot be read' });
+  const manager = rig.begin((_, parcel) => answers(parcel, () => failure));
+  const id = await rig.enter('me@here.example', ['a@hop.example'], rig.now - 6 * DAY);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(id));
+  await manager.actions.sweep();
+  assert.deepEqual([rig.count('expired'), manager.figures.depth], [0, 1]);
+  failure = greylisted;
+  rig.now += DAY;
+  manager.hurry(() => true);
+  await eventually(() => rig.count('deferred') === 2 && !manager.isDelivering(id));
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 1);
+});
+
+test('one failed session, begun when all were loaded, lets all be given up that are too old', async () => {
+  let tries = 0;
+  const manager = rig.begin(({ key }, parcel) => {
+    if (key !== 'dead.example') return answers(parcel);
+    tries += 1;
+    return NOBODY;
+  });
+  for (let index = 0; index < 200; index++)
+    await rig.enter('', [`a${index}@dead.example`], rig.now - 6 * DAY + index);
+  const young = await rig.enter('', ['young@dead.example']);
+  await manager.start();
+  await eventually(() => tries > 0 && !manager.ids().some((id) => manager.isDelivering(id)));
+  const late = await rig.enter('', ['late@dead.example'], rig.now - 6 * DAY);
+  rig.now += 10;
+  manager.add(late);
+  await manager.actions.sweep();
+  assert.deepEqual([...manager.ids()], [late, young]);
+  assert.ok(tries <= 5, `${tries}`);
+});
