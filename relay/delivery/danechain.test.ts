@@ -1,79 +1,16 @@
 /** What TLSA records prove, on real handshakes: the chains of a host, judged as the program openssl judges them. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
-import { Hop } from '#test/kit/hop.ts';
-import { clientWith, wayTo } from '#test/kit/hopway.ts';
-import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
-import { freePort } from '#test/kit/ports.ts';
-import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
-import { tlsaRecord } from '#test/kit/tlsarecord.ts';
-import { AttemptBudget } from './budget.ts';
-import type { NextHop } from './courier.ts';
+import { deliver, HOST, type Kind, newClient, openssl, raw, word } from '#test/kit/danehop.ts';
+import { wayTo } from '#test/kit/hopway.ts';
+import { CA } from '#test/kit/opensslca.ts';
+import { hopTo } from '#test/kit/relayrig.ts';
 import { judgeTlsa } from './danechain.ts';
-import type { SmtpClient } from './smtpclient.ts';
 import { usableRecords } from './tlsa.ts';
 import { NO_FINDINGS } from './tlsfindings.ts';
-
-const HOST = 'mx.example.net';
-const openssl = new OpensslAuthority();
-const client = newClient();
-after(() => openssl.remove());
-
-/** It knows no anchor yet. */
-function newClient(): SmtpClient {
-  const made = clientWith();
-  after(() => made.close());
-  return made;
-}
-
-type Raw = Parameters<typeof usableRecords>[0][number];
-type Kind = readonly [usage: number, selector: number, matching: number];
-
-const raw = ({ cert }: Pick<Pair, 'cert'>, kind: Kind): Raw => tlsaRecord(cert, ...kind);
-
-interface Delivered {
-  /** "proven", or the cause. */
-  readonly word: string;
-  /** Of the failure. */
-  readonly text: string;
-  readonly sessions: number;
-  readonly judgement: unknown;
-}
-
-/** A delivery to a host that sends this chain. */
-async function deliver(
-  chain: readonly Pick<Pair, 'cert' | 'key'>[],
-  records: readonly Raw[],
-  { by = client, base = HOST, ...changes }: Partial<NextHop> & { by?: SmtpClient; base?: string } = {},
-): Promise<Delivered> {
-  const [leaf] = chain;
-  const pair = { cert: chain.map(({ cert }) => cert).join('\n'), key: leaf?.key ?? '', serial: '' };
-  const port = await freePort();
-  const server = await Hop.start({ port, pair, tls: { ciphers: 'DEFAULT:@SECLEVEL=0' } });
-  const budget = new AttemptBudget();
-  const dane = { kind: 'records', base, records: usableRecords(records) } as const;
-  const hop = { ...hopTo(port, { host: base }), mxOf: 'example.net', isMxSigned: true, ...changes };
-  const result = await by.deliver(
-    wayTo(hop, { ...NO_FINDINGS, dane }),
-    '127.0.0.1',
-    makeParcel('Subject: x\r\n\r\nx\r\n'),
-    budget,
-  );
-  budget.close();
-  const { sessions } = server;
-  await server.down();
-  if (result.kind === 'unreachable') {
-    const { cause, text } = result.failure;
-    return { word: cause, text, sessions, judgement: undefined };
-  }
-  assert.equal(server.taken.length, 1);
-  return { word: 'proven', text: '', sessions, judgement: result.judgement };
-}
-
-const word = async (...args: Parameters<typeof deliver>) => (await deliver(...args)).word;
 
 const LEAF = ['basicConstraints=CA:false', `subjectAltName=DNS:${HOST}`];
 const root = openssl.issue('root', CA);

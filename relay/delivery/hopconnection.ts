@@ -1,8 +1,9 @@
 /**
  * A connection to a next hop: its extensions, its state, the MAIL and RCPT parameters that the library cannot set for each
  * recipient, and the replies to a message. Only this file, hopanswers.ts and hopreplies.ts use private parts of nodemailer's
- * SMTPConnection (smtplibrary.ts); smtpclient.test.ts pins them to the version in package.json. bodywriter.ts writes the body.
- * Who waits for a reply hears of each end of the connection: `deliver` by its callback, the others by `error` or `end`.
+ * SMTPConnection (smtplibrary.ts); smtpclient.test.ts, bodywriter.test.ts and silenthops.test.ts pin them to the version in
+ * package.json. bodywriter.ts writes the body. Who waits for a reply hears of each end of the connection: `deliver` by its
+ * callback, the others by `error` or `end`.
  */
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';

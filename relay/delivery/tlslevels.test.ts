@@ -1,0 +1,126 @@
+/** Each TLS level on real connections: which hops get mail, in clear or encrypted, and which get none. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { courier, parcel, peer, sink, summary } from '#test/kit/clientrig.ts';
+import { hopTo, trusting } from '#test/kit/relayrig.ts';
+import { NO_MATERIALS } from '../task/materials.ts';
+
+const LEVELS = TLS_LEVELS.filter((level) => level !== 'Dane');
+const pair = await makePair('mx.example.net');
+const TRUST = 'roots';
+
+async function byLevel(port: number, materials = NO_MATERIALS): Promise<Partial<Record<TlsLevel, string>>> {
+  const outcomes: Partial<Record<TlsLevel, string>> = {};
+  for (const tlsLevel of LEVELS) {
+    outcomes[tlsLevel] = summary(
+      await courier(materials).deliver(hopTo(port, { tlsLevel, trustConfigMap: TRUST }), parcel()),
+    );
+  }
+  return outcomes;
+}
+
+test('each level against a next hop that offers STARTTLS with a certificate nobody trusts', async () => {
+  const { port, mail } = await sink(pair);
+  assert.deepEqual(await byLevel(port), {
+    None: 'delivered plain',
+    Opportunistic: 'delivered encrypted',
+    Encrypt: 'delivered encrypted',
+    Verify: 'unreachable 4.7.5',
+  });
+  assert.equal(mail[0]?.body, 'Subject: x\r\n\r\n.dot\r\nend\r\n');
+});
+
+test('each level against a next hop without STARTTLS', async () => {
+  const { port } = await sink();
+  assert.deepEqual(await byLevel(port), {
+    None: 'delivered plain',
+    Opportunistic: 'delivered plain',
+    Encrypt: 'unreachable 4.7.5',
+    Verify: 'unreachable 4.7.5',
+  });
+});
+
+test('each level against a next hop whose handshake breaks: only Opportunistic goes on in plain text', async () => {
+  const { port } = await peer((line, socket) => {
+    if (line.startsWith('EHLO')) return '250-peer\r\n250 STARTTLS';
+    if (line === 'STARTTLS') {
+      socket.write('220 go on\r\n');
+      socket.end('this is no TLS\r\n');
+      return undefined;
+    }
+    if (line === 'DATA') return '354 go on';
+    if (line === '.') return '250 taken';
+    return /^(MAIL|RCPT|QUIT)/.test(line) ? '250 ok' : undefined;
+  });
+  assert.deepEqual(await byLevel(port), {
+    None: 'delivered plain',
+    Opportunistic: 'delivered plain',
+    Encrypt: 'unreachable 4.7.5',
+    Verify: 'unreachable 4.7.5',
+  });
+});
+
+test('each level against a next hop that refuses STARTTLS', async () => {
+  const { port } = await peer((line) => {
+    if (line.startsWith('EHLO')) return '250-peer\r\n250 STARTTLS';
+    if (line === 'STARTTLS') return '454 not now';
+    if (line === 'DATA') return '354 go on';
+    if (line === '.') return '250 taken';
+    return /^(MAIL|RCPT|QUIT)/.test(line) ? '250 ok' : undefined;
+  });
+  assert.deepEqual(await byLevel(port), {
+    None: 'delivered plain',
+    Opportunistic: 'delivered plain',
+    Encrypt: 'unreachable 4.7.5',
+    Verify: 'unreachable 4.7.5',
+  });
+});
+
+test('Verify wants the chain and the name, by the bundle alone', async () => {
+  const { port } = await sink(pair);
+  const verify = hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST });
+  const wrongName = await courier(trusting(TRUST, pair.cert)).deliver(verify, parcel());
+  assert.match(wrongName.kind === 'unreachable' ? wrongName.failure.text : '', /altnames|does not match/i);
+  const nobody = await courier(trusting(TRUST, '')).deliver(verify, parcel());
+  assert.equal(summary(nobody), 'unreachable 4.7.5');
+  const named = await sink(await makePair('localhost'));
+  const other = await courier(trusting(TRUST, pair.cert)).deliver({ ...verify, port: named.port }, parcel());
+  assert.equal(summary(other), 'unreachable 4.7.5');
+});
+
+test('Verify delivers where both hold, also over implicit TLS, and a new bundle counts for new connections', async () => {
+  const local = await makePair('localhost');
+  const starttls = await sink(local);
+  const implicit = await sink({ ...local, secure: true });
+  const one = courier(trusting(TRUST, ''));
+  const verify = { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST } as const;
+  assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'unreachable 4.7.5');
+  one.useMaterials(trusting(TRUST, local.cert));
+  assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'delivered verified');
+  const secure = hopTo(implicit.port, { ...verify, implicitTLS: true });
+  assert.equal(summary(await one.deliver(secure, parcel())), 'delivered verified');
+});
+
+test('an MX host must prove the domain, because the record that named it is not signed', async () => {
+  const { port } = await sink(await makePair('localhost'));
+  const cert = (await makePair('localhost')).cert;
+  const hop = {
+    ...hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST }),
+    mxOf: 'example.net',
+  };
+  assert.equal(summary(await courier(trusting(TRUST, cert)).deliver(hop, parcel())), 'unreachable 4.7.5');
+  const proven = await makePair('example.net');
+  const good = await sink(proven);
+  assert.equal(
+    summary(await courier(trusting(TRUST, proven.cert)).deliver({ ...hop, port: good.port }, parcel())),
+    'delivered verified',
+  );
+});
+
+test('implicit TLS never falls back', async () => {
+  const { port } = await sink();
+  const hop = hopTo(port, { implicitTLS: true, tlsLevel: 'Opportunistic' });
+  assert.equal(summary(await courier().deliver(hop, parcel())), 'unreachable 4.7.5');
+});
