@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
+import { assertOneSentence } from '#test/kit/onesentence.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { type Ended, mailrelay, secretOf, TestRelay } from '#test/kit/relay.ts';
+import { mailrelay, secretOf, TestRelay } from '#test/kit/relay.ts';
 
 const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 
@@ -44,50 +45,6 @@ const run = (manifest: string, ...rest: string[]) =>
     String(admin),
     ...rest,
   ]);
-
-function assertOneSentence({ status, stdout, stderr }: Ended, expected: number, ...words: string[]): void {
-  const lines = stderr
-    .trim()
-    .split('\n')
-    .filter((line) => !line.startsWith('{'));
-  assert.equal(status, expected, `${stdout}${stderr}`);
-  assert.equal(lines.length, 1, stderr);
-  assert.ok(!/\n\s+at |node:internal/.test(stderr), stderr);
-  for (const word of words) assert.ok(lines[0]?.includes(word), `"${word}" is not in: ${lines[0]}`);
-}
-
-test('wrong usage ends with 2', async () => {
-  assertOneSentence(await mailrelay(['run', '--frobnicate']), 2, '--frobnicate', '--help');
-  assertOneSentence(await mailrelay(['run']), 2, 'mailrelay run -f FILE');
-  assertOneSentence(await mailrelay(['frobnicate']), 2, '"frobnicate"', '--help');
-  assertOneSentence(await mailrelay(['run', '-f', 'x', '--admin-port', 'many']), 2, '--admin-port', '"many"');
-  assertOneSentence(await mailrelay(['operator', '--frobnicate']), 2, '--frobnicate');
-  assertOneSentence(await mailrelay(['operator']), 2, '--relay-image');
-  assertOneSentence(await mailrelay(['send', '--server', 'x:25']), 2, '--from');
-});
-
-test('wrong usage of the verbs that speak to a running relay', async () => {
-  const cases: [string[], ...string[]][] = [
-    [['queue'], 'queue list', '--help'],
-    [['queue', 'flush'], '"flush"', 'mailrelay queue --help'],
-    [['queue', 'constructor'], '"constructor"', 'mailrelay queue --help'],
-    [['queue', 'list', '--frobnicate'], '--frobnicate', '--help'],
-    [['queue', 'list', '--older', 'long'], '--older', '"long"'],
-    [['queue', 'list', '-o', 'xml'], '--output', '"xml"'],
-    [['queue', 'hold', 'x', '--all'], 'not both', '--help'],
-    [['status', '--admin-port', 'many'], '--admin-port', '"many"'],
-    [['status', 'now'], '"now"', '--help'],
-    [['explain'], 'mailrelay explain --help'],
-    [['explain', 'a@example.com'], '-f FILE'],
-    [['explain', 'NoSuchReason'], '"NoSuchReason"', 'KeyMismatch'],
-    [['trace', '--level', '3'], '--level', '--help'],
-    [['cert', '--cert', 'x'], '--key FILE'],
-    [['cert', '--tlsa'], '--cert FILE'],
-    [['cert', '--tlsa', '--cert', 'x', '--ttl', '1h'], '--ttl', '"1h"'],
-    [['cert', '--tlsa', '--cert', 'x', '--port', '0'], '--port', '"0"'],
-  ];
-  for (const [args, ...words] of cases) assertOneSentence(await mailrelay(args), 2, ...words);
-});
 
 test('no relay to speak to', async () => {
   const port = String(await freePort());
@@ -151,27 +108,6 @@ test('standard input has one name', () => {
 test('no API server to speak to', async () => {
   const args = ['operator', '--relay-image', 'x', '--kubeconfig', join(dir, 'none')];
   assertOneSentence(await mailrelay(args), 1, '--kubeconfig', 'no such file', 'name another file');
-});
-
-test('help ends with 0 and goes to standard output', async () => {
-  const verbs = [
-    'run',
-    'lint',
-    'send',
-    'queue',
-    'status',
-    'hash',
-    'explain',
-    'trace',
-    'cert',
-    'relay',
-    'operator',
-  ];
-  for (const verb of [[], ...verbs.map((name) => [name])]) {
-    const { status, stdout, stderr } = await mailrelay([...verb, '--help']);
-    assert.equal(status, 0, stderr);
-    assert.match(stdout, /Usage: mailrelay/);
-  }
 });
 
 test('a manifest that cannot be read, parsed or found', async () => {

@@ -235,3 +235,24 @@ test('styles are for a terminal that wants them', async () => {
   assert.ok(!(await atTerminal({ NO_COLOR: '1' }, 'nonsense')).includes(`${ESCAPE}[`));
   assert.ok(!(await mailrelay(['--help'])).stdout.includes(ESCAPE));
 });
+
+test('help ends with 0 and goes to standard output', async () => {
+  const verbs = [
+    'run',
+    'lint',
+    'send',
+    'queue',
+    'status',
+    'hash',
+    'explain',
+    'trace',
+    'cert',
+    'relay',
+    'operator',
+  ];
+  for (const verb of [[], ...verbs.map((name) => [name])]) {
+    const { status, stdout, stderr } = await mailrelay([...verb, '--help']);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /Usage: mailrelay/);
+  }
+});

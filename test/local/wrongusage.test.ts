@@ -1,10 +1,11 @@
-/** Wrong usage of every verb: the same mistakes with all of them, each told in one sentence of our own with a cure. */
+/** Wrong usage: the same mistakes with every verb, and some of their own, each told in one sentence of our own with a cure. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Command, Option } from 'commander';
 import { buildPlugin } from '#cli/kubectl/program.ts';
 import { buildProgram } from '#cli/program.ts';
 import { UsageError } from '#cli/usage.ts';
+import { assertOneSentence } from '#test/kit/onesentence.ts';
 import { mailrelay } from '#test/kit/relay.ts';
 
 const FOREIGN =
@@ -113,4 +114,37 @@ test('the process ends with 2, and says it in one line', async () => {
     assert.deepEqual([status, stdout], [2, ''], stderr);
     assert.match(stderr, /^mailrelay: .*: see "mailrelay[a-z ]* --help"\n$/);
   }
+});
+
+test('wrong usage ends with 2', async () => {
+  assertOneSentence(await mailrelay(['run', '--frobnicate']), 2, '--frobnicate', '--help');
+  assertOneSentence(await mailrelay(['run']), 2, 'mailrelay run -f FILE');
+  assertOneSentence(await mailrelay(['frobnicate']), 2, '"frobnicate"', '--help');
+  assertOneSentence(await mailrelay(['run', '-f', 'x', '--admin-port', 'many']), 2, '--admin-port', '"many"');
+  assertOneSentence(await mailrelay(['operator', '--frobnicate']), 2, '--frobnicate');
+  assertOneSentence(await mailrelay(['operator']), 2, '--relay-image');
+  assertOneSentence(await mailrelay(['send', '--server', 'x:25']), 2, '--from');
+});
+
+test('wrong usage of the verbs that speak to a running relay', async () => {
+  const cases: [string[], ...string[]][] = [
+    [['queue'], 'queue list', '--help'],
+    [['queue', 'flush'], '"flush"', 'mailrelay queue --help'],
+    [['queue', 'constructor'], '"constructor"', 'mailrelay queue --help'],
+    [['queue', 'list', '--frobnicate'], '--frobnicate', '--help'],
+    [['queue', 'list', '--older', 'long'], '--older', '"long"'],
+    [['queue', 'list', '-o', 'xml'], '--output', '"xml"'],
+    [['queue', 'hold', 'x', '--all'], 'not both', '--help'],
+    [['status', '--admin-port', 'many'], '--admin-port', '"many"'],
+    [['status', 'now'], '"now"', '--help'],
+    [['explain'], 'mailrelay explain --help'],
+    [['explain', 'a@example.com'], '-f FILE'],
+    [['explain', 'NoSuchReason'], '"NoSuchReason"', 'KeyMismatch'],
+    [['trace', '--level', '3'], '--level', '--help'],
+    [['cert', '--cert', 'x'], '--key FILE'],
+    [['cert', '--tlsa'], '--cert FILE'],
+    [['cert', '--tlsa', '--cert', 'x', '--ttl', '1h'], '--ttl', '"1h"'],
+    [['cert', '--tlsa', '--cert', 'x', '--port', '0'], '--port', '"0"'],
+  ];
+  for (const [args, ...words] of cases) assertOneSentence(await mailrelay(args), 2, ...words);
 });
