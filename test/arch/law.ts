@@ -1,7 +1,8 @@
 /** Holds import specifiers against the rooms. Files come in as texts, so that the law itself can be tested. */
 import { join, normalize } from 'node:path';
 import { claimsPure, impurities } from './purity.ts';
-import { ENTRY_FILES, ROOMS, type Room } from './rooms.ts';
+import type { Room } from './room.ts';
+import { ENTRY_FILES, ROOMS } from './rooms.ts';
 
 export interface Source {
   /** From the top of the project. */
