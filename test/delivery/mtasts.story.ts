@@ -2,24 +2,22 @@
 import assert from 'node:assert/strict';
 import { lookup } from 'node:dns/promises';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createSecureContext } from 'node:tls';
 import { type Fetched, fetchPolicy } from '#relay/mtasts/fetch.ts';
 import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
-import { NameServer, type Names } from '#test/kit/nameserver.ts';
+import { NameServer } from '#test/kit/nameserver.ts';
 import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { type PolicyAnswer, PolicyHost, policyText } from '#test/kit/policyhost.ts';
 import { doToQueue } from '#test/kit/queuetools.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
+import { HOST, NAMES, SELF, STRIPPING, VERIFIED } from './mtastsnames.ts';
+import { BAD, GOOD, POLICIES } from './mtastspolicies.ts';
 import { accepted, objectOf, startRelay } from './story.ts';
-
-const HOST = '192.0.2.1';
-const GOOD = policyText('enforce', ['mx.good.example']);
 
 const openssl = new OpensslAuthority();
 const root = openssl.issue('root', CA);
@@ -31,116 +29,6 @@ let verified: Hop;
 let self: Hop;
 let stripping: Hop;
 const answers: Record<string, PolicyAnswer> = {};
-
-const text = (response: ServerResponse, type = 'text/plain') => response.setHeader('content-type', type);
-
-/** What each domain does in place of answering with a policy, and what is said of it. */
-const BAD: Readonly<Record<string, [PolicyAnswer['answer'], RegExp]>> = {
-  missing: [(response) => response.writeHead(404).end(), /sts-policy-fetch-error .*HTTP status 404/],
-  redirect: [
-    (response) =>
-      response.writeHead(301, { location: 'https://mta-sts.good.example/.well-known/mta-sts.txt' }).end(),
-    /sts-policy-fetch-error .*HTTP status 301/,
-  ],
-  nothing: [(response) => response.writeHead(204).end(), /sts-policy-fetch-error .*HTTP status 204/],
-  page: [(response) => text(response, 'text/html').end(GOOD), /sts-policy-invalid .*media type/],
-  typeless: [(response) => response.end(GOOD), /sts-policy-invalid .*media type/],
-  content: [(response) => text(response).end('hello'), /sts-policy-invalid .*version/],
-  large: [(response) => text(response).end(GOOD + 'x'.repeat(10_000_000)), /sts-policy-fetch-error .*64 KiB/],
-  endless: [(response) => flood(text(response)), /sts-policy-fetch-error .*64 KiB/],
-  short: [(response) => cut(text(response)), /sts-policy-fetch-error .*too early/],
-  lengthless: [
-    ({ socket }) => socket?.end(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n${GOOD}`),
-    /sts-policy-fetch-error .*no length/,
-  ],
-  silent: [() => undefined, /sts-policy-fetch-error .*too long/],
-  drip: [(response) => drip(text(response)), /sts-policy-fetch-error .*took too long/],
-  headers: [
-    (response) => response.setHeader('x-long', 'x'.repeat(60_000)).end(GOOD),
-    /sts-policy-fetch-error .*Header overflow/,
-  ],
-};
-
-function flood(response: ServerResponse): void {
-  while (!response.destroyed && response.write('x'.repeat(16_384)));
-  if (!response.destroyed) response.once('drain', () => flood(response));
-}
-
-function cut(response: ServerResponse): void {
-  response.setHeader('content-length', '1000').write(GOOD);
-  response.once('finish', () => undefined);
-  setImmediate(() => response.destroy());
-}
-
-function drip(response: ServerResponse): void {
-  const timer = setInterval(() => response.write('#'), 20);
-  response.once('close', () => clearInterval(timer));
-}
-
-/** The policies of the domains below, by name. */
-const POLICIES: Readonly<Record<string, string>> = {
-  good: GOOD,
-  second: GOOD,
-  stray: policyText('enforce', ['mx.good.example', '*.other.example']),
-  half: policyText('enforce', ['mx.half.example', '*.good.example']),
-  wild: policyText('enforce', ['*.wild.example']),
-  self: policyText('enforce', ['mx.self.example']),
-  renamed: policyText('enforce', ['mx.renamed.example']),
-  stripped: policyText('enforce', ['mx.stripped.example']),
-  kept: policyText('enforce', ['mx.kept.example']),
-  tested: policyText('testing', ['mx.other.example']),
-  proven: policyText('testing', ['*.proven.example']),
-  ended: policyText('none', []),
-};
-const SERVED = { A: [HOST] };
-const ANNOUNCED = { TXT: ['v=STSv1; id=1;'] };
-
-type Zone = Record<string, Names[string]>;
-
-/** Each domain has a policy host, and one MX host of its name. */
-function zoneOf(domain: string, mx: string): Zone {
-  return {
-    [`_mta-sts.${domain}`]: ANNOUNCED,
-    [`mta-sts.${domain}`]: SERVED,
-    [domain]: { MX: [[10, `mx.${domain}`]] },
-    [`mx.${domain}`]: { A: [mx] },
-  };
-}
-
-const [VERIFIED, SELF, STRIPPING] = ['192.0.2.2', '192.0.2.3', '192.0.2.4'];
-const NAMES: Zone = {
-  ...Object.fromEntries(
-    ['good', 'wild', 'proven', 'kept', 'renamed', 'stray'].flatMap((name) =>
-      Object.entries(zoneOf(`${name}.example`, VERIFIED)),
-    ),
-  ),
-  ...zoneOf('self.example', SELF),
-  ...Object.fromEntries(
-    [
-      'stripped',
-      'tested',
-      'ended',
-      'nameless',
-      'common',
-      'expired',
-      'stranger',
-      'below',
-      ...Object.keys(BAD),
-    ].flatMap((name) => Object.entries(zoneOf(`${name}.example`, STRIPPING))),
-  ),
-  ...zoneOf('floor.stripped.example', STRIPPING),
-  ...zoneOf('half.example', STRIPPING),
-  'half.example': {
-    MX: [
-      [5, 'mx.stripped.example'],
-      [10, 'mx.half.example'],
-      [20, 'mx.good.example'],
-    ],
-  },
-  'mta-sts.refused.example': { A: ['192.0.2.9'] },
-  'mta-sts.second.example': { A: ['192.0.2.9', HOST] },
-  'client.example': { A: [STRIPPING] },
-};
 
 before(async () => {
   names = await NameServer.start(NAMES);
