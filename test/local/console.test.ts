@@ -1,25 +1,33 @@
 /**
- * `mailrelay console` in a real Chromium, beside a real relay: what a person sees and does, by mouse and by keyboard, in both
- * languages; and what others do not get. With UPDATE_SCREENSHOTS=1 it also writes the pictures of docs/console.md.
+ * `mailrelay console` in a real Chromium, beside a real relay (consolestart.ts): what a person sees and does, by mouse and by
+ * keyboard, in both languages; and what others do not get. With UPDATE_SCREENSHOTS=1 it also writes the pictures of
+ * docs/console.md.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { SINK_NAME } from '#cli/runnote.ts';
-import { openSink } from '#cli/sink.ts';
-import { startBrowser } from '#test/kit/browser.ts';
 import { ConsoleProcess } from '#test/kit/console.ts';
-import { storyManifest } from '#test/kit/manifest.ts';
-import { freePort } from '#test/kit/ports.ts';
-import { TestRelay } from '#test/kit/relay.ts';
-import { Sink } from '#test/kit/sink.ts';
-import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
+import { tellOverview } from './consoleoverview.ts';
+import {
+  complaints,
+  connectSome,
+  console,
+  context,
+  cookieText,
+  end,
+  get,
+  goTo,
+  makeTraffic,
+  notice,
+  openPage,
+  page,
+  queueDepth,
+  relay,
+  send,
+  start,
+} from './consolestart.ts';
 
 const DOCS = new URL('../../docs/', import.meta.url).pathname;
 const PICTURES = [
@@ -27,120 +35,16 @@ const PICTURES = [
   ['sessions', 'Sessions'],
   ['queue', 'Queue'],
 ] as const;
-const MANY_CERTIFICATES =
-  '{secretName: relay-tls, certificates: [{hostnames: [mail.example.org], secretName: other-tls}]}';
-const SENDER = 'app@client.example';
-/** Of everything that is waited for in a page, on a machine with a heavy load. */
-const PATIENCE_MS = 60_000;
 
 describe('mailrelay console', { concurrency: false }, () => {
-  let relay: TestRelay;
-  let sink: Sink;
-  let browser: Browser;
-  let console: ConsoleProcess;
-  let context: BrowserContext;
-  let page: Page;
   let id = '';
-  /** What the browser complains about, such as a breach of the content security policy. */
-  const complaints: string[] = [];
-
-  async function send(recipients: readonly string[], name: string): Promise<string> {
-    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
-    await client.hello();
-    const reply = await client.send(
-      SENDER,
-      recipients,
-      `Message-ID: <${name}@a.example>\r\n${messageText(name)}`,
-    );
-    await client.quit();
-    return /queued as (\S+)/.exec(reply)?.[1] ?? assert.fail(reply);
-  }
-
-  async function openPage(url: string, options: { readonly locale?: string } = {}): Promise<Page> {
-    context = await browser.newContext({
-      locale: 'en-US',
-      viewport: { width: 1280, height: 800 },
-      ...options,
-    });
-    const opened = await context.newPage();
-    opened.setDefaultTimeout(PATIENCE_MS);
-    opened.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
-    });
-    opened.on('pageerror', (error) => complaints.push(String(error)));
-    await opened.goto(url);
-    return opened;
-  }
-
-  /** A minute of mail, for the pictures. */
-  async function makeTraffic(): Promise<void> {
-    await goTo('Overview');
-    for (let round = 0; round < 40; round++) {
-      const many = 1 + Math.round(2 + 2 * Math.sin(round / 5));
-      for (let sent = 0; sent < many; sent++) await send(['joe@example.com'], `picture-${round}-${sent}`);
-      if (round % 5 === 0)
-        await send(['gone@example.com', 'joe@example.com', 'slow@example.com'], `p-${round}`);
-      await page.waitForTimeout(1_500);
-    }
-  }
-
-  /** Clients at different commands. */
-  async function connectSome(): Promise<SmtpClient[]> {
-    const commands = ['EHLO app2.client.example', 'MAIL FROM:<app@client.example>', 'NOOP'];
-    return Promise.all(
-      commands.map(async (command, index) => {
-        const client = await SmtpClient.connect(relay.ports[0] ?? 0, '127.0.0.1', `127.0.0.4${index}`);
-        await client.hello();
-        if (index > 0) await client.secure();
-        await client.send(SENDER, ['joe@example.com'], messageText(`connected-${index}`));
-        if (index > 0) await client.command(command);
-        return client;
-      }),
-    );
-  }
-
-  async function goTo(name: string): Promise<void> {
-    const link = page.getByRole('navigation').getByRole('link', { name });
-    await link.click();
-    await page.locator('nav a[aria-current=page]', { hasText: name }).waitFor();
-  }
-  const notice = (words: string) => page.getByRole('status').filter({ hasText: words }).waitFor();
   const row = () => page.getByRole('row').filter({ hasText: id });
-  const queueDepth = async () => (await relay.status()).queue.depth;
 
   before(async () => {
-    const nextHop = await freePort();
-    const codes: Readonly<Record<string, number>> = { 'gone@example.com': 550, 'slow@example.com': 451 };
-    sink = await Sink.start({ port: nextHop, refuse: (address) => codes[address] });
-    relay = await TestRelay.start({
-      manifest: ([port]) =>
-        storyManifest({
-          port,
-          nextHop,
-          queue: '{history: 7d}',
-          spec: 'trace: {level: 3}',
-        }).replace('{secretName: relay-tls}', MANY_CERTIFICATES),
-    });
-    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
-    await client.hello();
-    await client.command('MAIL FROM:<app@client.example> NONSENSE=1');
-    await client.quit();
-    id = await send(['joe@example.com', 'gone@example.com', 'slow@example.com'], 'first');
-    await until('the refusal and the waiting message in the status', async () => {
-      const { sessions, queue } = await relay.status();
-      return sessions.refusals?.some(({ reason }) => reason === 'unknown_parameter') && queue.depth === 1;
-    });
-    browser = await startBrowser();
-    console = await ConsoleProcess.start(['console', '--state', relay.stateDir, '--allow-changes']);
-    page = await openPage(console.url);
+    id = await start();
   });
 
-  after(async () => {
-    await browser?.close();
-    await console?.stop();
-    await relay?.remove();
-    await sink?.down();
-  });
+  after(end);
 
   test('the address opens one session, whose cookie no script can read', async () => {
     await page.getByRole('heading', { level: 1, name: 'mailrelay default/story' }).waitFor();
@@ -178,85 +82,7 @@ describe('mailrelay console', { concurrency: false }, () => {
     assert.equal((await relay.status()).queue.held, 0);
   });
 
-  test('the overview tells what is in service, what is refused, and draws the last hour', async () => {
-    const { policy, certificate, sniCertificates = [] } = await relay.status();
-    const panel = (name: string) => page.getByRole('region', { name });
-    await panel('Policy in service')
-      .getByText(policy.hash ?? '?')
-      .waitFor();
-    const certificates = panel('Certificate in service');
-    for (const [heading, facts] of [
-      ['Host name', certificate],
-      ['For mail.example.org', sniCertificates[0]?.certificate],
-    ] as const)
-      await certificates
-        .locator(`h3:has-text("${heading}") + dl`)
-        .getByText(facts?.serial ?? '?')
-        .waitFor();
-    const refused = panel('Refused clients').getByRole('row').filter({ hasText: 'unknown_parameter' });
-    await refused.getByText('EHLO offers').waitFor();
-    await panel('Refused by next hops')
-      .getByText(/Delivered [1-9]\d* · Deferred [1-9]\d* · Returned to the sender 1/)
-      .waitFor();
-    await page.getByRole('img', { name: /^Messages in the queue: All 1, Held 0$/ }).waitFor();
-    await send(['joe@example.com'], 'second');
-    await page
-      .getByRole('img', { name: /^Time for 95% of the mail: To accept [\d.]+ \w+, To deliver [\d.]+ \w+$/ })
-      .waitFor();
-    assert.equal(await page.locator('canvas').count(), 4);
-  });
-
-  test('what a sink behind the relay takes is listed, with its TLS', async (t) => {
-    assert.equal(await page.getByRole('region', { name: 'Taken by the sink' }).count(), 0);
-    const folder = join(relay.stateDir, SINK_NAME);
-    const beside = await openSink({
-      address: '127.0.0.1',
-      port: 0,
-      tls: 'starttls',
-      pair: undefined,
-      folder,
-      onMessage: () => undefined,
-    });
-    t.after(() => beside.stop());
-    const client = await SmtpClient.connect(beside.port);
-    await client.hello();
-    await client.send('', ['joe@example.com'], `Subject: In clear\r\n${messageText('clear')}`);
-    await client.secure();
-    await client.send(SENDER, ['joe@example.com', 'ann@example.com'], messageText('secured'));
-    await client.quit();
-    const rows = page.getByRole('region', { name: 'Taken by the sink' }).getByRole('row');
-    const secured = rows.filter({ hasText: '000002.eml' });
-    await secured.getByText('joe@example.com, ann@example.com').waitFor();
-    await secured.getByText(/^TLSv1\.3 TLS_\w+/).waitFor();
-    const clear = rows.filter({ hasText: '000001.eml' });
-    await clear.getByText('In clear').waitFor();
-    await clear.getByText('Plain text').waitFor();
-  });
-
-  test('who is connected is listed while it is, with its TLS and its last command', async () => {
-    await goTo('Sessions');
-    const rows = page.getByRole('region', { name: 'Clients' }).getByRole('row');
-    const clear = await SmtpClient.connect(relay.ports[0] ?? 0, '127.0.0.1', '127.0.0.31');
-    await clear.hello();
-    await clear.command('MAIL FROM:<app@client.example>');
-    const secured = await SmtpClient.connect(relay.ports[0] ?? 0, '127.0.0.1', '127.0.0.32');
-    await secured.hello();
-    await secured.secure();
-    await secured.send(SENDER, ['joe@example.com'], messageText('listed'));
-    await rows.filter({ hasText: /^127\.0\.0\.31 client\.example.*Plain text.*MAIL/ }).waitFor();
-    await rows
-      .filter({ hasText: /^127\.0\.0\.32 client\.example.*TLSv1\.3.*Between messages.*1$/ })
-      .waitFor();
-    const hops = page.getByRole('region', { name: 'Next hops' }).getByRole('row');
-    await hops
-      .filter({ hasText: /^127\.0\.0\.1:\d+/ })
-      .first()
-      .waitFor();
-    await clear.quit();
-    await rows.filter({ hasText: '127.0.0.31' }).waitFor({ state: 'detached' });
-    await secured.quit();
-    await page.getByText('No client is connected.').waitFor();
-  });
+  tellOverview();
 
   test('the story of a message is told line by line', async () => {
     await goTo('Queue');
@@ -459,23 +285,3 @@ const hide = (
   state: string,
 ) => `Object.defineProperty(document, 'visibilityState', { get: () => '${state}', configurable: true });
   document.dispatchEvent(new Event('visibilitychange'));`;
-
-async function cookieText(context: BrowserContext): Promise<string> {
-  return (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
-/** A client that is no browser and can send any header. With a body it is a POST. */
-async function get(url: string, headers: Readonly<Record<string, string>>, body?: string): Promise<Answer> {
-  const { hostname, port } = new URL(url);
-  const path = url.slice(new URL(url).origin.length);
-  const sent = request({ hostname, port, path, headers, method: body === undefined ? 'GET' : 'POST' });
-  sent.end(body);
-  const [response] = await once(sent, 'response');
-  return { status: response.statusCode, headers: response.headers, body: await text(response) };
-}
