@@ -9,7 +9,8 @@ import { AUTHORITIES_FILE_NAME, listFingerprints, parseAuthorities } from '#crds
 import { apiPath, CONFIG_MAP, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
-import { AUTHORITY, Pods } from './pods.ts';
+import { AUTHORITY } from './podreport.ts';
+import { Pods } from './pods.ts';
 import { Operator } from './process.ts';
 import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
 

@@ -15,7 +15,8 @@ import { NameServer } from '#test/kit/nameserver.ts';
 import { until } from '#test/kit/wait.ts';
 import { DNS_ENDPOINT, installDnsEndpoint, removeDnsEndpoint } from './dnsendpoint.ts';
 import { type Plane, plane } from './plane.ts';
-import { keyIn, Pods } from './pods.ts';
+import { keyIn } from './podreport.ts';
+import { Pods } from './pods.ts';
 import { Operator } from './process.ts';
 import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
 
