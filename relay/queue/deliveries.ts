@@ -104,7 +104,7 @@ export class Deliveries {
     if (outcome.kind === 'unreachable') await this.#unreachable(queue, waiting, { taken, batch, outcome });
     else {
       // What we refuse ourselves says nothing of the destination.
-      if (packed.kind !== 'failed') queue.answered();
+      if (packed.kind !== 'failed') queue.answered(this.#deps.clock());
       await this.#answered(queue, waiting, { taken, batch, outcome, more });
     }
     return packed.kind === 'failed' ? 'none' : 'made';

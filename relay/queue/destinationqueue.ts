@@ -172,10 +172,7 @@ export class DestinationQueue {
     return due === undefined ? undefined : Math.max(due, this.#health.pausedUntil, now);
   }
 
-  /**
-   * Why this message waits: its own failure if only a person can mend it, else that of an unreachable destination, else
-   * its own failure.
-   */
+  /** Why this message waits: its own failure if only a person can mend it; else that of its destination, or its own. */
   failureFor(id: string): Failure | undefined {
     const own = this.#get(id)?.failure;
     if (own && (own.cause === 'local' || this.#health.failures === 0)) return own;
@@ -213,25 +210,26 @@ export class DestinationQueue {
     return this.shared?.slowDown(failure, now) ?? this.#terms.slowDowns.asked(name, request, now);
   }
 
-  answered(): void {
+  answered(now: number): void {
     noteAnswer(this.#health);
+    for (const share of BY_TURN) this.#line(share)?.reached(Math.max(this.#health.pausedUntil, now));
   }
 
   /**
-   * The destination took no message, so all its messages wait. A delivery without a session goes first after the pause,
-   * because its message is not the reason. A delivery with a session waits until `due`, because its message may be the
-   * reason. Deliveries that began before the pause give no new information.
+   * All messages wait. A delivery without a session goes first after the pause, because its message is not the reason; one
+   * with a session waits until `due`. Deliveries that began before the pause give no new information.
    */
   unreachable(waiting: Waiting, unreached: Unreached): void {
     noteUnreached(this.#health, unreached, this.#active?.get(waiting.id) ?? -1);
-    const due = Math.max(this.#health.pausedUntil, unreached.due ?? 0);
-    this.putOff(waiting, due, unreached.failure, unreached.round);
+    const { due = 0, failure, round, hadSession } = unreached;
+    this.putOff(waiting, Math.max(this.#health.pausedUntil, due), failure, round, !hadSession);
   }
 
-  /** Sets the delivery's next attempt to `due`, and the round that it begins with. */
-  putOff({ id, share }: Waiting, due: number, failure: Failure, round?: Round): void {
+  /** Sets the delivery's next attempt to `due`, and the round that it begins with. `isAway`: as in Waiting. */
+  putOff({ id, share }: Waiting, due: number, failure: Failure, round?: Round, isAway?: boolean): void {
     this.#health.failure = failure;
-    this.#lineFor(share).add({ id, share, due, failure, ...(round ? { round } : {}) }, due);
+    const more = { ...(round ? { round } : {}), ...(isAway ? { isAway } : {}) };
+    this.#lineFor(share).add({ id, share, due, failure, ...more }, due);
   }
 
   /** Makes the deliveries that `wanted` selects due now, and ends a pause. True if any of them waits here. */

@@ -25,7 +25,7 @@ function rig() {
     wall: () => 1_000_000,
     deliver: async (queue, { id }) => {
       if (id.startsWith('hang')) await forever();
-      queue.answered();
+      queue.answered(1_000_000);
       if (id.startsWith('slow')) await forever();
       if (id.startsWith('busy')) await turn();
       delivered.push(id.trim());

@@ -272,9 +272,10 @@ export class QueueManager {
 
   #wait(queue: DestinationQueue, id: string, { from }: QueueRecord, { leftMs, awayMs }: Pause): void {
     const share: Share = queue.destination.kind === 'hops' && from !== '' ? 'configured' : 'other';
-    if (awayMs > 0) queue.learnAway(awayMs);
+    const isAway = awayMs !== undefined;
+    if (isAway) queue.learnAway(awayMs);
     const now = this.#deps.clock();
-    queue.add({ id, share, due: now + leftMs }, now);
+    queue.add({ id, share, due: now + leftMs, ...(isAway ? { isAway } : {}) }, now);
   }
 
   /** An entry that is gone, or that is set aside for a person because it cannot be read. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import { WaitingMessages } from './waiting.ts';
 
 const DAY = 86_400_000;
 const full = makeFailure({ cause: 'reply', status: '4.2.2', text: '452 4.2.2 full', command: 'RCPT TO' });
@@ -39,6 +40,57 @@ for (const [what, answer, pauseMs] of [
     assert.equal(dueOf(id), rig.now + pauseMs);
   });
 
+for (const to of ['a@hop.example', 'a@mx.example'])
+  test(`after a restart, mail that waits only for its destination goes when that takes other mail: ${to}`, async () => {
+    const old = await rig.enter('', [to], rig.now - DAY);
+    const refused = await rig.enter('', [`refused-${to}`]);
+    const answer: AnswerFor = (_, parcel) => (parcel.to[0] === to ? NOBODY : answers(parcel, () => full));
+    await rig.begin(answer).start();
+    await eventually(() => rig.count('deferred') === 2 && isIdle());
+    await rig.manager.drain(0);
+    const sent: string[] = [];
+    rig.now += 1_000;
+    const manager = rig.begin((_, parcel) => {
+      sent.push(...parcel.to);
+      return answers(parcel);
+    });
+    await manager.start();
+    const left = (id: string) => (manager.findProspect(id, '', to).due ?? 0) - rig.now;
+    assert.deepEqual([left(old), left(refused)], [15 * 60_000 - 1_000, 59_000]);
+    manager.add(await rig.enter('', [`new-${to}`]));
+    await eventually(() => sent.length > 0 && isIdle());
+    assert.deepEqual(sent, [`new-${to}`, to]);
+    assert.deepEqual([[...manager.ids()], left(refused)], [[refused], 59_000]);
+  });
+
+test('an answer ends the wait of what waits only for the destination, however much else waits', () => {
+  const line = new WaitingMessages('other');
+  const ids = Array.from({ length: 20 }, (_, index) => `m${index}`.padEnd(16));
+  const isAway = (index: number) => index % 3 === 0;
+  for (const [index, id] of ids.entries())
+    line.add({ id, share: 'other', due: 100 + index, ...(isAway(index) ? { isAway: true } : {}) }, 0);
+  const next = (now: number) => {
+    const taken: string[] = [];
+    for (let one = line.next(now); one; one = line.next(now)) taken.push(one.id);
+    return taken;
+  };
+  assert.deepEqual(next(101), ids.slice(0, 2));
+  line.reached(50);
+  assert.deepEqual(
+    [line.nextDue(0), line.get(ids[3] ?? '')?.due, line.get(ids[4] ?? '')?.due],
+    [50, 50, 104],
+  );
+  assert.deepEqual(
+    next(50),
+    ids.filter((_, index) => index > 1 && isAway(index)),
+  );
+  assert.deepEqual(
+    next(200),
+    ids.filter((_, index) => index > 1 && !isAway(index)),
+  );
+  assert.equal(line.size, 0);
+});
+
 test('an answer after a failure leaves no more than a first pause', async () => {
   await deferOldMessage(() => NOBODY);
   const gate = Promise.withResolvers<void>();
@@ -48,7 +100,7 @@ test('an answer after a failure leaves no more than a first pause', async () => 
     return answers(parcel);
   });
   const slow = await rig.enter('', ['slow@hop.example']);
-  await rig.enter('', ['away@hop.example']);
+  const away = await rig.enter('', ['away@hop.example']);
   await manager.start();
   await eventually(() => rig.count('deferred') === 2);
   const id = await rig.enter('', ['a@hop.example']);
@@ -56,5 +108,5 @@ test('an answer after a failure leaves no more than a first pause', async () => 
   assert.deepEqual([manager.isDelivering(slow), dueOf(id)], [true, rig.now + 15 * 60_000]);
   gate.resolve();
   await eventually(() => isIdle());
-  assert.equal(dueOf(id), rig.now + 1_000);
+  assert.deepEqual([dueOf(id), dueOf(away)], [rig.now + 1_000, rig.now + 1_000]);
 });

@@ -13,8 +13,8 @@ import { digestDestination } from './settlement.ts';
 export interface Pause {
   /** Milliseconds. */
   readonly leftMs: number;
-  /** For how long the destination was tried without a session. */
-  readonly awayMs: number;
+  /** For how long the destination was tried without a session. Undefined: it gave one. */
+  readonly awayMs?: number;
 }
 
 export interface PauseTerms {
@@ -26,7 +26,7 @@ export interface PauseTerms {
   readonly random: number;
 }
 
-const NONE: Pause = { leftMs: 0, awayMs: 0 };
+const NONE: Pause = { leftMs: 0 };
 
 export function findPause({ triedAt, triedTo, away = false }: Recipient, terms: PauseTerms): Pause {
   const { destination, backoff, receivedAt, now, random } = terms;
@@ -39,7 +39,7 @@ export function findPause({ triedAt, triedTo, away = false }: Recipient, terms: 
   // Limited, because the wall clock may have changed since.
   const leftMs = Math.max(0, pauseMs - Math.max(0, now - triedAt));
   // A destination that answered was not away, however old its message is.
-  return { leftMs, awayMs: away ? ageMs : 0 };
+  return { leftMs, ...(away ? { awayMs: ageMs } : {}) };
 }
 
 export interface LoginPause {

@@ -64,7 +64,7 @@ function rig(
       await new Promise((resolve) => setTimeout(resolve, deliveryMs()));
       now.underWay -= 1;
       if (mayAsk(clock())) queue.slowDown(SLOW_DOWN, clock());
-      queue.answered();
+      queue.answered(clock());
     },
   });
   const add = (domain: string, count: number, due = 1) => {

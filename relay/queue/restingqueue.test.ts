@@ -58,12 +58,17 @@ test('a packed queue is unpacked as it was', () => {
       id: fc.nat().map(newQueueId),
       due: fc.nat(),
       isDeferred: fc.boolean(),
+      isAway: fc.boolean(),
       health,
       wakeAt: fc.oneof(fc.nat(), fc.constant(Number.POSITIVE_INFINITY)),
     })
-    .map(({ id, due, isDeferred, ...rest }) => ({
+    .map(({ id, due, isDeferred, isAway, ...rest }) => ({
       ...rest,
-      waiting: { id, due, ...(isDeferred && rest.health.failure ? { failure: rest.health.failure } : {}) },
+      waiting: {
+        ...{ id, due },
+        ...(isDeferred && rest.health.failure ? { failure: rest.health.failure } : {}),
+        ...(isAway ? { isAway } : {}),
+      },
     }));
   fc.assert(
     fc.property(resting, (queue) => {
@@ -99,7 +104,7 @@ const steps = fc.array(
 
 const answer = (queue: DestinationQueue, waiting: Waiting, kind: Answer, now: number) => {
   const failure: Failure = makeFailure({ cause: 'connect', status: '4.4.1', text: `${kind} ${waiting.id}` });
-  if (kind === 'taken' || kind === 'deferred') queue.answered();
+  if (kind === 'taken' || kind === 'deferred') queue.answered(now);
   if (kind === 'taken') return queue.settled();
   queue.fails(now);
   if (kind === 'deferred') return queue.putOff(waiting, now + 5_000, failure);
@@ -143,7 +148,11 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
       left.set(id, [...step.answers]);
       const queue = queues.to(to(step.to));
       queue.learnAway(step.owes);
-      queue.add({ id, share: 'other', due: Date.now() + step.owes }, Date.now());
+      const isAway = step.owes > 0;
+      queue.add(
+        { id, share: 'other', due: Date.now() + step.owes, ...(isAway ? { isAway } : {}) },
+        Date.now(),
+      );
       queues.pump(queue);
     }
     for (let turns = 0; turns < 8; turns++) await turn();

@@ -15,7 +15,7 @@ type MxDestination = Destination & { readonly kind: 'mx' };
 export interface RestingQueue {
   readonly destination: MxDestination;
   /** Its failure is that of the destination, or there is none. */
-  readonly waiting: Pick<Waiting, 'id' | 'due' | 'failure'>;
+  readonly waiting: Pick<Waiting, 'id' | 'due' | 'failure' | 'isAway'>;
   readonly health: Readonly<DestinationHealth>;
   /** The time of the wake-up that is set. Infinity: none. */
   readonly wakeAt: number;
@@ -46,6 +46,7 @@ type PackedNumbers = [
   failingSince: number | null,
   wakeAt: number | null,
   keepsMailUntil: number | null,
+  isAway: 0 | 1,
 ];
 type PackedFailure = readonly [
   text: string,
@@ -78,6 +79,7 @@ export class QueuePacker {
       health.failingSince ?? null,
       Number.isFinite(wakeAt) ? wakeAt : null,
       Number.isFinite(health.keepsMailUntil) ? health.keepsMailUntil : null,
+      waiting.isAway ? 1 : 0,
       destination.domain,
     ];
     return JSON.stringify(packed);
@@ -86,12 +88,16 @@ export class QueuePacker {
   unpack(key: string, queue: PackedQueue): RestingQueue {
     const [packedFailure, isDeferred, id, ...others] = JSON.parse(queue) as Packed;
     const [route, due, failures, answers, awayMs, pausedUntil, failedAt, failingSince, ...last] = others;
-    const [wakeAt, keepsMailUntil, domain] = last;
+    const [wakeAt, keepsMailUntil, isAway, domain] = last;
     const failure = packedFailure ? unpackFailure(packedFailure) : undefined;
     const health = { failures, answers, awayMs, pausedUntil, failedAt, failure };
     return {
       destination: { ...(this.#routes[route] as Route), key, name: domain, domain },
-      waiting: { id, due, ...(isDeferred && failure ? { failure } : {}) },
+      waiting: {
+        ...{ id, due },
+        ...(isDeferred && failure ? { failure } : {}),
+        ...(isAway ? { isAway: true } : {}),
+      },
       health: {
         ...health,
         failingSince: failingSince ?? undefined,

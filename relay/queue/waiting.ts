@@ -11,6 +11,8 @@ export interface Waiting {
   readonly share: Share;
   /** The message may be tried from this time on. */
   readonly due: number;
+  /** The destination gave it no session, so an answer of the destination ends its wait. */
+  readonly isAway?: boolean;
   /** Why it was last deferred, if that was since this process began. */
   readonly failure?: Failure;
   /** The results of the present round for its recipients. */
@@ -50,6 +52,8 @@ export class WaitingMessages {
   #laterById: Map<string, Waiting> | undefined;
   /** The due deliveries, with the time since when they are due. */
   #ready: IdTable | undefined;
+  /** False: none waits only for the destination. It saves a look at all that wait for each answer. */
+  #mayBeAway = false;
 
   constructor(share: Share) {
     this.#share = share;
@@ -109,6 +113,16 @@ export class WaitingMessages {
     return hurried.length > 0 || this.#ready?.ids().some((id) => wanted(id)) === true;
   }
 
+  /** The destination answers: what waits for that alone is due at `at`. */
+  reached(at: number): void {
+    if (!this.#mayBeAway) return;
+    this.#mayBeAway = false;
+    const away = this.#later.filter(({ isAway }) => isAway);
+    this.#later = this.#later.filter(({ isAway }) => !isAway);
+    for (const { isAway: _, ...waiting } of away)
+      this.#insert({ ...waiting, due: Math.min(waiting.due, at) });
+  }
+
   #clear(): void {
     this.#later = NONE;
     this.#laterById = undefined;
@@ -128,6 +142,7 @@ export class WaitingMessages {
   }
 
   #insert(waiting: Waiting): void {
+    this.#mayBeAway ||= waiting.isAway === true;
     // A growing array reserves room for sixteen more items, so the first one gets an array of its own.
     if (this.#later.length === 0) this.#later = [waiting];
     else this.#later.splice(this.#findPlace(waiting.due), 0, waiting);
