@@ -89,7 +89,11 @@ describe('places that may have mail', { concurrency: false }, () => {
     await api.admin.request({ method: 'POST', path: apiPath(CLAIM, NAMESPACE), body });
     const { uid } = (await get(CLAIM, name)).metadata;
     pods.answerAs(NAMESPACE, 'relay-2', STRANGER);
+    // A place without a pod goes at once.
+    operator.pause();
     await patch(STATEFUL_SET, 'relay', {}, { replicas: 3 });
+    await until('the third pod', () => isThere(POD, 'relay-2'), 60_000);
+    operator.resume();
     await until('it is told', async () => (await conditionOf('Stalled'))?.reason === 'NameTaken', 60_000);
     assert.match(
       String((await conditionOf('Stalled'))?.message),
