@@ -92,7 +92,7 @@ describe('a place is given up only if no mail goes with it', () => {
     for (const [nth, [state, live]] of Object.entries(CLAIMS).entries())
       test(`pod: ${what}; claim: ${state}: ${expected[nth]}`, () => {
         const seen = world({ pod, claim: live });
-        // The labels of a hidden claim are refused. That the claim is looked for shows labels.test.ts.
+        // The labels of a hidden claim are refused. That the claim is looked for shows claimlabels.test.ts.
         const plan = holdScaling(seen, planScaling(seen), { ...NONE, labels: state === 'hidden' });
         const isMarked = plan.marked.length > 0;
         const found = plan.replicas < 3 ? '-' : isMarked ? 'mark' : 'keep';
