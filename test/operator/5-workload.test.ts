@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, CERTIFICATE, MAIL_RELAY, OWNED, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { AFFINITY, POD_SAID, SAID, SERVICE_SAID } from '#test/fixtures/workloadsaid.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -16,37 +17,6 @@ import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
 const NAMESPACE = 'workload';
 const SERVICE = OWNED.find(({ kind }) => kind === 'Service') ?? assert.fail();
 const FOREIGN = 'cloud.example/id';
-
-const AFFINITY = {
-  podAntiAffinity: {
-    preferredDuringSchedulingIgnoredDuringExecution: [
-      {
-        weight: 100,
-        podAffinityTerm: {
-          topologyKey: 'topology.kubernetes.io/zone',
-          labelSelector: { matchLabels: { 'app.kubernetes.io/instance': 'relay' } },
-        },
-      },
-    ],
-  },
-};
-const POD_SAID = {
-  // Quantities in another form than the API server stores.
-  resources: { requests: { cpu: '0.5', memory: '512Mi' }, limits: { cpu: '2000m', memory: '1024Mi' } },
-  nodeSelector: { 'node-role.kubernetes.io/mail': '' },
-  tolerations: [{ key: 'example.com/pool', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }],
-  affinity: { ...AFFINITY, podAffinity: null, nodeAffinity: {} },
-  priorityClassName: 'mail',
-  annotations: { 'example.com/scrape': 'true' },
-};
-const SERVICE_SAID = {
-  type: 'LoadBalancer',
-  loadBalancerClass: 'example.com/nlb',
-  loadBalancerSourceRanges: ['203.0.113.0/24', '2001:db8::/32'],
-  ipFamilyPolicy: 'PreferDualStack',
-  annotations: { 'example.com/internal': 'true', 'example.com/name': 'relay' },
-};
-const SAID = { pod: POD_SAID, service: SERVICE_SAID };
 
 interface Template {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
