@@ -28,6 +28,7 @@ import {
   statusUntil,
   waitReady,
 } from './kube.ts';
+import { greetingOf, handshakeSerial, isRequired } from './sessions.ts';
 
 const NAMESPACE = 'story';
 const HOSTNAME = 'relay.example.com';
@@ -282,31 +283,3 @@ describe('a MailRelay on a cluster', { concurrency: false }, () => {
     assert.deepEqual(await taskStarts(), before.starts);
   });
 });
-
-async function isRequired(ip: string): Promise<boolean> {
-  const client = await SmtpClient.connect(10_025, ip);
-  try {
-    await client.hello();
-    return (await client.command('MAIL FROM:<a@client.example>')).startsWith('530 5.7.0');
-  } finally {
-    client.close();
-  }
-}
-
-async function greetingOf(host: string, port = 10_025): Promise<string> {
-  const client = await SmtpClient.connect(port, host);
-  try {
-    return await client.hello();
-  } finally {
-    client.close();
-  }
-}
-
-async function handshakeSerial(ip: string): Promise<string> {
-  const client = await SmtpClient.connect(10_025, ip);
-  await client.hello();
-  await client.secure();
-  const serial = client.tls?.getPeerCertificate().serialNumber ?? 'none';
-  client.close();
-  return serial;
-}

@@ -3,9 +3,7 @@
  * kstatus at every moment. The steps build on each other and run in order.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
-import { parseAllDocuments } from 'yaml';
 import { kstatus } from '#test/kit/kstatus.ts';
 import { until } from '#test/kit/wait.ts';
 import {
@@ -17,11 +15,11 @@ import {
   makeNamespace,
   OPERATOR_NAMESPACE,
   podsOf,
-  prepared,
-  type RelayObject,
   relayOf,
   waitReady,
 } from './kube.ts';
+import { foreign, objectsOf, POD_MONITORS } from './ownedobjects.ts';
+import { Watched } from './watched.ts';
 
 const NAMESPACE = 'objects';
 
@@ -34,57 +32,6 @@ spec:
   tls: {issuerRef: {name: ca}, internal: {issuerRef: {name: ca}}}
   inbound: {${inbound}}
 `;
-
-/** Stands for that of the Prometheus operator, which is not installed here. */
-const POD_MONITORS = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: podmonitors.monitoring.coreos.com}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: PodMonitor, plural: podmonitors}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`;
-
-/** Each object of a relay, an edit by hand, and what shows that it was made good. */
-const objectsOf = (relay: string): readonly { object: string; edit: string; shows: string }[] => [
-  {
-    object: `serviceaccount/${relay}`,
-    edit: '{"automountServiceAccountToken":true}',
-    shows: 'automountServiceAccountToken',
-  },
-  { object: `configmap/${relay}-policy`, edit: '{"data":{"policy.v1.json":"{}"}}', shows: 'data' },
-  { object: `configmap/${relay}-ca`, edit: '{"data":{"ca.crt":"nobody"}}', shows: 'data' },
-  { object: `certificate/${relay}`, edit: '{"spec":{"dnsNames":["a.example"]}}', shows: 'spec.dnsNames' },
-  { object: `certificate/${relay}-internal`, edit: '{"spec":{"usages":["any"]}}', shows: 'spec.usages' },
-  { object: `networkpolicy/${relay}`, edit: '{"spec":{"ingress":[{}]}}', shows: 'spec.ingress' },
-  {
-    object: `poddisruptionbudget/${relay}`,
-    edit: '{"spec":{"minAvailable":9}}',
-    shows: 'spec.minAvailable',
-  },
-  {
-    object: `service/${relay}-pods`,
-    edit: '{"spec":{"publishNotReadyAddresses":false}}',
-    shows: 'spec.publishNotReadyAddresses',
-  },
-  { object: `service/${relay}`, edit: '{"spec":{"selector":{"team":"other"}}}', shows: 'spec.selector' },
-  {
-    object: `podmonitor/${relay}`,
-    edit: '{"spec":{"podMetricsEndpoints":[]}}',
-    shows: 'spec.podMetricsEndpoints',
-  },
-  {
-    object: `statefulset/${relay}`,
-    edit: '{"metadata":{"labels":{"app.kubernetes.io/part-of":"other"}}}',
-    shows: 'metadata.labels',
-  },
-];
 
 /** Other controllers write the status of an object at any time. */
 const OF_OTHERS = new Set(['status', 'resourceVersion', 'managedFields']);
@@ -114,34 +61,6 @@ function ownedOf(relay: string): Owned[] {
 const field = (object: string, path: string) =>
   kubectl(['get', object, '-n', NAMESPACE, '-o', `jsonpath={.${path}}`]);
 
-/** Every version of the relay that the API server shows, as documents after each other. */
-class Watched {
-  readonly #child: ChildProcess;
-  #text = '';
-
-  constructor(name: string) {
-    const { kubectl: program, kubeconfig } = prepared();
-    const which = ['-n', NAMESPACE, '--field-selector', `metadata.name=${name}`];
-    const args = ['--kubeconfig', kubeconfig, 'get', 'mailrelay', ...which, '-w', '-o', 'yaml'];
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    child.stdout.on('data', (chunk: Buffer) => {
-      this.#text += chunk.toString();
-    });
-    this.#child = child;
-  }
-
-  /** Up to the version that there is now. */
-  async versions(): Promise<RelayObject[]> {
-    const { resourceVersion } = relayOf(NAMESPACE).metadata;
-    await until('the last version', () => this.#text.includes(`resourceVersion: "${resourceVersion}"`));
-    return parseAllDocuments(this.#text).map((document) => document.toJS() as RelayObject);
-  }
-
-  stop(): void {
-    this.#child.kill();
-  }
-}
-
 describe('what a MailRelay owns', { concurrency: false }, () => {
   let watched: Watched;
 
@@ -152,7 +71,7 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
     kubectl(['rollout', 'restart', 'deployment/mailrelay', '-n', OPERATOR_NAMESPACE]);
     kubectl(['rollout', 'status', 'deployment/mailrelay', '-n', OPERATOR_NAMESPACE, '--timeout=120s']);
     makeNamespace(NAMESPACE);
-    watched = new Watched('relay');
+    watched = new Watched(NAMESPACE, 'relay');
   });
 
   after(() => {
@@ -280,7 +199,7 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
   });
 
   test('names that belong to others are Stalled, each kind, and nothing of theirs is touched', async () => {
-    for (const object of foreign('clash')) apply(object);
+    for (const object of foreign(NAMESPACE, 'clash')) apply(object);
     const theirs = () =>
       JSON.stringify(ownedOf('clash'), (key, value) => (OF_OTHERS.has(key) ? undefined : value));
     const before = theirs();
@@ -328,29 +247,3 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
 });
 
 const names = (kind: string) => kubectl(['get', kind, '-n', NAMESPACE, '-o', 'name']);
-
-/** Objects of someone else under every name that the relay wants; one of them looks like ours, but for its owner. */
-function foreign(relay: string): string[] {
-  const bodies: Readonly<Record<string, string>> = {
-    serviceaccount: 'apiVersion: v1\nkind: ServiceAccount',
-    configmap: 'apiVersion: v1\nkind: ConfigMap',
-    certificate:
-      'apiVersion: cert-manager.io/v1\nkind: Certificate\nspec: {secretName: foreign, dnsNames: [a.example], issuerRef: {name: ca}}',
-    networkpolicy:
-      'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nspec: {podSelector: {matchLabels: {a: b}}}',
-    poddisruptionbudget:
-      'apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: {selector: {matchLabels: {a: b}}}',
-    service: 'apiVersion: v1\nkind: Service\nspec: {ports: [{port: 1}]}',
-    podmonitor: 'apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor',
-    statefulset:
-      'apiVersion: apps/v1\nkind: StatefulSet\nspec: {replicas: 0, serviceName: x, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: a}]}}}',
-  };
-  return objectsOf(relay).map(({ object }) => {
-    const [kind = '', name] = object.split('/');
-    const labels =
-      kind === 'service'
-        ? `, labels: {app.kubernetes.io/managed-by: mailrelay-operator, app.kubernetes.io/instance: ${relay}}`
-        : '';
-    return `${bodies[kind]}\nmetadata: {name: ${name}, namespace: ${NAMESPACE}${labels}}\n`;
-  });
-}
