@@ -83,6 +83,11 @@ const BAD: readonly [string, Source[], RegExp][] = [
     [{ path: 'relay/spool/x.ts', text: `/** Head. */\n${'x\n'.repeat(300)}` }],
     /more than one subject/,
   ],
+  [
+    'a test that is too long',
+    [{ path: 'relay/spool/x.test.ts', text: 'x\n'.repeat(301) }],
+    /more than one subject/,
+  ],
   ['a folder named after nothing', [source('relay/spool/utils/x.ts')], /named after nothing/],
 ];
 

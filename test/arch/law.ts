@@ -48,8 +48,7 @@ function checkSource(source: Source, isPure: IsPure): string[] {
   const found = listImports(source).flatMap((specifier) => checkImport(path, room, specifier));
   if (SHAPELESS.test(path)) found.push(`${path} is named after nothing: name it after what it owns`);
   const lines = text.trimEnd().split('\n').length;
-  if (lines > LINES && room.name !== 'tests')
-    found.push(`${path} has ${lines} lines: more than ${LINES} are more than one subject`);
+  if (lines > LINES) found.push(`${path} has ${lines} lines: more than ${LINES} are more than one subject`);
   if (!/^(#!.*\n)?\/\*\*/.test(text) && !path.endsWith('.test.ts'))
     found.push(`${path} has no head that says what it owns`);
   if (isPure(path)) {
