@@ -229,7 +229,7 @@ export class Controller {
       refresher: this.#refresher,
       rollouts: this.#rollouts,
       readEvents: this.#readEvents,
-    }).finally(() => this.#queue.charge(key, writer.busyMs));
+    }).finally(() => this.#queue.charge(key, writer));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
     if (failure) throw failure;
     if (writer.writes === 0) return;

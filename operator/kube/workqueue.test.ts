@@ -166,12 +166,12 @@ test('a key that changes without end is worked on at a pace, and others meanwhil
 
 test('a namespace whose work keeps the process busy gets one worker and then pauses, and no other does', async () => {
   const { queue, begun, end } = held(4);
-  queue.charge('busy/0', 100);
+  queue.charge('busy/0', { busyMs: 100, waitedMs: 0 });
   for (let index = 0; index < 3; index++) queue.add(`busy/${index}`);
   assert.deepEqual(begun, ['busy/0']);
   for (const key of ['few/a', 'few/b']) queue.add(key);
   assert.deepEqual(begun, ['busy/0', 'few/a', 'few/b']);
-  queue.charge('busy/0', 60_000);
+  queue.charge('busy/0', { busyMs: 60_000, waitedMs: 0 });
   end('busy/0');
   end('few/a');
   queue.add('few/c');
@@ -184,9 +184,25 @@ test('a namespace whose work keeps the process busy gets one worker and then pau
   await stopped;
 });
 
+test('a namespace for which the API server works long gets one worker, and no pause', async () => {
+  const { queue, begun, end } = held(8);
+  for (let count = 0; count < 100; count++) {
+    queue.charge('slow/a', { busyMs: 0, waitedMs: 120 });
+    queue.charge('fast/a', { busyMs: 0, waitedMs: 40 });
+  }
+  for (let index = 0; index < 3; index++) for (const name of ['slow', 'fast']) queue.add(`${name}/${index}`);
+  assert.deepEqual(begun, ['slow/0', 'fast/0', 'fast/1', 'fast/2']);
+  end('slow/0');
+  await until('its next one', () => begun.length === 5);
+  assert.equal(begun[4], 'slow/1');
+  const stopped = queue.stop();
+  for (const key of begun) end(key);
+  await stopped;
+});
+
 test('short work costs nothing, however much of it there is', async () => {
   const { queue, begun, end } = held(4);
-  for (let count = 0; count < 1_000; count++) queue.charge('many/a', 15);
+  for (let count = 0; count < 1_000; count++) queue.charge('many/a', { busyMs: 15, waitedMs: 0 });
   for (const key of ['many/a', 'many/b']) queue.add(key);
   assert.deepEqual(begun, ['many/a', 'many/b']);
   const stopped = queue.stop();
@@ -226,7 +242,7 @@ test('a change that must wait goes first all the same where a routine look was p
   const { queue, begun, end } = held(1);
   queue.add('busy/a');
   queue.addAfter('a/a', 50);
-  queue.charge('a/a', 600);
+  queue.charge('a/a', { busyMs: 600, waitedMs: 0 });
   queue.add('a/a');
   queue.add('b/b', 'routine');
   await until('the change', () => queue.depth === 2);

@@ -5,7 +5,8 @@
  * pauses anew: of many changes in a row each work may fail, and the last failure must not wait for minutes. A caller can
  * also ask for a time. No namespace keeps the workers from others: the namespace with the fewest workers goes first, and none
  * gets more than half of them. A key that is added without end is worked on at a pace. Work that keeps the process busy
- * for long makes all others wait, so a namespace with such work gets one worker, and then a part of the time.
+ * for long makes all others wait, so a namespace with such work gets one worker, and then a part of the time. So does work
+ * for which the API server needs long: its namespace gets one worker.
  */
 import { Allowance } from './allowance.ts';
 import { isKubeError } from './errors.ts';
@@ -17,6 +18,8 @@ const RETRY_LAST_MS = 120_000;
 const RUNS = { perSecond: 4, burst: 20 };
 /** For how many milliseconds a namespace may keep the process busy. */
 const BUSY_MS = { perSecond: 200, burst: 500 };
+/** For how many milliseconds the API server may answer a namespace that has several workers. */
+const ANSWER_MS = { perSecond: 500, burst: 10_000 };
 /** These milliseconds of each work cost nothing. Work is usually shorter. */
 const FREE_MS = 20;
 /** A timer with more ends at once. A key whose time is later is looked at once in between. */
@@ -27,6 +30,12 @@ export type Priority = 'fresh' | 'routine';
 
 /** `waitedMs` is how long the key has waited. */
 export type Work = (key: string, waitedMs: number) => Promise<void>;
+
+/** What a piece of work cost, in milliseconds: CPU time of this process, and waits for the API server. */
+export interface Cost {
+  readonly busyMs: number;
+  readonly waitedMs: number;
+}
 
 /** A key that is added later. `at` is on the monotonic clock. */
 interface Alarm {
@@ -52,6 +61,8 @@ export class WorkQueue {
   readonly #runs = new Allowance(RUNS);
   /** By namespace. */
   readonly #busy = new Allowance(BUSY_MS);
+  /** By namespace. */
+  readonly #answered = new Allowance(ANSWER_MS);
   readonly #again = new Map<string, Priority>();
   readonly #timers = new Map<string, Alarm>();
   readonly #failures = new Map<string, number>();
@@ -83,9 +94,10 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** Notes that work on the key has kept the process busy for `ms` milliseconds. */
-  charge(key: string, ms: number): void {
-    if (ms > FREE_MS) this.#busy.spend(readNamespace(key), ms - FREE_MS, performance.now());
+  charge(key: string, { busyMs, waitedMs }: Cost): void {
+    const [namespace, now] = [readNamespace(key), performance.now()];
+    if (busyMs > FREE_MS) this.#busy.spend(namespace, busyMs - FREE_MS, now);
+    this.#answered.spend(namespace, waitedMs, now);
   }
 
   /** Adds the key after `ms` milliseconds, unless an earlier time is already set. */
@@ -152,7 +164,9 @@ export class WorkQueue {
 
   /** The most workers that a namespace gets. */
   #mostWorkers(namespace: string): number {
-    return this.#busy.isWhole(namespace, performance.now()) ? Math.ceil(this.#workers / 2) : 1;
+    const now = performance.now();
+    const isLight = this.#busy.isWhole(namespace, now) && this.#answered.pauseMs(namespace, now) === 0;
+    return isLight ? Math.ceil(this.#workers / 2) : 1;
   }
 
   /** The next key: fresh before routine, then of the namespace with the fewest workers, then of that whose turn it is. */
