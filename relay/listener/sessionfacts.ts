@@ -11,7 +11,9 @@ interface SessionFacts {
   inClear: boolean;
   /** That were accepted. */
   messages: number;
-  readonly ended: AbortController;
+  /** Only of a session that has begun to log in: it costs more than most of a session. */
+  login: AbortController | undefined;
+  hasEnded: boolean;
 }
 
 export class FactsOfSessions {
@@ -20,9 +22,8 @@ export class FactsOfSessions {
   of(session: SMTPServerSession): SessionFacts {
     const known = this.#facts.get(session);
     if (known) return known;
-    const ended = new AbortController();
-    const none = { tls: null, certificateNames: [], trace: undefined, inClear: false, messages: 0 };
-    const facts: SessionFacts = { ...none, ended };
+    const none = { tls: null, certificateNames: [], trace: undefined, login: undefined };
+    const facts: SessionFacts = { ...none, inClear: false, messages: 0, hasEnded: false };
     this.#facts.set(session, facts);
     return facts;
   }

@@ -99,7 +99,10 @@ export class ListenerSessions {
       exchange: (mechanism) => this.logins.exchange(mechanism, this.#findLoginClient(session)),
       failed: (error) => this.#refusals.from(session, error).reply,
       refused: (said) => this.#refused(session, client, said),
-      ended: () => facts.ended.abort(),
+      ended: () => {
+        facts.hasEnded = true;
+        facts.login?.abort();
+      },
       describe: () => this.#describe(client, session),
       trace: facts.trace,
       lineEndings: lineEndingsOfSession(listener, clientPolicy),
@@ -178,7 +181,10 @@ export class ListenerSessions {
   }
 
   #findLoginClient(session: SMTPServerSession): LoginClient {
-    return { client: session.remoteAddress, ended: this.#facts.of(session).ended.signal };
+    const facts = this.#facts.of(session);
+    facts.login ??= new AbortController();
+    if (facts.hasEnded) facts.login.abort();
+    return { client: session.remoteAddress, ended: facts.login.signal };
   }
 
   #readIdentity(session: SMTPServerSession): Identity {
