@@ -11,9 +11,9 @@ interface SessionFacts {
   inClear: boolean;
   /** That were accepted. */
   messages: number;
-  /** Only of a session that has begun to log in: it costs more than most of a session. */
-  login: AbortController | undefined;
   hasEnded: boolean;
+  /** Made when it is asked for: it would be a percent of all that a session costs. */
+  end: AbortController | undefined;
 }
 
 export class FactsOfSessions {
@@ -22,9 +22,23 @@ export class FactsOfSessions {
   of(session: SMTPServerSession): SessionFacts {
     const known = this.#facts.get(session);
     if (known) return known;
-    const none = { tls: null, certificateNames: [], trace: undefined, login: undefined };
+    const none = { tls: null, certificateNames: [], trace: undefined, end: undefined };
     const facts: SessionFacts = { ...none, inClear: false, messages: 0, hasEnded: false };
     this.#facts.set(session, facts);
     return facts;
+  }
+
+  end(session: SMTPServerSession): void {
+    const facts = this.of(session);
+    facts.hasEnded = true;
+    facts.end?.abort();
+  }
+
+  /** Aborts when the session ends, at once if it has ended. */
+  endOf(session: SMTPServerSession): AbortSignal {
+    const facts = this.of(session);
+    facts.end ??= new AbortController();
+    if (facts.hasEnded) facts.end.abort();
+    return facts.end.signal;
   }
 }

@@ -99,10 +99,7 @@ export class ListenerSessions {
       exchange: (mechanism) => this.logins.exchange(mechanism, this.#findLoginClient(session)),
       failed: (error) => this.#refusals.from(session, error).reply,
       refused: (said) => this.#refused(session, client, said),
-      ended: () => {
-        facts.hasEnded = true;
-        facts.login?.abort();
-      },
+      ended: () => this.#facts.end(session),
       describe: () => this.#describe(client, session),
       trace: facts.trace,
       lineEndings: lineEndingsOfSession(listener, clientPolicy),
@@ -181,10 +178,7 @@ export class ListenerSessions {
   }
 
   #findLoginClient(session: SMTPServerSession): LoginClient {
-    const facts = this.#facts.of(session);
-    facts.login ??= new AbortController();
-    if (facts.hasEnded) facts.login.abort();
-    return { client: session.remoteAddress, ended: facts.login.signal };
+    return { client: session.remoteAddress, ended: this.#facts.endOf(session) };
   }
 
   #readIdentity(session: SMTPServerSession): Identity {
