@@ -219,6 +219,7 @@ test('an alias is followed to its addresses, a refusal is told, and copies are n
     copies: ['box@archive.example'],
     isOfSubmitted: false,
     unseen: [],
+    wrongTables: [],
   });
   assert.equal(first.ladder.hosts[0]?.host, 'mx.good.example');
   assert.deepEqual(
