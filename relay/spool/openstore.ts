@@ -3,7 +3,7 @@
  * keeps both files small. SQLite syncs only what keeps its own files consistent (synchronous=NORMAL). All errors are
  * thrown as SQLite reports them, and store.ts interprets them.
  */
-import { closeSync, openSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { StoreSpace } from './room.ts';
@@ -168,6 +168,7 @@ export class OpenStore {
  * may lie on the pages of other rows. Returns the first problem that the check finds.
  */
 export function findProblem(path: string, wanted: Check): string | undefined {
+  takeBackUnfinished(path);
   const database = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true });
   try {
     database.exec('PRAGMA cell_size_check = ON');
@@ -176,6 +177,20 @@ export function findProblem(path: string, wanted: Check): string | undefined {
     const [first] = database.prepare(`PRAGMA ${pragma}`).all();
     const [told] = Object.values(first ?? {});
     return told === 'ok' ? undefined : String(told ?? 'it cannot be checked');
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * A loss of power while the store was made, which is before it held anything, leaves the journal of its first transaction. SQLite
+ * takes that back when it reads, but only with a handle that may write.
+ */
+function takeBackUnfinished(path: string): void {
+  if (!existsSync(`${path}-journal`)) return;
+  const database = new DatabaseSync(path, { timeout: BUSY_MS });
+  try {
+    database.prepare('PRAGMA schema_version').get();
   } finally {
     database.close();
   }
