@@ -74,6 +74,28 @@ for (const [answerMs, most] of [
     assert.ok(read <= most && read > most / 2, `${read} reads`);
   });
 
+test('of several complaints the order is that of the objects, whichever events are answered first', async () => {
+  const world = lackingPod();
+  const name = 'spool-relay-1';
+  const claim = {
+    kind: 'PersistentVolumeClaim',
+    metadata: { name, namespace: 'mail', uid: 'c' },
+    status: { phase: 'Pending' },
+  };
+  const objects = new Map(world.objects).set(`PersistentVolumeClaim/${name}`, claim);
+  const reader = {
+    request: async <T>({ query }: Request) => {
+      if (query?.['fieldSelector']?.includes('kind=StatefulSet')) await new Promise(setImmediate);
+      return { items: [event('Warning', 'FailedCreate')] } as T;
+    },
+  };
+  const { complaints } = await new ReadEvents(() => 0).complaints(reader, { ...world, objects });
+  assert.deepEqual(
+    complaints.map(({ object }) => object),
+    ['StatefulSet/relay', `PersistentVolumeClaim/${name}`],
+  );
+});
+
 test('what the events told of an object is not told of another one in its place, or of a relay that is forgotten', async () => {
   let now = 0;
   const readEvents = new ReadEvents(() => now);

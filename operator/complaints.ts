@@ -9,7 +9,6 @@ import { Allowance } from './kube/allowance.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, POD, STATEFUL_SET } from './kube/kinds.ts';
-import { readNamespace } from './kube/waitingkeys.ts';
 import { objectNames } from './render/metadata.ts';
 import type { Complaint, PodView, World } from './world.ts';
 
@@ -68,10 +67,19 @@ export class ReadEvents {
 
   async complaints(reader: Writer, world: World): Promise<Complaints> {
     const { namespace, name } = world.relay.metadata;
+    const key = `${namespace}/${name}`;
+    const last = this.#last.get(key);
     const objects = lacking(world);
-    const told = await this.#readAll(reader, objects, `${namespace}/${name}`, world.now);
+    const told = await Promise.all(
+      objects.map(async (object) => {
+        const id = `${object.kind}/${object.metadata.uid}`;
+        return [id, await this.#read(reader, object, world.now, last?.get(id))] as const;
+      }),
+    );
+    if (told.length > 0) this.#last.set(key, new Map(told));
+    else this.forget(key);
     return {
-      complaints: told.filter((complaint) => complaint !== undefined),
+      complaints: told.flatMap(([, complaint]) => complaint ?? []),
       isOpen:
         objects.length > 0 ||
         [...world.pods, ...world.leaving].some(({ ready, deleting }) => !ready || deleting),
@@ -82,27 +90,20 @@ export class ReadEvents {
     this.#last.delete(key);
   }
 
-  async #readAll(reader: Writer, objects: readonly KubeObject[], key: string, now: number) {
-    const last = this.#last.get(key);
-    const told = new Map<string, Complaint | undefined>();
-    const read = async (object: KubeObject) => {
-      const id = `${object.kind}/${object.metadata.uid}`;
-      const isPaused = this.#answered.pauseMs(readNamespace(key), this.#monotonic()) > 0;
-      told.set(id, isPaused ? last?.get(id) : await this.#read(reader, object, now));
-    };
-    await Promise.all(objects.map(read));
-    if (told.size > 0) this.#last.set(key, told);
-    else this.forget(key);
-    return [...told.values()];
-  }
-
-  async #read(reader: Writer, object: KubeObject, now: number): Promise<Complaint | undefined> {
+  async #read(
+    reader: Writer,
+    object: KubeObject,
+    now: number,
+    last: Complaint | undefined,
+  ): Promise<Complaint | undefined> {
+    const { namespace = '' } = object.metadata;
     const begun = this.#monotonic();
+    if (this.#answered.pauseMs(namespace, begun) > 0) return last;
     try {
       return await readNewest(reader, object, now);
     } finally {
       const ended = this.#monotonic();
-      this.#answered.spend(object.metadata.namespace ?? '', ended - begun, ended);
+      this.#answered.spend(namespace, ended - begun, ended);
     }
   }
 }

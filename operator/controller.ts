@@ -73,7 +73,7 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#rollouts = new Rollouts(options.rollingRelays, (key) => this.#queue.add(key, 'routine'));
-    this.#queue = new WorkQueue((key, waitedMs) => this.#work(key, waitedMs), options.workers, Math.random);
+    this.#queue = new WorkQueue((key, queuedMs) => this.#work(key, queuedMs), options.workers, Math.random);
     this.#poller = new PodPoller((key, priority) => this.#queue.add(key, priority));
     this.#lookups = new TlsaLookups({
       onAnswer: (key) => this.#queue.add(key, 'routine'),

@@ -28,8 +28,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** `fresh`: an object of the key changed. `routine`: the key is looked at again without a change. */
 export type Priority = 'fresh' | 'routine';
 
-/** `waitedMs` is how long the key has waited. */
-export type Work = (key: string, waitedMs: number) => Promise<void>;
+/** `queuedMs` is how long the key has waited. */
+export type Work = (key: string, queuedMs: number) => Promise<void>;
 
 /** What a piece of work cost, in milliseconds: CPU time of this process, and waits for the API server. */
 export interface Cost {
@@ -194,11 +194,11 @@ export class WorkQueue {
     else this.#active.delete(key);
   }
 
-  async #run(key: string, waitedMs: number): Promise<void> {
+  async #run(key: string, queuedMs: number): Promise<void> {
     this.#share(key, 1);
     this.#runs.spend(key, 1, performance.now());
     try {
-      await this.#work(key, waitedMs);
+      await this.#work(key, queuedMs);
       this.#failures.delete(key);
     } catch (error) {
       // The work has already reported its failure. The queue only tries the key again later.
