@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { hashPassword } from '#crds/passwordhash.ts';
 import { namespaceName, objectName } from '#crds/shapes.ts';
 import { readSenders, refuseMisshapen } from './misshapen.ts';
+import { isObjectKey } from './objects.ts';
 import { readPassword } from './password.ts';
 import { cannotBe, UsageError } from './usage.ts';
 
@@ -41,15 +42,14 @@ export async function hash(
 }
 
 function formatSecret(user: string, line: string, name = 'relay-users', namespace?: string): string {
-  // A key of a Secret allows only these characters. The relay reads other user names from the list `users`.
-  const isKey = /^[-._a-zA-Z0-9]{1,253}$/.test(user);
   return stringify(
     {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
       type: 'Opaque',
-      stringData: isKey ? { [user]: line } : { users: `${user}:${line}\n` },
+      // The relay reads user names that cannot be a key from the list `users`.
+      stringData: isObjectKey(user) ? { [user]: line } : { users: `${user}:${line}\n` },
     },
     { lineWidth: 0 },
   );

@@ -34,8 +34,11 @@ const FIELDS: Readonly<Record<Reference['kind'], Readonly<Record<string, 'text' 
   ConfigMap: { data: 'text', binaryData: 'base64' },
 };
 
-/** It becomes the name of a file (IsConfigMapKey of Kubernetes). */
-const KEY = /^(?!\.\.|\.$)[-._a-zA-Z0-9]{1,253}$/;
+/** True for a key of a Secret or a ConfigMap, which becomes the name of a file (IsConfigMapKey of Kubernetes). */
+export function isObjectKey(text: string): boolean {
+  return /^(?!\.\.|\.$)[-._a-zA-Z0-9]{1,253}$/.test(text);
+}
+
 const BAD_KEY =
   'cannot be a key: use up to 253 letters, digits, hyphens, dots and underscores, and do not begin with two dots';
 
@@ -92,7 +95,7 @@ function readField(field: string, given: unknown, form: 'text' | 'base64'): Valu
     return [{ keys: [field], read: 'must have keys with a value each: write "KEY: VALUE" below it' }];
   return Object.entries(values).map(([key, value]) => ({
     keys: [field, key],
-    read: KEY.test(key) ? readValue(value ?? '', form) : BAD_KEY,
+    read: isObjectKey(key) ? readValue(value ?? '', form) : BAD_KEY,
   }));
 }
 

@@ -68,6 +68,11 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
     assert.match(await logIn('correct horse'), /^535/);
   });
 
+  test('hash puts a user whose name cannot be a key into the list of users', () => {
+    const { stdout } = withInput(`${PASSWORD}\n`, 'hash', '--user', '..alice');
+    assert.match(stdout, /^stringData:\n {2}users: .*\n? *\.\.alice:SCRAM/m);
+  });
+
   test('send logs in, with the password from standard input', async () => {
     writeFileSync(join(relay.dir, 'ca.crt'), relay.ca());
     const send = (password: string, ...more: string[]) =>
