@@ -1,8 +1,8 @@
 /**
- * Unpacks gzip (RFC 1952), as tables of addresses and TLS reports have it, up to a bound. It ignores what follows the last member, such as the line end that a mail program adds:
- * Node's own gunzip refuses all of it then, so such a tail is looked for. That costs a call and buffers for each member,
- * so only a few members may come before a tail. Throws if a member is broken or cut short, and with ERR_BUFFER_TOO_LARGE.
- * Pure.
+ * Unpacks gzip (RFC 1952), as tables of addresses and TLS reports have it, up to a bound. It ignores what follows the
+ * last member, such as the line end that a mail program adds: Node's own gunzip refuses all of it then, so such a tail is
+ * looked for. That costs a call and buffers for each member, so only a few members may come before a tail. Throws if a
+ * member is broken or cut short, and with ERR_BUFFER_TOO_LARGE. Pure.
  */
 import { crc32, gunzipSync, inflateRawSync } from 'node:zlib';
 

@@ -35,7 +35,7 @@ export class FactsOfSessions {
   }
 
   /** Aborts when the session ends, at once if it has ended. */
-  endOf(session: SMTPServerSession): AbortSignal {
+  watchEnd(session: SMTPServerSession): AbortSignal {
     const facts = this.of(session);
     facts.end ??= new AbortController();
     if (facts.hasEnded) facts.end.abort();

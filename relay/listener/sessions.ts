@@ -178,7 +178,7 @@ export class ListenerSessions {
   }
 
   #findLoginClient(session: SMTPServerSession): LoginClient {
-    return { client: session.remoteAddress, ended: this.#facts.endOf(session) };
+    return { client: session.remoteAddress, ended: this.#facts.watchEnd(session) };
   }
 
   #readIdentity(session: SMTPServerSession): Identity {

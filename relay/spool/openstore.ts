@@ -165,7 +165,8 @@ export class OpenStore {
 
 /**
  * Opens a store without writing: what is written into a damaged store, as a table that an earlier version did not have,
- * may lie on the pages of other rows. Returns the first problem that the check finds.
+ * may lie on the pages of other rows. Only what was never finished is taken back. Returns the first problem that the check
+ * finds.
  */
 export function findProblem(path: string, wanted: Check): string | undefined {
   takeBackUnfinished(path);
@@ -183,8 +184,8 @@ export function findProblem(path: string, wanted: Check): string | undefined {
 }
 
 /**
- * A loss of power while the store was made, which is before it held anything, leaves the journal of its first transaction. SQLite
- * takes that back when it reads, but only with a handle that may write.
+ * A loss of power while the store was made, which is before it held anything, leaves the journal of its first
+ * transaction. SQLite takes that back when it reads, but only with a handle that may write.
  */
 function takeBackUnfinished(path: string): void {
   if (!existsSync(`${path}-journal`)) return;
