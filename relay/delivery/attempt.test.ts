@@ -96,8 +96,8 @@ test('what is not known of a domain says nothing of its hosts, and what is asked
     failedHops,
     discovery: {
       ...NO_DISCOVERY,
-      findSts: async (_: string, signal?: AbortSignal) => {
-        left.push(signal);
+      findSts: async (_: string, signal?: () => AbortSignal) => {
+        left.push(signal?.());
         return { kind: 'unasked', failure: unasked } as const;
       },
     },

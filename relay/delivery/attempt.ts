@@ -37,9 +37,6 @@ import type { Verdict } from './verdict.ts';
 /** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
 const UNKNOWN_HOSTS_AT_ONCE = 10;
 
-/** Nobody reads it. Without a reason Node makes an error each time. */
-const ENDED = 'the attempt has ended';
-
 export type HopResult =
   | {
       readonly kind: 'answered';
@@ -86,9 +83,8 @@ export async function attempt(
   deps: AttemptDeps,
 ): Promise<AttemptResult> {
   const budget = new AttemptBudget();
-  const ended = new AbortController();
   try {
-    const sts = findSts(destination, deps.discovery, ended.signal);
+    const sts = findSts(destination, deps.discovery, budget);
     const resolved = await budget.within(findHops(destination, deps));
     if (resolved?.kind === 'hops') {
       const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
@@ -102,7 +98,6 @@ export async function attempt(
     return withoutHops(destination, parcel, resolved?.failure ?? late);
   } finally {
     budget.close();
-    ended.abort(ENDED);
   }
 }
 
@@ -266,9 +261,11 @@ class Attempt {
 function findSts(
   destination: RemoteDestination,
   discovery: TlsDiscovery,
-  ended: AbortSignal,
+  budget: AttemptBudget,
 ): StsFinding | Promise<StsFinding> {
-  return destination.kind === 'mx' ? discovery.findSts(destination.domain, ended) : NO_FINDINGS.sts;
+  return destination.kind === 'mx'
+    ? discovery.findSts(destination.domain, () => budget.closed)
+    : NO_FINDINGS.sts;
 }
 
 /** Nobody knows yet what the domain wants: this is found before any host is looked at. */

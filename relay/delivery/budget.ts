@@ -8,12 +8,15 @@ const ATTEMPT_MS = 10 * 60_000;
 
 /** What people read when the time is over. */
 export const OVERDUE = 'the attempt took longer than ten minutes';
+/** Nobody reads it. Without a reason Node makes an error each time. */
+const ENDED = 'the attempt has ended';
 
 export class AttemptBudget {
   readonly #callbacks = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;
   /** Resolves when the time is over. Made for the first wait, because most messages wait for no look-up. */
   #over: PromiseWithResolvers<undefined> | undefined;
+  #closing: AbortController | undefined;
   #isOver = false;
 
   constructor(ms = ATTEMPT_MS) {
@@ -38,10 +41,17 @@ export class AttemptBudget {
     return Promise.race([value, this.#over.promise]);
   }
 
+  /** Ends with the attempt. Made for the first who asks, before `close`: a signal costs as much as parts of the delivery. */
+  get closed(): AbortSignal {
+    this.#closing ??= new AbortController();
+    return this.#closing.signal;
+  }
+
   /** Call this when the attempt has ended. */
   close(): void {
     clearTimeout(this.#timer);
     this.#callbacks.clear();
+    this.#closing?.abort(ENDED);
   }
 
   #end(): void {

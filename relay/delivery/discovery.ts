@@ -59,8 +59,8 @@ export class Discovery implements TlsDiscovery {
     return this.#dane && isWanted ? this.#dane.find(hop) : NO_FINDINGS.dane;
   }
 
-  findSts(domain: string, left?: AbortSignal): StsFinding | Promise<StsFinding> {
-    return this.#sts?.find(plainName(domain), left) ?? NO_FINDINGS.sts;
+  findSts(domain: string, left?: () => AbortSignal): StsFinding | Promise<StsFinding> {
+    return this.#sts?.find(plainName(domain), left?.()) ?? NO_FINDINGS.sts;
   }
 
   /** A policy host may be trusted now that was not before. */

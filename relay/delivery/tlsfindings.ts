@@ -44,8 +44,8 @@ export const NO_FINDINGS: TlsFindings = { dane: { kind: 'off' }, sts: { kind: 'n
  */
 export interface TlsDiscovery {
   findDane(hop: NextHop): DaneFinding | Promise<DaneFinding>;
-  /** `left` ends when the answer is not waited for any more. */
-  findSts(domain: string, left?: AbortSignal): StsFinding | Promise<StsFinding>;
+  /** `left` is called at once, or never. Its signal ends when the answer is not waited for any more. */
+  findSts(domain: string, left?: () => AbortSignal): StsFinding | Promise<StsFinding>;
   useMaterials(materials: Materials): void;
   /** Resolves when what was found is on disk. */
   close(): Promise<void>;
