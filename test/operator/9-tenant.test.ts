@@ -85,36 +85,40 @@ describe('a tenant with the rights of edit', { concurrency: false }, () => {
     return { ms, ownMs: ms - answers.reduce((sum, call) => sum + call.ms, 0) };
   }
 
-  async function editAll(count: number): Promise<Look[]> {
+  async function editMany(): Promise<Look[]> {
     const looks: Look[] = [];
-    for (let index = 0; index < count; index++) looks.push(await edit(index, 10 + index));
+    for (let index = 0; index < EDITS; index++) looks.push(await edit(index, 10 + index));
     return looks;
+  }
+
+  async function setBack(): Promise<void> {
+    for (let index = 0; index < RELAYS; index++) await edit(index, 2);
   }
 
   /** The p99 in ms of an operator that the tenant cannot reach. */
   async function measureUnreached(): Promise<number> {
     await lead('--namespaces', `${EDITED},${RESTING}`);
-    await editAll(RELAYS);
-    const looks = await editAll(EDITS);
+    await setBack();
+    const looks = await editMany();
     await lead();
     return percentile(looks.map(({ ms }) => ms));
   }
 
   test('harms no other, and nothing of them changes', { timeout: 1_200_000 }, async (context) => {
     context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
-    for (let index = 0; index < RELAYS; index++) await edit(index, 2);
+    await setBack();
     await whenQuiet(api);
     const memory = watchMemory(operator);
     const [edited, resting] = [await snapshot(api, EDITED), await snapshots(api, RESTING)];
     await tenant.settleIn(AMOUNT);
     const acting = tenant.act();
     acting.catch(() => undefined);
-    const looks = await editAll(EDITS);
+    const looks = await editMany();
     const { least, most: mib } = memory.end();
     const unreached = SOAK ? await measureUnreached() : 0;
     tenant.stop();
     await acting;
-    for (let index = 0; index < RELAYS; index++) await edit(index, 2);
+    await setBack();
     await whenSame(api, EDITED, edited);
     assert.deepEqual(await snapshots(api, RESTING), resting, 'not even a version is another');
     assert.ok(tenant.done > EDITS, `${tenant.done} changes`);
