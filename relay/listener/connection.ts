@@ -26,6 +26,8 @@ const STARTTLS = Buffer.from('STARTTLS');
 const TLS_FAULT = /^(ERR_SSL_|EPROTO$)/;
 
 export class GatedConnection extends SMTPConnection {
+  /** When the supervisor gave the socket (monotonic clock). */
+  readonly since: number;
   readonly #parts: SessionParts;
   readonly #onEnd: () => void;
   #lastReply: Reply | undefined;
@@ -41,9 +43,11 @@ export class GatedConnection extends SMTPConnection {
     server: SMTPServer & { readonly partsOf: SessionMaker },
     socket: Socket,
     options: ConnectionOptions,
+    since: number,
     onEnd: () => void,
   ) {
     super(server, socket, options);
+    this.since = since;
     this.#parts = server.partsOf(this.remoteAddress, this.session);
     this.#onEnd = onEnd;
     this.#loneDots = new LoneDots(this.#parts.lineEndings, () => this.#giveUp());

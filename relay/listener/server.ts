@@ -16,12 +16,16 @@ import type { Patience, SessionMaker } from './sessionparts.ts';
 
 const LOOK_MS = 1_000;
 
+/** A socket that the supervisor gave, until its end. */
+interface Arrived {
+  readonly client: string;
+  readonly since: number;
+  readonly onEnd: () => void;
+}
+
 export class GatedServer extends SMTPServer {
   readonly partsOf: SessionMaker;
-  readonly #ends = new WeakMap<Socket, () => void>();
-  readonly #clients = new WeakMap<Socket, string>();
-  readonly #since = new WeakMap<Socket, number>();
-  readonly #sinceOf = new WeakMap<object, number>();
+  readonly #arrived = new Map<Socket, Arrived>();
   readonly #findContext: (name: string) => string | undefined;
   readonly #patience: Patience;
   readonly #looking: NodeJS.Timeout;
@@ -59,26 +63,26 @@ export class GatedServer extends SMTPServer {
    * is called once, for any end.
    */
   receive(socket: Socket, client: string, onEnd: () => void): void {
-    let ended = false;
     const once = () => {
-      if (!ended) onEnd();
-      ended = true;
+      if (this.#arrived.delete(socket)) onEnd();
     };
     // The session reports its end. Before a session exists (the first handshake fails), the socket reports it.
-    this.#ends.set(socket, once);
-    this.#clients.set(socket, client);
-    this.#since.set(socket, monotonic());
+    this.#arrived.set(socket, { client, since: monotonic(), onEnd: once });
     socket.once('close', once);
     this.server.emit('connection', socket);
   }
 
   override connect(socket: Socket, options: ConnectionOptions): void {
     const raw = ((socket as { _parent?: Socket })._parent ?? socket) as Socket;
-    const onEnd = this.#ends.get(raw) ?? (() => undefined);
-    const remoteAddress = this.#clients.get(raw) ?? raw.remoteAddress ?? '';
-    const connection = new GatedConnection(this, socket, { ...options, remoteAddress }, onEnd);
+    const arrived = this.#arrived.get(raw);
+    // It has ended. Behind a proxy nobody knows any more which client it was.
+    if (!arrived) {
+      socket.destroy();
+      return;
+    }
+    const { client, since, onEnd } = arrived;
+    const connection = new GatedConnection(this, socket, { ...options, remoteAddress: client }, since, onEnd);
     this.connections.add(connection);
-    this.#sinceOf.set(connection, this.#since.get(raw) ?? monotonic());
     connection.on('error', (error: Error) => this.emit('error', error));
     connection.init();
   }
@@ -87,12 +91,11 @@ export class GatedServer extends SMTPServer {
   list(listener: string): Listed<InboundSession>[] {
     const now = monotonic();
     const sessions = [...this.connections].map((connection) => ({
-      since: this.#sinceOf.get(connection) ?? now,
+      since: (connection as GatedConnection).since,
       describe: () => (connection as GatedConnection).describe(now),
     }));
     const handshakes = [...this._pendingSockets.keys()].map((raw) => {
-      const since = this.#since.get(raw) ?? now;
-      const client = this.#clients.get(raw) ?? '';
+      const { since, client } = this.#arrived.get(raw) ?? { since: now, client: '' };
       return { since, describe: () => describeHandshake(listener, client, now - since) };
     });
     return [...sessions, ...handshakes];
@@ -112,7 +115,7 @@ export class GatedServer extends SMTPServer {
     }
     const patience = Math.min(this.#patience.idleMs, HANDSHAKE_MS);
     for (const [raw, top] of this._pendingSockets) {
-      if (now - (this.#since.get(raw) ?? now) > patience) top.destroy();
+      if (now - (this.#arrived.get(raw)?.since ?? now) > patience) top.destroy();
     }
   }
 }

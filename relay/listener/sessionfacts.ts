@@ -16,16 +16,14 @@ interface SessionFacts {
   end: AbortController | undefined;
 }
 
-export class FactsOfSessions {
-  readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
+/** A part of the session itself: the collector of garbage looks at each entry of a WeakMap again and again. */
+const FACTS = Symbol('facts');
+type Session = SMTPServerSession & { [FACTS]?: SessionFacts };
 
-  of(session: SMTPServerSession): SessionFacts {
-    const known = this.#facts.get(session);
-    if (known) return known;
-    const none = { tls: null, certificateNames: [], trace: undefined, end: undefined };
-    const facts: SessionFacts = { ...none, inClear: false, messages: 0, hasEnded: false };
-    this.#facts.set(session, facts);
-    return facts;
+export class FactsOfSessions {
+  of(session: Session): SessionFacts {
+    session[FACTS] ??= makeFacts();
+    return session[FACTS];
   }
 
   end(session: SMTPServerSession): void {
@@ -41,4 +39,9 @@ export class FactsOfSessions {
     if (facts.hasEnded) facts.end.abort();
     return facts.end.signal;
   }
+}
+
+function makeFacts(): SessionFacts {
+  const none = { tls: null, certificateNames: [], trace: undefined, end: undefined };
+  return { ...none, inClear: false, messages: 0, hasEnded: false };
 }
