@@ -17,7 +17,7 @@ import { readMailCommand, readVerb } from './mailcommand.ts';
 import { type Moment, Progress } from './progress.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { closeInTime, ReplyWriter, replyLines } from './replywriter.ts';
-import type { Patience, SessionMaker, SessionParts } from './sessionparts.ts';
+import type { Arrived, Patience, SessionMaker, SessionParts } from './sessionparts.ts';
 
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
@@ -26,10 +26,8 @@ const STARTTLS = Buffer.from('STARTTLS');
 const TLS_FAULT = /^(ERR_SSL_|EPROTO$)/;
 
 export class GatedConnection extends SMTPConnection {
-  /** When the supervisor gave the socket (monotonic clock). */
-  readonly since: number;
+  readonly arrived: Arrived;
   readonly #parts: SessionParts;
-  readonly #onEnd: () => void;
   #lastReply: Reply | undefined;
   /** The command that is being handled. */
   #line: Buffer | undefined;
@@ -43,13 +41,11 @@ export class GatedConnection extends SMTPConnection {
     server: SMTPServer & { readonly partsOf: SessionMaker },
     socket: Socket,
     options: ConnectionOptions,
-    since: number,
-    onEnd: () => void,
+    arrived: Arrived,
   ) {
     super(server, socket, options);
-    this.since = since;
+    this.arrived = arrived;
     this.#parts = server.partsOf(this.remoteAddress, this.session);
-    this.#onEnd = onEnd;
     this.#loneDots = new LoneDots(this.#parts.lineEndings, () => this.#giveUp());
   }
 
@@ -209,7 +205,7 @@ export class GatedConnection extends SMTPConnection {
     this.#loneDots.forget();
     super._onClose();
     this.#parts.ended();
-    this.#onEnd();
+    this.arrived.onEnd();
   }
 
   /** True while the client waits for our reply. */

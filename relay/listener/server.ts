@@ -12,16 +12,9 @@ import type { Listed } from '../task/sessionlist.ts';
 import { type ConnectionOptions, GatedConnection } from './connection.ts';
 import { HANDSHAKE_MS } from './progress.ts';
 import type { Reply } from './reply.ts';
-import type { Patience, SessionMaker } from './sessionparts.ts';
+import type { Arrived, Patience, SessionMaker } from './sessionparts.ts';
 
 const LOOK_MS = 1_000;
-
-/** A socket that the supervisor gave, until its end. */
-interface Arrived {
-  readonly client: string;
-  readonly since: number;
-  readonly onEnd: () => void;
-}
 
 export class GatedServer extends SMTPServer {
   readonly partsOf: SessionMaker;
@@ -80,8 +73,8 @@ export class GatedServer extends SMTPServer {
       socket.destroy();
       return;
     }
-    const { client, since, onEnd } = arrived;
-    const connection = new GatedConnection(this, socket, { ...options, remoteAddress: client }, since, onEnd);
+    const known = { ...options, remoteAddress: arrived.client };
+    const connection = new GatedConnection(this, socket, known, arrived);
     this.connections.add(connection);
     connection.on('error', (error: Error) => this.emit('error', error));
     connection.init();
@@ -91,7 +84,7 @@ export class GatedServer extends SMTPServer {
   list(listener: string): Listed<InboundSession>[] {
     const now = monotonic();
     const sessions = [...this.connections].map((connection) => ({
-      since: (connection as GatedConnection).since,
+      since: (connection as GatedConnection).arrived.since,
       describe: () => (connection as GatedConnection).describe(now),
     }));
     const handshakes = [...this._pendingSockets.keys()].map((raw) => {

@@ -6,6 +6,14 @@ import type { SessionTrace } from '../observe/trace.ts';
 import type { Exchange } from './exchange.ts';
 import type { Reply } from './reply.ts';
 
+/** A socket that the supervisor gave, from then to its end. */
+export interface Arrived {
+  readonly client: string;
+  /** On the monotonic clock. */
+  readonly since: number;
+  readonly onEnd: () => void;
+}
+
 /** Decides on a command before the library sees it. A reply refuses the command. */
 type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
 
