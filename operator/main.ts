@@ -56,7 +56,7 @@ async function operate(settings: Settings, untilStopSignal: () => Promise<void>)
     mayWrite: () => !settings.leaderElection || leadership.isFresh,
   });
   await startHealth(settings.healthPort, {
-    trouble: () => controller.trouble,
+    trouble: () => controller.trouble ?? leadership.trouble,
     metrics: () => metrics.render(controller.figures),
   });
   controller.start();
@@ -75,7 +75,9 @@ function leaseOptions({ leaseName, identity }: Settings, client: Client, namespa
     log('lease_lost');
     process.exit(1);
   };
-  return { client, namespace, name: leaseName, identity, monotonic: () => performance.now(), onLost };
+  const onRefused = (message: string) => log('cannot_lead', { message });
+  const monotonic = () => performance.now();
+  return { client, namespace, name: leaseName, identity, monotonic, onLost, onRefused };
 }
 
 async function follow(controller: Controller, leadership: Leadership | undefined): Promise<void> {

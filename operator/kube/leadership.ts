@@ -29,6 +29,14 @@ export class Leadership {
     return this.#leases.every(({ isFresh }) => isFresh);
   }
 
+  /** Why this process cannot lead, whoever else does; undefined while nothing refuses it a Lease. */
+  get trouble(): string | undefined {
+    const refusal = this.#leases.map((lease) => lease.refusal).find((one) => one !== undefined);
+    return (
+      refusal && `the Lease is refused, restore the roles of the operator, or mend what is named: ${refusal}`
+    );
+  }
+
   /** Resolves when this process leads; then keeps renewing until `release`. */
   async acquire(): Promise<void> {
     for (const lease of this.#leases) await lease.acquire();

@@ -193,3 +193,72 @@ test('the guard is needed only where an operator of before has been, and keeps i
   assert.equal(server.stored()?.spec.holderIdentity, 'system/us/b');
   for (const lease of [next, heir, other]) await lease.release();
 });
+
+const REFUSALS = [
+  ['it may not read it', 'GET', new KubeError('forbidden', 'leases is forbidden: no rights', 403), true],
+  ['it may not make it', 'POST', new KubeError('forbidden', 'leases is forbidden: no rights', 403), true],
+  ['there is no such namespace', 'POST', new KubeError('notFound', 'namespaces not found', 404), true],
+  ['a webhook is down', 'POST', new KubeError('failed', 'failed calling webhook', 500), true],
+  ['the server is away', 'GET', new KubeError('unavailable', 'reset'), false],
+  ['another process was first', 'POST', new KubeError('conflict', 'exists', 409), false],
+] as const;
+
+for (const [what, method, error, isTold] of REFUSALS)
+  test(`a Lease that cannot be had (${what}) is ${isTold ? 'told once, until it is had' : 'tried on in silence'}`, async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const server = leaseServer();
+    const told: string[] = [];
+    let isMended = false;
+    let tries = 0;
+    const lease = new Lease({
+      ...{ namespace: 'system', name: 'lease', identity: 'first', monotonic: () => 0 },
+      client: {
+        request: async <T>(request: Request): Promise<T> => {
+          if (request.method !== method || isMended) return server.request<T>(request);
+          tries += 1;
+          throw error;
+        },
+      },
+      onLost: () => undefined,
+      onRefused: (message) => told.push(message),
+    });
+    const acquired = lease.acquire();
+    const pass = async () => {
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      context.mock.timers.tick(2_000);
+    };
+    while (tries < 3) await pass();
+    assert.deepEqual([lease.refusal, told], isTold ? [error.message, [error.message]] : [undefined, []]);
+    isMended = true;
+    while (!lease.held) await pass();
+    await acquired;
+    assert.equal(lease.refusal, undefined);
+    context.mock.timers.reset();
+    await lease.release();
+  });
+
+test('a Lease that somebody deletes is made anew, and that is no refusal', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const server = leaseServer();
+  const told: string[] = [];
+  let writes = 0;
+  const lease = new Lease({
+    ...{ namespace: 'system', name: 'lease', identity: 'first', monotonic: () => 0 },
+    client: {
+      request: async <T>(request: Request): Promise<T> => {
+        if (request.method === 'PUT' && ++writes === 1) throw new KubeError('notFound', 'not found', 404);
+        return server.request<T>(request);
+      },
+    },
+    onLost: () => undefined,
+    onRefused: (message) => told.push(message),
+  });
+  await lease.acquire();
+  for (let second = 0; second < 8; second++) {
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    context.mock.timers.tick(1_000);
+  }
+  assert.deepEqual([told, writes > 1, lease.held], [[], true, true]);
+  context.mock.timers.reset();
+  await lease.release();
+});

@@ -6,7 +6,7 @@
  * writers. A process that loses the Lease ends.
  */
 import type { Client } from './client.ts';
-import { isKubeError } from './errors.ts';
+import { isKubeError, KubeError } from './errors.ts';
 import { apiPath } from './kinds.ts';
 
 const LEASE_MS = 15_000;
@@ -43,6 +43,8 @@ export interface LeaseOptions {
   /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
   readonly onLost: () => void;
+  /** Is called once for each reason why the Lease cannot be had that a retry may not mend. It is tried on. */
+  readonly onRefused?: (message: string) => void;
   /**
    * True for the Lease of versions without installations. The process holds it so that no such version leads meanwhile.
    * It is not needed if it does not exist, or if an operator of this version holds it as a guard. The identity of a
@@ -62,6 +64,7 @@ export class Lease {
   #timer: NodeJS.Timeout | undefined;
   #underWay: Promise<boolean> | undefined;
   #stopped = false;
+  #refusal: string | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -74,6 +77,11 @@ export class Lease {
   /** True while no other process can have taken the Lease. */
   get isFresh(): boolean {
     return this.held && this.#options.monotonic() - this.#renewedAt < LEASE_MS;
+  }
+
+  /** Why the API server refuses the Lease; undefined if it does not, or gives no answer. */
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
   /** Resolves when this process leads; then keeps renewing until `release`. */
@@ -111,27 +119,46 @@ export class Lease {
     return this.#underWay;
   }
 
-  /** One try. False if another process holds the Lease, or if the server does not answer. */
+  /** One try. False if another process holds the Lease, or if the server refuses it or does not answer. */
   async #getOrRenew(): Promise<boolean> {
     try {
-      const begun = this.#options.monotonic();
-      const current = await this.#read();
-      this.#isSpared = this.#isNeedless(current);
-      if (this.#isSpared) {
-        this.#renewedAt = begun;
-        return true;
-      }
-      if (current && !this.#isFree(current)) {
-        this.#held = undefined;
-        return false;
-      }
-      this.#held = await this.#write(this.#claim(current));
+      const isHad = await this.#tryOnce();
+      this.#refusal = undefined;
+      return isHad;
+    } catch (error) {
+      if (!isKubeError(error)) throw error;
+      this.#noteRefusal(error);
+      return false;
+    }
+  }
+
+  /**
+   * A conflict and an absence of the server pass. A missing right, a missing namespace, or a webhook that is down, does not. Of a
+   * failure the holder says nothing: it may be a moment of etcd, and otherwise the Lease is lost.
+   */
+  #noteRefusal(error: KubeError): void {
+    const isFailing = isKubeError(error, 'failed') && !this.held;
+    const isRefused = isKubeError(error, 'forbidden', 'notFound', 'invalid') || isFailing;
+    const before = this.#refusal;
+    this.#refusal = isRefused ? error.message : undefined;
+    if (isRefused && before !== error.message) this.#options.onRefused?.(error.message);
+  }
+
+  async #tryOnce(): Promise<boolean> {
+    const begun = this.#options.monotonic();
+    const current = await this.#read();
+    this.#isSpared = this.#isNeedless(current);
+    if (this.#isSpared) {
       this.#renewedAt = begun;
       return true;
-    } catch (error) {
-      if (isKubeError(error)) return false;
-      throw error;
     }
+    if (current && !this.#isFree(current)) {
+      this.#held = undefined;
+      return false;
+    }
+    this.#held = await this.#write(this.#claim(current));
+    this.#renewedAt = begun;
+    return true;
   }
 
   async #read(): Promise<LeaseObject | undefined> {
@@ -215,9 +242,10 @@ export class Lease {
         timeoutMs: REQUEST_MS,
       });
     } catch (error) {
-      // Another process wrote the Lease, so the next try reads it again.
+      // Somebody wrote the Lease or deleted it, so the next try reads it again.
       if (isKubeError(error, 'conflict', 'notFound')) this.#held = undefined;
-      throw error;
+      const isGone = !create && isKubeError(error, 'notFound');
+      throw isGone ? new KubeError('conflict', error.message, 404) : error;
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * What an on-call person reads first, in the MailRelay on a real API server: why pods do not run, in the words of
- * Kubernetes; that pods do not answer; and that the operator may not write.
+ * Kubernetes; that pods do not answer; and that the operator may not write, or have its Lease.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -160,6 +160,18 @@ describe('what an on-call person sees', { concurrency: false }, () => {
     await told('silent', 'Reconciling', /answers for pod silent-0/);
     for (const pod of ['silent-0', 'silent-1']) pods.answerAs(NAMESPACE, pod, undefined);
     await whenSettled(api, NAMESPACE, 'silent');
+  });
+
+  test('an operator whose Lease is refused is not ready, and says why', async () => {
+    // Its Role names the Leases that it may have.
+    const other = await Operator.start(api, { identity: 'without', args: ['--lease', 'another'] });
+    await until('it to say so', async () => {
+      const { status, text } = await other.health('/readyz');
+      return status === 503 && /the Lease is refused, restore the roles.*leases/.test(text);
+    });
+    assert.match(String(other.said('cannot_lead')?.['message']), /leases.*"another" is forbidden/);
+    assert.equal(other.said('leading'), undefined);
+    await other.end('SIGTERM');
   });
 
   test('an operator that may not write is not ready, until it may', async () => {
