@@ -59,7 +59,7 @@ export class Controller {
   readonly #poller: PodPoller;
   readonly #lookups: TlsaLookups;
   readonly #refresher = new Refresher();
-  readonly #forbidden = new ForbiddenWrites();
+  readonly #forbidden = new ForbiddenWrites(() => performance.now());
   readonly #answers = new Answers();
   readonly #readEvents = new ReadEvents(() => performance.now());
   readonly #causes = new ToldCauses();

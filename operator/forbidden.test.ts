@@ -14,7 +14,7 @@ const byRbac = forbidden(
 );
 
 test('what RBAC forbids counts, until a write of its kind succeeds, whatever else does', () => {
-  const writes = new ForbiddenWrites();
+  const writes = new ForbiddenWrites(() => 0);
   assert.equal(writes.message, undefined);
   writes.failed(SERVICE, byRbac);
   writes.failed(STATUS, byRbac);
@@ -26,7 +26,7 @@ test('what RBAC forbids counts, until a write of its kind succeeds, whatever els
 });
 
 test('what is refused for its own sake does not', () => {
-  const writes = new ForbiddenWrites();
+  const writes = new ForbiddenWrites(() => 0);
   for (const message of [
     'pods "x" is forbidden: exceeded quota: pods',
     'admission webhook "w" denied the request',
@@ -42,7 +42,7 @@ test('what is refused for its own sake does not', () => {
 
 for (const kind of ['notFound', 'conflict'] as const) {
   test(`a write that ends with ${kind} was allowed`, () => {
-    const writes = new ForbiddenWrites();
+    const writes = new ForbiddenWrites(() => 0);
     writes.failed(SERVICE, byRbac);
     writes.failed(STATUS, new KubeError(kind, 'no'));
     assert.equal(writes.message, byRbac.message, 'of another kind');
@@ -50,3 +50,19 @@ for (const kind of ['notFound', 'conflict'] as const) {
     assert.equal(writes.message, undefined);
   });
 }
+
+test('what nobody tries any more counts no longer, and what is tried on does', () => {
+  let now = 0;
+  const writes = new ForbiddenWrites(() => now);
+  const minute = 60_000;
+  writes.failed(SERVICE, byRbac);
+  writes.failed(STATUS, forbidden(byRbac.message.replaceAll('services', 'mailrelays/status')));
+  // The longest pause between two attempts at a write that is wanted.
+  now = 4 * minute;
+  assert.equal(writes.message, byRbac.message);
+  writes.failed(STATUS, forbidden(byRbac.message.replaceAll('services', 'mailrelays/status')));
+  now = 6 * minute;
+  assert.match(writes.message ?? '', /mailrelays\/status/, 'the Service is wanted no more');
+  now = 10 * minute;
+  assert.equal(writes.message, undefined);
+});

@@ -42,7 +42,7 @@ async function start(answers: KubeObject[]) {
   caches.start();
   await until('the caches', () => caches.synced);
   news.length = 0;
-  const forbidden = new ForbiddenWrites();
+  const forbidden = new ForbiddenWrites(() => 0);
   const paces = new AllPaces(() => 0).of('mail/relay', 1);
   const writer = new ReconcileWriter({
     client,
