@@ -27,6 +27,7 @@ class Server {
   #wake: () => void = () => undefined;
   #version = 100;
   onRead: () => Promise<void> = async () => undefined;
+  readonly now = Date.now;
 
   /** Resolves when the caches have the event. */
   async tell(type: string, object: KubeObject): Promise<void> {

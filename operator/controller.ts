@@ -129,7 +129,7 @@ export class Controller {
     for (const key of keys) {
       const [relay, objects] = [this.#caches.relay(key), this.#caches.objectsOf(key)];
       const claim = relay && decideClaim(relay, objects, this.#options.installation);
-      if (claim?.kind === 'ours') this.#rollouts.learn(key, objects, Date.now());
+      if (claim?.kind === 'ours') this.#rollouts.learn(key, objects, this.#options.client.now());
     }
     for (const key of keys) this.#queue.add(key, 'routine');
   }
@@ -162,7 +162,7 @@ export class Controller {
       const relay = isOurs ? this.#caches.relay(key) : undefined;
       if (relay) {
         const writer = this.#writer(key);
-        await withFaultsTold(relay, Date.now(), this.#reporting(key, writer), () =>
+        await withFaultsTold(relay, this.#options.client.now(), this.#reporting(key, writer), () =>
           this.#look(key, relay, writer, begun - queuedMs),
         );
         metrics.reconciled('ok', performance.now() - begun);
@@ -170,7 +170,7 @@ export class Controller {
         this.#poller.follow(key, new Map());
         this.#lookups.follow(key, []);
         for (const known of [this.#refresher, this.#readEvents, this.#causes, this.#paces]) known.forget(key);
-        this.#rollouts.forget(key, Date.now());
+        this.#rollouts.forget(key, this.#options.client.now());
       }
       this.#failing.delete(key);
     } catch (error) {
@@ -214,7 +214,7 @@ export class Controller {
       reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
       asked: (one) => this.#poller.hasAsked(one),
       dnsOf: (one) => this.#lookups.answersFor(one),
-      now: Date.now,
+      now: () => this.#options.client.now(),
     };
     if (!wasReadFor(relay, caches.relay(key))) return;
     const world = gatherWorld(key, sources, lacking);

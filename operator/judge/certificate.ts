@@ -139,7 +139,7 @@ export const certificateUpdating: Check = (world) => {
   return differing && is('Unknown', 'CertificateUpdating', text);
 };
 
-/** A certificate has expired by the clock of the operator, even if no report of a pod says so yet. */
+/** A certificate has expired by the clock of the API server, even if no report of a pod says so yet. */
 export const certificateEnded: Check = (world) => {
   for (const face of listFaces(world)) {
     const ends = reported(world).flatMap(({ name, report }) => {

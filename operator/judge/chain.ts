@@ -51,7 +51,7 @@ const RECONCILING: readonly Check[] = [
 
 const CERTIFICATE: readonly Check[] = [
   certificate.certificateFault, // no pair is mounted, or it has a fault; the message quotes cert-manager
-  certificate.certificateEnded, // expired by the clock of the operator
+  certificate.certificateEnded, // expired by the clock of the API server
   certificate.certificateUpdating, // pods serve different certificates, or have not reported
   certificate.certificateServed,
 ];

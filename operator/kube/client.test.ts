@@ -153,3 +153,22 @@ test('credentials that do not come are waited for as long as for an answer, once
   assert.deepEqual(await last, {});
   assert.deepEqual([config.asked, news], [1, ['away', 'back']]);
 });
+
+test('the time is that of the server, where the clocks are apart', async (t) => {
+  let date: string | undefined;
+  const client = await startServer(t, (response) => {
+    response.sendDate = false;
+    response.writeHead(200, date === undefined ? {} : { date }).end('{}');
+  });
+  const apartMs = async (told: number | string | undefined) => {
+    date = typeof told === 'number' ? new Date(Date.now() + told).toUTCString() : told;
+    await client.request({ method: 'GET', path: '/' });
+    return client.now() - Date.now();
+  };
+  const hour = 3_600_000;
+  for (const told of [3 * hour, -5 * hour]) {
+    assert.ok(Math.abs((await apartMs(told)) - told) < 60_000, `${told}`);
+    assert.ok(Math.abs((await apartMs('no date')) - told) < 60_000, 'an answer without one says nothing');
+  }
+  assert.equal(Math.round((await apartMs(0)) / 60_000), 0);
+});

@@ -1,7 +1,7 @@
 /**
  * The client of the API server: the KubeConfig of client-node gives address, TLS and tokens (it reads rotated ones
  * again), and one function sends requests. Every failure is a KubeError. The client reports once that the server is
- * away and once that it is back, even if many requests fail meanwhile.
+ * away and once that it is back, even if many requests fail meanwhile. The time is that of the server.
  */
 import { type Dispatcher, request as send } from 'undici';
 import { readText } from './body.ts';
@@ -17,6 +17,8 @@ const ANSWER_BYTES = 32 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 60;
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
+/** Less harms no judgement, and several API servers may be apart by less. */
+const APART_MS = 30_000;
 
 interface Access {
   /** Milliseconds since the epoch. */
@@ -79,6 +81,8 @@ export class Client {
   readonly #news: ConnectionNews;
   /** The time since which the server is away, in milliseconds of a monotonic clock. */
   #away: { readonly since: number; unanswered: boolean } | undefined;
+  /** How far the clock of the server is before ours. */
+  #aheadMs = 0;
   #kept: Access | undefined;
   /** The credentials that are on their way, and since when. */
   #coming: { readonly since: number; readonly access: Promise<Access> } | undefined;
@@ -91,6 +95,14 @@ export class Client {
   /** The namespace that the kubeconfig or the ServiceAccount names. */
   get namespace(): string | undefined {
     return this.#config.getContextObject(this.#config.getCurrentContext())?.namespace;
+  }
+
+  /**
+   * Milliseconds since the epoch by the clock of the API server. Times in objects and events are by it or near it, and what one
+   * leader has noted is read by the next one on another node. The own clock may be hours apart.
+   */
+  now(): number {
+    return Date.now() + this.#aheadMs;
   }
 
   async request<T>(request: Request): Promise<T> {
@@ -155,6 +167,7 @@ export class Client {
     }
     const status = response.statusCode;
     if (status < 300) {
+      this.#readClock(response.headers['date']);
       this.#onSuccess();
       return response;
     }
@@ -205,6 +218,11 @@ export class Client {
       dispatcher: keepPool ? this.#kept?.dispatcher : fresh,
     };
     return this.#kept;
+  }
+
+  #readClock(date: string | string[] | undefined): void {
+    const aheadMs = Date.parse(String(date)) - Date.now();
+    if (!Number.isNaN(aheadMs)) this.#aheadMs = Math.abs(aheadMs) < APART_MS ? 0 : aheadMs;
   }
 
   #noteFailure(error: KubeError, { isDispensable = false }: Request): KubeError {

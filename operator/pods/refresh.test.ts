@@ -66,3 +66,17 @@ test('a pod that serves the second Certificate of a roll-over is touched when th
   assert.deepEqual(whoIsTouched(certificate?.notAfter), []);
   assert.deepEqual(whoIsTouched('2030-01-01T00:00:00Z'), ['relay-0']);
 });
+
+test('a clock that is set back costs no touch', () => {
+  const refresher = new Refresher();
+  const planAt = (now: number) => {
+    const { touches, lookAgainMs } = refresher.plan(
+      settledWorld({ relay, now, pods: [pod('relay-1', HANDING_OVER)] }),
+    );
+    return [touches.map(({ value }) => value.split('.').at(-1)), lookAgainMs];
+  };
+  assert.deepEqual(planAt(3_600_000), [['0'], 1_500]);
+  assert.deepEqual(planAt(3_602_000), [['1'], 1_000]);
+  assert.deepEqual(planAt(1_000), [['0'], 1_500]);
+  assert.deepEqual(planAt(3_000), [['1'], 1_000]);
+});

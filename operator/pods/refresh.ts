@@ -45,7 +45,8 @@ export class Refresher {
       }
       const key = `${memory} ${wanted}`;
       if (!this.#since.has(key)) this.#forget(memory);
-      const since = this.#since.get(key) ?? world.now;
+      // The clock may be set back.
+      const since = Math.min(this.#since.get(key) ?? world.now, world.now);
       this.#since.set(key, since);
       const attempt = ATTEMPTS_MS.findLastIndex((after) => world.now - since >= after);
       const value = `${wanted}.${attempt}`;
