@@ -23,7 +23,7 @@ const RELAYS = [
   named('publishes', relayObject({ dns: { publish: 'DNSEndpoint' } })),
 ];
 
-/** An API server with two MailRelays and later these objects. It cannot list the kinds in `broken`. */
+/** An API server with two MailRelays and later these objects. It cannot list what is in `broken`, by the ends of paths. */
 function startCaches(
   t: TestContext,
   broken: Map<string, KubeError>,
@@ -32,10 +32,11 @@ function startCaches(
 ) {
   const complete: string[][] = [];
   const pluralOf = (path: string) => path.split('/').at(-1) ?? '';
+  const errorAt = (path: string) => [...broken].find(([end]) => path.endsWith(`/${end}`))?.[1];
   const caches = new Caches({
     client: {
       request: async <T>({ path }: Request) => {
-        const error = broken.get(pluralOf(path));
+        const error = errorAt(path);
         if (error) throw error;
         const items = pluralOf(path) === 'mailrelays' ? RELAYS : [];
         return { items, metadata: { resourceVersion: '1' } } as T;
@@ -43,7 +44,7 @@ function startCaches(
       /** The server sends nothing else until the watch ends. */
       async *lines({ path, query }: Request, signal: AbortSignal) {
         if (query?.['sendInitialEvents']) throw new KubeError('invalid', 'no streamed lists', 422);
-        const error = broken.get(pluralOf(path));
+        const error = errorAt(path);
         if (error) throw error;
         const bookmark = { metadata: { resourceVersion: '1' } };
         yield JSON.stringify({ type: 'BOOKMARK', object: bookmark });
@@ -128,7 +129,10 @@ describe('what was known and may not be watched any more', { concurrency: true }
     ],
     ['an extra', 'podmonitors', NO_RIGHTS, undefined],
     ['the pods, while the API server is away', 'pods', new KubeError('unavailable', 'away', 503), undefined],
-    ['those of one named namespace', 'pods', NO_RIGHTS, undefined, ['mail', 'shop']],
+    ['the pods of one of two named namespaces', 'shop/pods', NO_RIGHTS, undefined, ['mail', 'shop']],
+    ['the pods of both named namespaces', 'pods', NO_RIGHTS, 'no rights', ['mail', 'shop']],
+    ['an extra of the only named namespace', 'podmonitors', NO_RIGHTS, undefined, ['mail']],
+    ['the MailRelays of the only named namespace', 'mailrelays', NO_RIGHTS, 'no rights', ['mail']],
   ] as const)
     test(`${what}: ${expected ?? 'nothing'} is told, until it is mended`, async (t) => {
       const broken = new Map<string, KubeError>();
@@ -141,11 +145,50 @@ describe('what was known and may not be watched any more', { concurrency: true }
       const failures = () => Math.max(...caches.figures.map(({ restarts }) => restarts));
       await until('some failures', () => failures() > 4);
       assert.deepEqual([told(), caches.synced], [expected, true]);
+      // The server is away for a moment, and its first answers are those of before.
+      broken.set(plural, new KubeError('unavailable', expected ?? 'away', 503));
+      caches.renew();
+      await new Promise((tick) => setTimeout(tick, 20));
+      assert.equal(told(), expected);
       broken.clear();
       caches.renew();
       await until('the news', () => told() === undefined);
     });
 });
+
+for (const namespaces of [undefined, ['mail'], ['mail', 'shop']])
+  test(`without any rights from the start (${namespaces ?? 'all namespaces'}): the reason is told`, async (t) => {
+    const broken = new Map([['mailrelays', NO_RIGHTS]]);
+    const { caches } = startCaches(t, broken, [], namespaces);
+    await until('the reason', () => caches.trouble?.includes('no rights'));
+    broken.clear();
+    caches.renew();
+    await until('the news', () => caches.trouble === undefined);
+    assert.ok(caches.synced);
+  });
+
+for (const [kind, plural, unlisted] of [
+  ['Certificate', 'certificates', [[PLAIN], [PUBLISHES]]],
+  ['DNSEndpoint', 'dnsendpoints', [[PLAIN]]],
+] as const)
+  test(`a ${kind} that may not be watched any more counts as one that cannot be listed, where nobody needs to know it`, async (t) => {
+    const broken = new Map<string, KubeError>();
+    const { caches, complete } = startCaches(t, broken);
+    await until('the caches', () => caches.synced);
+    const told = () => [PLAIN, PUBLISHES].filter((key) => caches.listUnlisted(key).length > 0);
+    assert.deepEqual(told(), []);
+    broken.set(plural, NO_RIGHTS);
+    caches.renew();
+    const before = complete.length;
+    await until('it to be told', () => told().length > 0);
+    assert.deepEqual(told(), unlisted.flat());
+    assert.deepEqual(complete.slice(before), [[PLAIN, PUBLISHES]], 'all are looked at again');
+    assert.deepEqual(caches.listUnlisted(PLAIN), [{ kind, message: 'no rights' }]);
+    broken.clear();
+    caches.renew();
+    await until('another look', () => complete.length > before + 1);
+    assert.deepEqual(told(), []);
+  });
 
 test('an optional kind that comes later is found within two minutes', () => {
   for (const [{ kind }, pauseMs] of OPTIONAL) assert.ok(pauseMs <= 90_000, kind);

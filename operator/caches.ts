@@ -3,9 +3,9 @@
  * In namespaced mode each namespace has its own set of caches: a namespace that is gone, or that the operator may not
  * read, does not disturb the others. The caches decide nothing, and never read from the API server by themselves.
  */
-import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { CacheOptions } from './cacheoptions.ts';
+import { isExtra, needsToKnow } from './judge/unlisted.ts';
 import {
   findMaker,
   type KnownRelay,
@@ -19,7 +19,6 @@ import {
   apiPath,
   CERTIFICATE_REQUEST,
   CLAIM,
-  DNS_ENDPOINT,
   type Kind,
   MAIL_RELAY,
   OPTIONAL,
@@ -91,20 +90,25 @@ export class Caches {
   }
 
   /**
-   * True if the caches of this MailRelay are complete. A half-filled cache looks as if there were no pods. An extra
-   * that cannot be listed keeps only those relays that need to know it.
+   * True if the caches of this MailRelay are complete. A half-filled cache looks as if there were no pods, and one of MailRelays
+   * that are not heard of any more has old wishes. An extra that cannot be listed keeps only those relays that need to know it.
    */
   isComplete(key: string): boolean {
     return (
-      this.#watchesFor(key)?.every(
-        ({ synced, overdue, kind }) => synced || (overdue && !needsToKnow(this.#relays.get(key), kind)),
+      this.#watchesFor(key)?.every(({ synced, overdue, isDeaf, kind }) =>
+        synced ? kind !== MAIL_RELAY || !isDeaf : overdue && !needsToKnow(this.#relays.get(key), kind),
       ) ?? false
     );
   }
 
-  /** The extras of which it is not known whether this MailRelay has any, because they cannot be listed. */
+  /**
+   * The extras of which it is not known what this MailRelay has of them, because they cannot be listed, or may not be watched any
+   * more. Those that it needs to know are as they were heard of last.
+   */
   listUnlisted(key: string): UnlistedKind[] {
-    const unlisted = this.#watchesFor(key)?.filter(({ overdue, kind }) => overdue && isExtra(kind)) ?? [];
+    const isUnlisted = ({ overdue, isDeaf, kind }: ListWatch) =>
+      isExtra(kind) && (overdue || (isDeaf && !needsToKnow(this.#relays.get(key), kind)));
+    const unlisted = this.#watchesFor(key)?.filter(isUnlisted) ?? [];
     return unlisted.map(({ kind, failure }) => ({ kind: kind.kind, message: failure }));
   }
 
@@ -122,13 +126,17 @@ export class Caches {
   }
 
   /**
-   * Why nothing can be done yet, or nothing is heard any more of a kind that each relay needs, as after somebody removed the roles
-   * of the operator. In namespaced mode a namespace may go.
+   * Why nothing can be done yet, or nothing is heard of a kind that each relay needs, as after somebody removed the roles of the
+   * operator. In namespaced mode a namespace may go, but not all of them.
    */
   get trouble(): string | undefined {
-    if (!this.synced) return 'the caches are not complete yet';
-    const deaf = this.#groups.get(undefined)?.find(({ isDeaf, kind }) => isDeaf && !isExtra(kind));
-    return deaf && `changes are not seen, restore the roles of the operator, or its CRD: ${deaf.failure}`;
+    const deaf = [...this.#groups.values()].map((group) =>
+      group.find(({ isDeaf, kind }) => isDeaf && !isExtra(kind)),
+    );
+    const [first] = deaf;
+    if (first && deaf.every((one) => one !== undefined))
+      return `changes are not seen, restore the roles of the operator, or its CRD: ${first.failure}`;
+    return this.synced ? undefined : 'the caches are not complete yet';
   }
 
   /** Renews the watches after the API server was away, because their connections may be dead without an error. */
@@ -234,7 +242,10 @@ export class Caches {
       keep: (object: KubeObject, before: KubeObject | undefined) =>
         withKnownSpec(reduceToKept(object, this.#known), before),
       onTrouble: (_: Kind, message: string) => this.#onTrouble(kind, namespace, message),
-      onRecovered: () => this.#recovered(namespace),
+      onRecovered: () => {
+        this.#recovered(namespace);
+        this.#tellComplete(namespace);
+      },
       onSynced: () => this.#tellComplete(namespace),
       onOverdue: () => this.#tellComplete(namespace),
       // Relays that are at rest may want an object of this kind too.
@@ -279,18 +290,4 @@ export class Caches {
     objects?.delete(name);
     if (objects?.size === 0) this.#objects.delete(key);
   }
-}
-
-/** Kinds without which mail flows. One that cannot be listed keeps no operator from its work. */
-function isExtra(kind: Kind): boolean {
-  return OPTIONAL.has(kind);
-}
-
-/**
- * True if a relay must not be worked on without the objects of the kind. Nothing of a kind that is not known is written
- * or deleted. The DNSEndpoint of a relay that publishes its records remembers how far a key has rolled over.
- */
-function needsToKnow(relay: MailRelay | undefined, kind: Kind): boolean {
-  if (!isExtra(kind)) return true;
-  return kind === DNS_ENDPOINT && relay !== undefined && effectiveDns(relay.spec).endpointTypes.length > 0;
 }

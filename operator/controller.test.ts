@@ -26,11 +26,13 @@ class Server {
   readonly #events: { line: string; taken: () => void }[] = [];
   #wake: () => void = () => undefined;
   #version = 100;
+  #told = version(1);
   onRead: () => Promise<void> = async () => undefined;
   readonly now = Date.now;
 
   /** Resolves when the caches have the event. */
   async tell(type: string, object: KubeObject): Promise<void> {
+    this.#told = object;
     await new Promise<void>((taken) => {
       this.#events.push({ line: JSON.stringify({ type, object }), taken });
       this.#wake();
@@ -46,7 +48,11 @@ class Server {
     this.writes.push({ method, path, ...rest });
     const { metadata, ...body } = rest.body as KubeObject;
     this.#version += 1;
-    return { ...body, metadata: { ...metadata, uid: path, resourceVersion: `${this.#version}` } } as T;
+    const { status } = body as KubeObject;
+    const resourceVersion = `${this.#version}`;
+    if (path.endsWith('/status'))
+      return { ...this.#told, metadata: { ...this.#told.metadata, resourceVersion }, status } as T;
+    return { ...body, metadata: { ...metadata, uid: path, resourceVersion } } as T;
   };
 
   async *lines({ path, query }: Request, signal: AbortSignal): AsyncIterable<string> {
@@ -66,7 +72,7 @@ class Server {
   }
 }
 
-async function start(t: TestContext, server: Server) {
+function make(t: TestContext, server: Server) {
   const controller = new Controller({
     client: server as unknown as Client,
     namespaces: undefined,
@@ -81,6 +87,11 @@ async function start(t: TestContext, server: Server) {
   });
   t.after(() => controller.stop());
   controller.start();
+  return controller;
+}
+
+async function start(t: TestContext, server: Server) {
+  const controller = make(t, server);
   await controller.lead();
   return controller;
 }
@@ -133,4 +144,29 @@ test('an operator that may not watch any more is not ready, and says why', async
   const controller = await start(t, server);
   const told = await until('the trouble', () => controller.trouble);
   assert.match(told, /changes are not seen, restore the roles of the operator, or its CRD: pods: no rights/);
+});
+
+test('what is not heard of any more is no wish: a process that leads then writes nothing, until it hears again', async (t) => {
+  const server = new Server();
+  const { lines } = server;
+  let isAllowed = true;
+  server.lines = (request, signal) => {
+    const isWatch = !request.query?.['sendInitialEvents'];
+    if (isWatch && !isAllowed && request.path.endsWith('/mailrelays'))
+      throw new KubeError('forbidden', 'mailrelays: no rights', 403);
+    return lines.call(server, request, signal);
+  };
+  const controller = make(t, server);
+  await until('the caches', () => controller.trouble === undefined);
+  isAllowed = false;
+  controller.apiServerBack();
+  await until('the trouble', () => controller.trouble);
+  await controller.lead();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.deepEqual(server.writes, []);
+  isAllowed = true;
+  controller.apiServerBack();
+  await server.tell('MODIFIED', version(2, { generation: 2 }, 'second.example.com'));
+  await until('the policy', () => policiesOf(server).length > 0);
+  assert.doesNotMatch(JSON.stringify(server.writes), /first\.example\.com/);
 });

@@ -155,6 +155,7 @@ export class Controller {
   }
 
   async #work(key: string, queuedMs: number): Promise<void> {
+    if (!this.#caches.isComplete(key)) return; // All keys are queued when they are.
     const { metrics } = this.#options;
     const begun = performance.now();
     try {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, relayObject } from '#test/fixtures/world.ts';
 import { reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
+import { reconcile } from './reconcile.ts';
+import type { UnlistedKind, World } from './world.ts';
 
 /** As it is while its StatefulSet is replaced. */
 const podNamed = (name: string): KubeObject => ({
@@ -209,4 +212,29 @@ test('a pod with an address has not run before its relay has; a report proves it
     [...(world?.pods ?? []), ...(world?.leaving ?? [])].map(({ hasRun }) => hasRun),
     [false, true, true],
   );
+});
+
+test('of a kind that is not heard of any more nothing is believed, written or deleted', async () => {
+  const relay = relayObject({ tls: { issuerRef: { name: 'ca' } } });
+  const metadata = { name: 'relay', namespace: 'mail', uid: 'c', resourceVersion: '1' };
+  const owner = { kind: 'MailRelay', name: 'relay', uid: relay.metadata.uid ?? '', controller: true };
+  const old: KubeObject = { kind: 'Certificate', metadata: { ...metadata, ownerReferences: [owner] } };
+  const of = async (unlisted: readonly UnlistedKind[]) => {
+    const objects = liveObjects(relay).set('Certificate/relay', old);
+    const caches = { relay: () => relay, objectsOf: () => objects, listUnlisted: () => [...unlisted] };
+    const world = gathered(caches) as World;
+    const deps = recordingDeps((request) =>
+      request.path.endsWith('/pods') ? { items: [] } : notFound(request),
+    );
+    await reconcile(world, deps);
+    const written = deps.requests.filter(({ path }) => path.includes('/certificates'));
+    const said = JSON.stringify(deps.requests.filter(({ path }) => path.endsWith('/status')));
+    return { seen: world.objects.has('Certificate/relay'), written: written.length, said };
+  };
+  const heard = await of([]);
+  assert.deepEqual([heard.seen, heard.written > 0], [true, true]);
+  const unheard = await of([{ kind: 'Certificate', message: 'no rights' }]);
+  assert.deepEqual([unheard.seen, unheard.written], [false, 0]);
+  assert.match(unheard.said, /does not list Certificates, which stay as they are/);
+  assert.doesNotMatch(unheard.said, /nobody has looked at the Certificate/);
 });

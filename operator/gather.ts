@@ -21,7 +21,7 @@ import { separatePartial } from './kube/partial.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
 import { POD_UID } from './render/statefulset.ts';
-import type { FilledSecret, Lacking, PodView, World } from './world.ts';
+import type { FilledSecret, Lacking, PodView, UnlistedKind, World } from './world.ts';
 
 export interface Sources {
   readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows' | 'listUnlisted'>;
@@ -44,8 +44,9 @@ export function gatherWorld(
 ): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
-  // After this line nothing sees a pod of a stranger, but what tells of it.
-  const { known, partial } = withFound(caches.objectsOf(key), lacking);
+  const unlisted = caches.listUnlisted(key);
+  // After these lines nothing sees what is not heard of any more, or a pod of a stranger, but what tells of it.
+  const { known, partial } = withFound(withoutKinds(caches.objectsOf(key), unlisted), lacking);
   const { objects, own, strangers } = separatePods(relay, known);
   const asking = { reportOf, now: now() };
   const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
@@ -61,7 +62,6 @@ export function gatherWorld(
     dns: dnsOf(key),
     now: asking.now,
   };
-  const unlisted = caches.listUnlisted(key);
   const keys = planKeys(seen);
   const served = withServedSecret(relay, keys);
   const faults = listFaults(relay);
@@ -86,6 +86,14 @@ export function listFaults({ spec }: MailRelay) {
 }
 
 export const NOTHING_LACKING: Lacking = { found: [], unread: [] };
+
+function withoutKinds(
+  cached: ReadonlyMap<string, KeptObject>,
+  unlisted: readonly UnlistedKind[],
+): ReadonlyMap<string, KeptObject> {
+  const names = new Set<string | undefined>(unlisted.map(({ kind }) => kind));
+  return names.size === 0 ? cached : new Map([...cached].filter(([, { kind }]) => !names.has(kind)));
+}
 
 function withFound(cached: ReadonlyMap<string, KeptObject>, { found }: Lacking) {
   if (found.length === 0) return separatePartial(cached);

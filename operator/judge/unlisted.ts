@@ -1,13 +1,30 @@
 /**
- * The checks of kinds that the API server does not list. Whether the relay has such objects is not known: they are
- * neither made nor changed nor deleted, and nothing is said of them. Pure.
+ * The kinds without which mail flows, and the checks of those that the API server does not list, or not any more. Whether the
+ * relay has such objects is not known: they are neither made nor changed nor deleted, and nothing is said of them. Pure.
  */
+import { effectiveDns } from '#crds/effectivedns.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { DNS_ENDPOINT, type Kind, OPTIONAL } from '../kube/kinds.ts';
 import { wantsIssuer } from './certificate.ts';
 import { type Check, is } from './finding.ts';
 import { findCure } from './kubecures.ts';
 import { listed, quoted } from './words.ts';
 
 const OF_CERT_MANAGER = ['Certificate', 'CertificateRequest'];
+
+/** One that cannot be listed keeps no operator from its work. */
+export function isExtra(kind: Kind): boolean {
+  return OPTIONAL.has(kind);
+}
+
+/**
+ * True if a relay must not be worked on without the objects of the kind. Nothing of a kind that is not known is written
+ * or deleted. The DNSEndpoint of a relay that publishes its records remembers how far a key has rolled over.
+ */
+export function needsToKnow(relay: MailRelay | undefined, kind: Kind): boolean {
+  if (!isExtra(kind)) return true;
+  return kind === DNS_ENDPOINT && relay !== undefined && effectiveDns(relay.spec).endpointTypes.length > 0;
+}
 
 /** A relay with Secrets of its own needs none of them. */
 export const certManagerUnlisted: Check = ({ relay, unlisted = [] }) => {

@@ -13,8 +13,7 @@ import { sleepUnlessAborted } from './sleep.ts';
 const WATCH_SECONDS = 290;
 /**
  * After this much silence the connection is dead, because a bookmark comes about once a minute. A busy server may skip
- * a bookmark. Then the new watch was not necessary and costs one request, which is better than a dead watch for one
- * more minute.
+ * one. Then the new watch costs a request without need, which is better than a dead watch for one more minute.
  */
 const SILENCE_MS = 80_000;
 const RETRY_FIRST_MS = 500;
@@ -39,6 +38,8 @@ export class ListWatch {
   #refused = false;
   /** True if the last answer said that an optional kind does not exist. */
   #isMissed = false;
+  /** True from some refusals in a row on until it can be read. What the cache has is old then, if it has anything. */
+  isDeaf = false;
   /** The number of watches and lists that failed. */
   restarts = 0;
   /** When the last event or bookmark came, on the monotonic clock; undefined before the first one. */
@@ -79,11 +80,6 @@ export class ListWatch {
   /** True while the collection may not be read or does not exist, for example because its namespace is gone. */
   get refused(): boolean {
     return this.#refused;
-  }
-
-  /** True from some refusals in a row on. What the cache has is old then. */
-  get isDeaf(): boolean {
-    return this.#refused && this.#failures >= OVERDUE_AFTER;
   }
 
   start(): void {
@@ -153,8 +149,8 @@ export class ListWatch {
     const found = new Map<string, KubeObject>();
     const take = (object: KubeObject) => void found.set(makeKey(object), this.#kept(object));
     this.#version = await this.#collection.list(take, this.#signal);
-    this.#replaceAll(found);
     this.#onSuccess();
+    this.#replaceAll(found);
     const isNew = !this.#exists;
     this.#exists = true;
     this.#becomeSynced();
@@ -228,7 +224,8 @@ export class ListWatch {
       return;
     }
     this.restarts += 1;
-    this.#refused = !isMissing && isKubeError(error, 'forbidden', 'notFound');
+    // An absence of the server in between says nothing else.
+    this.#refused ||= !isMissing && isKubeError(error, 'forbidden', 'notFound');
     if (
       !isMissing &&
       isKubeError(error, 'forbidden', 'notFound', 'failed') &&
@@ -261,13 +258,16 @@ export class ListWatch {
   #isReadable(): void {
     const wasRefused = this.#refused;
     this.#refused = false;
+    this.isDeaf = false;
     if (wasRefused) this.#options.onRecovered?.();
   }
 
   #becomeOverdue(): void {
-    if (this.#overdue || this.#synced || this.#failures < OVERDUE_AFTER) return;
-    this.#overdue = true;
-    this.#options.onOverdue?.();
+    if (this.#failures < OVERDUE_AFTER) return;
+    const isNews = this.#synced ? this.#refused && !this.isDeaf : !this.#overdue;
+    this.#overdue ||= !this.#synced;
+    this.isDeaf ||= this.#refused;
+    if (isNews) this.#options.onOverdue?.();
   }
 
   #becomeSynced(): void {

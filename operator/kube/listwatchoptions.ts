@@ -22,7 +22,7 @@ export interface ListWatchOptions extends CollectionOptions {
   readonly onRecovered?: () => void;
   /** The first list is complete. The list of a kind that does not exist is complete and empty. */
   readonly onSynced?: () => void;
-  /** The first list has failed some times. It is tried on. */
+  /** The first list has failed some times, or what was listed may not be watched any more. It is tried on. */
   readonly onOverdue?: () => void;
   /** For a kind that the cluster may lack: the pause between two looks for it. Until it exists the cache is empty. */
   readonly absentMs?: number | undefined;
