@@ -11,8 +11,9 @@ import { attempt, caught, contentOf, paced, read, readFor, type Writer } from '.
 import { hasController, isGoing, isOwnedBy, stamped } from './compare.ts';
 import { isOwnClaim } from './judge/place.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
+import { listed } from './judge/words.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
-import { isKubeError } from './kube/errors.ts';
+import { isKubeError, KubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
 import { isPartial } from './kube/partial.ts';
 import type { Rendered } from './render/index.ts';
@@ -228,20 +229,43 @@ export async function remove(
   }
 }
 
-/** Changes single fields of an object that the operator does not own. */
+/** Labels and annotations to set, or to remove where they are null; and fields of the spec. */
+interface Patch {
+  readonly metadata?: {
+    readonly uid?: string | undefined;
+    readonly resourceVersion?: string | undefined;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string | null>>;
+  };
+  readonly spec?: object;
+}
+
+/**
+ * Changes single fields of an object that the operator does not own. Labels and annotations are what later steps are judged by,
+ * so the answer must have them: a webhook may take them away from a write that succeeds.
+ */
 export async function mergePatch(
   writer: Writer,
   kind: Kind,
   { metadata }: { readonly metadata: { readonly name: string; readonly namespace?: string } },
-  patch: unknown,
+  patch: Patch,
 ): Promise<KubeObject> {
-  return writer.request<KubeObject>({
+  const answer = await writer.request<KubeObject>({
     method: 'PATCH',
     path: apiPath(kind, metadata.namespace, metadata.name),
     query: { fieldManager: FIELD_MANAGER },
     contentType: 'application/merge-patch+json',
     body: patch,
   });
+  const undone = [...listUndone('labels', answer, patch), ...listUndone('annotations', answer, patch)];
+  if (undone.length === 0) return answer;
+  throw new KubeError('undone', `something takes back what was written, by the answer: ${listed(undone)}`);
+}
+
+function listUndone(field: 'labels' | 'annotations', answer: KubeObject, { metadata }: Patch): string[] {
+  const stored = answer.metadata?.[field] ?? {};
+  const wanted = Object.entries<string | null>(metadata?.[field] ?? {});
+  return wanted.flatMap(([name, value]) => ((stored[name] ?? null) === value ? [] : [name]));
 }
 
 /** The same; undefined if the object is gone or is another one by now. The newer one is looked at by itself. */

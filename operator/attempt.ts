@@ -81,7 +81,8 @@ export function contentOf(live: KeptObject | undefined): unknown {
 
 /** The obstacle that a failed write means for the relay. Throws an error that does not concern this object alone. */
 function toObstacle(object: string, error: unknown): Obstacle {
-  if (isKubeError(error, 'forbidden', 'invalid')) return { kind: 'denied', object, message: error.message };
+  if (isKubeError(error, 'forbidden', 'invalid', 'undone'))
+    return { kind: 'denied', object, message: error.message };
   if (isKubeError(error, 'failed')) return { kind: 'failed', object, error };
   throw error;
 }

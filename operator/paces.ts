@@ -1,7 +1,8 @@
 /**
  * Paces the writes that the API server refuses or fails at, each object by itself: the pause after a refusal grows, and
  * until it is over the same write is not sent again, however often the relay is looked at. Another content, another live
- * object, or another generation of the MailRelay is tried at once. A time is no content: what notes the present time is
+ * object, or another generation of the MailRelay is tried at once; but what something takes away again has its pause whatever
+ * becomes of the object, which such a webhook may change each time. A time is no content: what notes the present time is
  * the same write at each look. So an object that a webhook refuses costs a write a minute. What no attempt of a whole look
  * named is forgotten: the object is gone, or as wanted.
  */
@@ -11,6 +12,8 @@ import { isKubeError, KubeError } from './kube/errors.ts';
 const FIRST_MS = 250;
 const LAST_MS = 60_000;
 const READING = 'the reading of ';
+/** In place of a hash: the pause is for every basis. */
+const ANY = 'any';
 const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 
 interface Refusal {
@@ -92,6 +95,7 @@ export class Paces {
     try {
       return await act();
     } catch (error) {
+      if (isKubeError(error, 'undone')) this.#refused(what, ANY, error);
       if (isKubeError(error, 'forbidden', 'invalid', 'failed')) this.#refused(what, hashBasis(basis), error);
       throw error;
     }
@@ -108,7 +112,8 @@ export class Paces {
   #held(what: string, basis: unknown): KubeError | undefined {
     const refusal = this.#known.get(what);
     const pauseMs = (refusal?.until ?? 0) - this.#monotonic();
-    if (!refusal || pauseMs <= 0 || refusal.basis !== hashBasis(basis)) return undefined;
+    if (!refusal || pauseMs <= 0) return undefined;
+    if (refusal.basis !== ANY && refusal.basis !== hashBasis(basis)) return undefined;
     const { kind, message, status } = refusal.error;
     return new KubeError(kind, message, status, pauseMs / 1_000, refusal.error);
   }

@@ -105,6 +105,8 @@ describe('refusals of the API server', () => {
   test('a denied object', () => {
     assert.match(denied(QUOTA), /: raise the quota of the namespace$/);
     assert.match(denied('admission webhook "no.example" denied the request: no'), /, or the policy$/);
+    const going = 'is forbidden: create not allowed while custom resource definition is terminating';
+    assert.match(denied(going), /: wait until that CRD is gone, and install it again$/);
     assert.match(denied('spec.ports: Required value'), /: correct the field that it names$/);
     const unknown =
       'failed to create typed patch object (mail/relay; v1, Kind=X): .spec.a: field not declared in schema';

@@ -64,6 +64,8 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /admission webhook|ValidatingAdmissionPolicy|PodSecurity/i,
     'change what the policy refuses, or the policy',
   ],
+  [/definition is terminating/i, 'wait until that CRD is gone, and install it again'],
+  [/takes back what was written/i, 'have the webhook or policy that does so leave it'],
   [/is forbidden: User /, 'restore the roles of the operator'],
 ];
 

@@ -15,7 +15,9 @@ export type KubeErrorKind =
   | 'unauthenticated'
   | 'forbidden'
   /** The object is refused: validation, admission, quota. A person must act. */
-  | 'invalid';
+  | 'invalid'
+  /** The write was taken, but its answer lacks what was written: something takes it away, such as a webhook. */
+  | 'undone';
 
 export class KubeError extends Error {
   readonly kind: KubeErrorKind;
