@@ -112,3 +112,25 @@ for (const [what, change] of Object.entries(CHANGERS))
     assert.deepEqual([await tell(wanted), await tell(wanted)], [3, 3], 'what somebody else wrote is mended');
     assert.equal(await tell(wanted, now + 3_600_000), 4, 'the webhook may be gone by now');
   });
+
+test('a condition that something changes at each write is not told anew with the present time at each look', async () => {
+  const changes: Readonly<Record<string, (status: MailRelayStatus) => MailRelayStatus>> = {
+    'one is taken away': (status) => ({ ...status, conditions: (status.conditions ?? []).slice(1) }),
+    'one is turned': ({ conditions = [], ...status }) => ({
+      ...status,
+      conditions: conditions.map((one) => ({ ...one, status: 'Unknown' })),
+    }),
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    const deps = changingDeps(change);
+    let live: MailRelay = relay;
+    for (let seconds = 0; seconds < 60; seconds++) {
+      const at = now + seconds * 1_000;
+      const status = renderStatus({ ...rest, relay: live, now: at, obstacles: [] });
+      const before = deps.count();
+      await tellStatus(live, { status, isReplaced: false, now: at }, deps);
+      if (deps.count() > before) live = { ...live, status: change(status) };
+    }
+    assert.equal(deps.count(), 1, what);
+  }
+});

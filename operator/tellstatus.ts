@@ -81,9 +81,14 @@ export async function tellStatus(
   for (const event of causes.pick(key, status, events)) await tell(relay, event);
 }
 
-/** The status alone, as an object whose answers are remembered. */
-function wantedAs({ metadata: { name, namespace } }: MailRelay, told: MailRelayStatus = {}): Rendered {
+/**
+ * The status alone, as an object whose answers are remembered. Without the times of transitions: one that somebody changes at
+ * each write is told with the present time at each look.
+ */
+function wantedAs({ metadata: { name, namespace } }: MailRelay, status: MailRelayStatus = {}): Rendered {
   const { apiVersion, kind } = MAIL_RELAY;
+  const conditions = status.conditions?.map(({ lastTransitionTime: _, ...condition }) => condition);
+  const told = { ...status, ...(conditions ? { conditions } : {}) };
   return { apiVersion, kind, metadata: { name, namespace, labels: {}, ownerReferences: [] }, told };
 }
 
