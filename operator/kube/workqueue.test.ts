@@ -200,6 +200,23 @@ test('a namespace for which the API server works long gets one worker, and no pa
   await stopped;
 });
 
+test('however many namespaces the API server answers slowly, a worker is left for another', async () => {
+  const { queue, begun, end } = held(4);
+  const slow = Array.from({ length: 6 }, (_, index) => `slow-${index}/a`);
+  for (const key of slow) queue.charge(key, { busyMs: 0, waitedMs: 60_000 });
+  for (const key of [...slow, 'fast/a', 'fast/b']) queue.add(key);
+  assert.deepEqual(begun, ['slow-0/a', 'slow-1/a', 'slow-2/a', 'fast/a']);
+  end('fast/a');
+  await until('the other one', () => begun.length === 5);
+  assert.equal(begun[4], 'fast/b');
+  end('slow-0/a');
+  await until('the next slow one', () => begun.length === 6);
+  assert.equal(begun[5], 'slow-3/a');
+  const stopped = queue.stop();
+  for (const key of begun) end(key);
+  await stopped;
+});
+
 test('short work costs nothing, however much of it there is', async () => {
   const { queue, begun, end } = held(4);
   for (let count = 0; count < 1_000; count++) queue.charge('many/a', { busyMs: 15, waitedMs: 0 });

@@ -5,8 +5,9 @@
  * pauses anew: of many changes in a row each work may fail, and the last failure must not wait for minutes. A caller can
  * also ask for a time. No namespace keeps the workers from others: the namespace with the fewest workers goes first, and none
  * gets more than half of them. A key that is added without end is worked on at a pace. Work that keeps the process busy
- * for long makes all others wait, so a namespace with such work gets one worker, and then a part of the time. So does work
- * for which the API server needs long: its namespace gets one worker.
+ * for long makes all others wait, so a namespace with such work gets one worker, and then a part of the time. Work
+ * for which the API server needs long holds a worker for long: its namespace gets one worker, and all such namespaces together
+ * leave one to the others.
  */
 import { Allowance } from './allowance.ts';
 import { isKubeError } from './errors.ts';
@@ -165,8 +166,19 @@ export class WorkQueue {
   /** The most workers that a namespace gets. */
   #mostWorkers(namespace: string): number {
     const now = performance.now();
-    const isLight = this.#busy.isWhole(namespace, now) && this.#answered.pauseMs(namespace, now) === 0;
-    return isLight ? Math.ceil(this.#workers / 2) : 1;
+    if (this.#isSlow(namespace, now)) return this.#countSlow(now) < Math.max(1, this.#workers - 1) ? 1 : 0;
+    return this.#busy.isWhole(namespace, now) ? Math.ceil(this.#workers / 2) : 1;
+  }
+
+  /** True for a namespace for which the API server works long, as where a webhook is slow. */
+  #isSlow(namespace: string, now: number): boolean {
+    return this.#answered.pauseMs(namespace, now) > 0;
+  }
+
+  /** The workers that such namespaces have. */
+  #countSlow(now: number): number {
+    const shares = [...this.#shares].filter(([namespace]) => this.#isSlow(namespace, now));
+    return shares.reduce((sum, [, share]) => sum + share, 0);
   }
 
   /** The next key: fresh before routine, then of the namespace with the fewest workers, then of that whose turn it is. */
@@ -177,7 +189,7 @@ export class WorkQueue {
       for (const [namespace, key] of this.#waiting[priority].firsts()) {
         const share = this.#shares.get(namespace) ?? 0;
         if (share < Math.min(fewest, this.#mostWorkers(namespace))) [next, fewest] = [key, share];
-        if (share === 0) break;
+        if (fewest === 0) break;
       }
       if (next !== undefined) return { key: next, priority };
     }
