@@ -31,6 +31,7 @@ function startCaches(
   namespaces?: readonly string[],
 ) {
   const complete: string[][] = [];
+  const said: string[] = [];
   const pluralOf = (path: string) => path.split('/').at(-1) ?? '';
   const errorAt = (path: string) => [...broken].find(([end]) => path.endsWith(`/${end}`))?.[1];
   const caches = new Caches({
@@ -58,13 +59,13 @@ function startCaches(
     random: () => 0,
     onNews: () => undefined,
     onComplete: (keys) => complete.push([...keys].toSorted()),
-    onTrouble: () => undefined,
-    onAway: () => undefined,
-    onBack: () => undefined,
+    onTrouble: ({ kind }) => said.push(`cannot watch ${kind}`),
+    onAway: (namespace) => said.push(`${namespace} is away`),
+    onBack: (namespace) => said.push(`${namespace} is back`),
   });
   t.after(() => caches.stop());
   caches.start();
-  return { caches, complete };
+  return { caches, complete, said };
 }
 
 const ANSWERS = [new KubeError('unavailable', 'no', 503), new KubeError('forbidden', 'no', 403)];
@@ -156,39 +157,57 @@ describe('what was known and may not be watched any more', { concurrency: true }
     });
 });
 
-for (const namespaces of [undefined, ['mail'], ['mail', 'shop']])
-  test(`without any rights from the start (${namespaces ?? 'all namespaces'}): the reason is told`, async (t) => {
-    const broken = new Map([['mailrelays', NO_RIGHTS]]);
-    const { caches } = startCaches(t, broken, [], namespaces);
-    await until('the reason', () => caches.trouble?.includes('no rights'));
+describe('rights that are lacking from the start, and those of extras', { concurrency: true }, () => {
+  for (const namespaces of [undefined, ['mail'], ['mail', 'shop']])
+    test(`without any rights from the start (${namespaces ?? 'all namespaces'}): the reason is told`, async (t) => {
+      const broken = new Map([['mailrelays', NO_RIGHTS]]);
+      const { caches } = startCaches(t, broken, [], namespaces);
+      await until('the reason', () => caches.trouble?.includes('no rights'));
+      broken.clear();
+      caches.renew();
+      await until('the news', () => caches.trouble === undefined);
+      assert.ok(caches.synced);
+    });
+
+  test('a named namespace without rights to an extra is not away, and one without rights to what mail needs is', async (t) => {
+    const broken = new Map([['mail/podmonitors', NO_RIGHTS]]);
+    const { caches, said } = startCaches(t, broken, [], ['mail', 'shop']);
+    const watched = () => caches.namespaces.map(({ watched: is }) => is);
+    await until('the caches', () => caches.synced && watched().every((is) => is));
+    broken.set('shop/pods', NO_RIGHTS);
+    caches.renew();
+    await until('the news', () => said.includes('shop is away'));
+    assert.deepEqual(watched(), [true, false]);
     broken.clear();
     caches.renew();
-    await until('the news', () => caches.trouble === undefined);
-    assert.ok(caches.synced);
+    await until('the end', () => said.includes('shop is back'));
+    assert.deepEqual(said, ['cannot watch PodMonitor', 'shop is away', 'shop is back']);
+    assert.deepEqual(watched(), [true, true]);
   });
 
-for (const [kind, plural, unlisted] of [
-  ['Certificate', 'certificates', [[PLAIN], [PUBLISHES]]],
-  ['DNSEndpoint', 'dnsendpoints', [[PLAIN]]],
-] as const)
-  test(`a ${kind} that may not be watched any more counts as one that cannot be listed, where nobody needs to know it`, async (t) => {
-    const broken = new Map<string, KubeError>();
-    const { caches, complete } = startCaches(t, broken);
-    await until('the caches', () => caches.synced);
-    const told = () => [PLAIN, PUBLISHES].filter((key) => caches.listUnlisted(key).length > 0);
-    assert.deepEqual(told(), []);
-    broken.set(plural, NO_RIGHTS);
-    caches.renew();
-    const before = complete.length;
-    await until('it to be told', () => told().length > 0);
-    assert.deepEqual(told(), unlisted.flat());
-    assert.deepEqual(complete.slice(before), [[PLAIN, PUBLISHES]], 'all are looked at again');
-    assert.deepEqual(caches.listUnlisted(PLAIN), [{ kind, message: 'no rights' }]);
-    broken.clear();
-    caches.renew();
-    await until('another look', () => complete.length > before + 1);
-    assert.deepEqual(told(), []);
-  });
+  for (const [kind, plural, unlisted] of [
+    ['Certificate', 'certificates', [[PLAIN], [PUBLISHES]]],
+    ['DNSEndpoint', 'dnsendpoints', [[PLAIN]]],
+  ] as const)
+    test(`a ${kind} that may not be watched any more counts as one that cannot be listed, where nobody needs to know it`, async (t) => {
+      const broken = new Map<string, KubeError>();
+      const { caches, complete } = startCaches(t, broken);
+      await until('the caches', () => caches.synced);
+      const told = () => [PLAIN, PUBLISHES].filter((key) => caches.listUnlisted(key).length > 0);
+      assert.deepEqual(told(), []);
+      broken.set(plural, NO_RIGHTS);
+      caches.renew();
+      const before = complete.length;
+      await until('it to be told', () => told().length > 0);
+      assert.deepEqual(told(), unlisted.flat());
+      assert.deepEqual(complete.slice(before), [[PLAIN, PUBLISHES]], 'all are looked at again');
+      assert.deepEqual(caches.listUnlisted(PLAIN), [{ kind, message: 'no rights' }]);
+      broken.clear();
+      caches.renew();
+      await until('another look', () => complete.length > before + 1);
+      assert.deepEqual(told(), []);
+    });
+});
 
 test('an optional kind that comes later is found within two minutes', () => {
   for (const [{ kind }, pauseMs] of OPTIONAL) assert.ok(pauseMs <= 90_000, kind);

@@ -83,9 +83,7 @@ export class Caches {
    */
   get synced(): boolean {
     return [...this.#groups].every(
-      ([namespace, watches]) =>
-        watches.every((watch) => watch.synced || (watch.overdue && isExtra(watch.kind))) ||
-        (namespace !== undefined && watches.some(({ refused }) => refused)),
+      ([namespace, watches]) => watches.every(isListed) || (namespace !== undefined && isAway(watches)),
     );
   }
 
@@ -119,9 +117,7 @@ export class Caches {
   /** The figures of each namespace in namespaced mode. */
   get namespaces(): NamespaceFigures[] {
     return [...this.#groups].flatMap(([namespace, watches]) =>
-      namespace === undefined
-        ? []
-        : [{ namespace, watched: watches.every(({ synced, refused }) => synced && !refused) }],
+      namespace === undefined ? [] : [{ namespace, watched: !isAway(watches) && watches.every(isListed) }],
     );
   }
 
@@ -255,14 +251,14 @@ export class Caches {
 
   /** Reports one line for a namespace, not one for each kind. */
   #onTrouble(kind: Kind, namespace: string | undefined, message: string): void {
-    const isRefused = this.#groups.get(namespace)?.some(({ refused }) => refused);
+    const isRefused = !isExtra(kind) && isAway(this.#groups.get(namespace) ?? []);
     if (namespace === undefined || !isRefused) this.#options.onTrouble(kind, message);
     else if (!this.#away.has(namespace)) this.#options.onAway(namespace, message);
     if (namespace !== undefined && isRefused) this.#away.add(namespace);
   }
 
   #recovered(namespace: string | undefined): void {
-    if (namespace === undefined || this.#groups.get(namespace)?.some(({ refused }) => refused)) return;
+    if (namespace === undefined || isAway(this.#groups.get(namespace) ?? [])) return;
     if (this.#away.delete(namespace)) this.#options.onBack(namespace);
   }
 
@@ -290,4 +286,14 @@ export class Caches {
     objects?.delete(name);
     if (objects?.size === 0) this.#objects.delete(key);
   }
+}
+
+/** An extra that cannot be listed is given up after some failures. It is tried on. */
+function isListed({ synced, overdue, kind }: ListWatch): boolean {
+  return synced || (overdue && isExtra(kind));
+}
+
+/** True for a namespace that is gone, or in which something may not be read that mail needs. */
+function isAway(watches: readonly ListWatch[]): boolean {
+  return watches.some(({ refused, kind }) => refused && !isExtra(kind));
 }
