@@ -2,10 +2,11 @@
  * The folder of the body files, and its sync: without the sync, a crash may lose the name of a file. One sync serves
  * all callers that asked before it began. The name of an incomplete file contains the id of the process that writes it.
  */
-import { closeSync, fsync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, fsync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { answer } from './diskpulse.ts';
+import { makeOwnFolder } from './opening.ts';
 
 const fullsync = promisify(fsync);
 
@@ -16,7 +17,7 @@ export class BodyFolder {
   #next: Promise<void> | undefined;
 
   constructor(path: string) {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeOwnFolder(path);
     this.path = path;
   }
 

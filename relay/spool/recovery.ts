@@ -3,11 +3,12 @@
  * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
  * log is read past the kernel's cache if the file system can do that. The new log ends at the first broken frame, as
  * SQLite reads it. Every acknowledged message lies before that frame. A store with a damaged structure, or with a page
- * that stays unreadable, is renamed, and its readable content goes into a new store. What was seen once proves nothing:
+ * that stays unreadable, is renamed, and its readable content goes into a new store. So is a log whose file is gone, and
+ * the journal of another store. What was seen once proves nothing:
  * the store is looked through again first, from a fresh handle. The next start finishes a recovery that was killed.
  * Recovery throws if it cannot do its work.
  */
-import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, lstatSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import {
   classifyError,
   isAboutContent,
@@ -19,9 +20,11 @@ import {
 import { copyDurably, findUnreadable, syncFolder } from './files.ts';
 import { type Check, findProblem, OpenStore } from './openstore.ts';
 import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
-import type { Row } from './sqlitefile.ts';
+import { PAGE_BYTES, type Row } from './sqlitefile.ts';
 
 export type Recovered =
+  /** There was no store beside these body files. */
+  | { kind: 'begun-anew'; bodies: number }
   /** Another process has recovered the store. */
   | { kind: 'reopened' }
   | { kind: 'log-renewed'; reason: string }
@@ -36,24 +39,37 @@ export type Recovered =
  */
 const LOOKED_THROUGH_BYTES = 64 * 2 ** 20;
 
+/** What SQLite reads of a store. */
+const PARTS = ['', '-wal', '-journal'];
+
 /** Two false alarms in this time are taken for damage. Two that are further apart have nothing to do with each other. */
 const DOUBT_MS = 3_600_000;
 
 /** `notice`: the posted text. Empty at a start without a known error. */
 export function recover(path: string, notice: string): Recovered | undefined {
+  refuseLink(path);
   removeStore(`${path}.building`);
-  // The new store was complete before it got this name.
-  if (existsSync(`${path}.new`)) putInPlace(path);
+  const finished = finishRebuild(path);
+  setJournalAside(path);
+  const isLost = !holdsBytes(path) && holdsBytes(`${path}-wal`);
+  // Without its file, the log is read as that of an empty one. SQLite would delete it.
+  if (isLost) appendFileSync(path, '');
   if (!existsSync(path)) return undefined;
   renewLog(`${path}-wal`, notice === '');
   // After an error, rows behind the break were not acknowledged. Without an error they may have been.
   const behind = notice === '' ? rowsBehindBreak(path) : [];
-  const damage = findDamage(path, notice);
-  const rebuilt = damage === undefined ? undefined : rebuild(path, damage.trim());
+  const damage = isLost ? 'its file is missing or empty, and its log is not' : findDamage(path, notice);
+  const rebuilt = damage === undefined ? finished : rebuild(path, damage.trim());
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
   if (rebuilt) return rebuilt;
   if (messages > 0) return { kind: 'log-damaged', messages };
   return notice === '' ? undefined : { kind: 'log-renewed', reason: notice.trim() };
+}
+
+/** SQLite keeps the log beside the file that the link leads to, and recovery looks for it beside the link. */
+function refuseLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new Error('it is a symbolic link: put the file in its place, or link the whole state folder');
 }
 
 function enterInto(path: string, rows: readonly Row[]): number {
@@ -85,7 +101,7 @@ function findDamage(path: string, notice: string): string | undefined {
   const unreadable = isTold || tellsOfUnreadable(notice) ? findUnreadable(path) : undefined;
   if (unreadable !== undefined) return unreadable;
   if (isTold) return lookAgain(path, notice);
-  const seen = look(path, statSync(path).size > LOOKED_THROUGH_BYTES ? 'free_list' : 'quick_check');
+  const seen = look(path, sizeOf(path) > LOOKED_THROUGH_BYTES ? 'free_list' : 'quick_check');
   if (seen) return findUnreadable(path) ?? (seen.kind === 'damage' ? lookAgain(path, seen.what) : undefined);
   rmSync(markOf(path), { force: true });
   return undefined;
@@ -146,10 +162,34 @@ function rebuild(path: string, reason: string): Recovered {
   }
 }
 
+/** A rebuild that was ended. The new store was complete before it got its name. */
+function finishRebuild(path: string): Recovered | undefined {
+  if (!existsSync(`${path}.new`)) return undefined;
+  const setAside = putInPlace(path);
+  const store = new OpenStore(path, 'late');
+  try {
+    const { records, damaged } = store.tables;
+    const reason = 'a rebuild that was ended';
+    return { kind: 'rebuilt', reason, setAside, messages: records.count(), lost: damaged.keys() };
+  } finally {
+    store.close();
+  }
+}
+
+/**
+ * Only the first transaction of a store has a journal, and it writes one page. Any other journal is that of another store,
+ * and SQLite would write the pages of that one into this one.
+ */
+function setJournalAside(path: string): void {
+  const journal = `${path}-journal`;
+  const isUnfinished = sizeOf(path) <= PAGE_BYTES && !holdsBytes(`${path}-wal`);
+  if (existsSync(journal) && !isUnfinished) renameSync(journal, `${nameAside(path)}-journal`);
+}
+
 /** Renames the store and puts its successor in its place. Returns the new name of the old store. */
 function putInPlace(path: string): string {
-  const aside = unusedName(`${path}.damaged-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
-  for (const part of ['', '-wal']) if (holdsBytes(path + part)) renameSync(path + part, aside + part);
+  const aside = nameAside(path);
+  for (const part of PARTS) if (holdsBytes(path + part)) renameSync(path + part, aside + part);
   // A look leaves an empty log.
   for (const stale of [`${path}-wal`, `${path}-shm`, markOf(path)]) rmSync(stale, { force: true });
   renameSync(`${path}.new`, path);
@@ -158,13 +198,18 @@ function putInPlace(path: string): string {
 }
 
 function holdsBytes(path: string): boolean {
-  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  return sizeOf(path) > 0;
 }
 
-function unusedName(name: string): string {
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function nameAside(path: string): string {
+  const name = `${path}.damaged-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`;
   for (let count = 1; ; count++) {
     const candidate = count === 1 ? name : `${name}-${count}`;
-    if (!existsSync(candidate) && !existsSync(`${candidate}-wal`)) return candidate;
+    if (!PARTS.some((part) => existsSync(candidate + part))) return candidate;
   }
 }
 

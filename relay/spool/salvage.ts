@@ -92,7 +92,7 @@ export function salvage(path: string, to: string): Salvaged {
 }
 
 /**
- * Rows in whole log frames behind a broken frame. SQLite drops these frames, but they may have been acknowledged, or
+ * Rows in whole log frames behind a broken frame, or in all of a log whose file is gone. SQLite drops these frames, but they may have been acknowledged, or
  * were under way at a power loss. Rows on pages that became free later are left out.
  */
 export function rowsBehindBreak(path: string): Row[] {
@@ -100,7 +100,7 @@ export function rowsBehindBreak(path: string): Row[] {
   try {
     const pages = file.withBehind();
     const free = readFreePages(pages);
-    return file.behind.filter((page) => !free.has(page)).flatMap((page) => rowsOnPage(pages, page));
+    return file.strayed.filter((page) => !free.has(page)).flatMap((page) => rowsOnPage(pages, page));
   } finally {
     file.close();
   }
@@ -130,6 +130,7 @@ class StoreFile implements Pages {
   unreadable = 0;
   readonly #file: number;
   readonly #log: number | undefined;
+  readonly #isEmpty: boolean;
   readonly #contents: LogContents = { taken: new Map(), behind: new Map() };
 
   constructor(path: string) {
@@ -137,6 +138,7 @@ class StoreFile implements Pages {
     this.#log = openWhereThere(`${path}-wal`);
     if (this.#log !== undefined) this.#contents = readLog(this.#log);
     const inFile = Math.ceil(fstatSync(this.#file).size / PAGE_BYTES);
+    this.#isEmpty = inFile === 0;
     this.count = [...this.#contents.taken.keys()].reduce((most, page) => Math.max(most, page), inFile);
   }
 
@@ -148,9 +150,10 @@ class StoreFile implements Pages {
     });
   }
 
-  /** Pages that have a newer image behind a break in the log. */
-  get behind(): number[] {
-    return [...this.#contents.behind.keys()];
+  /** Pages that have a newer image behind a break in the log. All pages of the log, if the file has none. */
+  get strayed(): number[] {
+    const { taken, behind } = this.#contents;
+    return [...(this.#isEmpty ? taken.keys() : []), ...behind.keys()];
   }
 
   withBehind(): Pages {

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { enter, envelope, folder, LARGE, readBody, readPieces } from '#test/kit/spoolrig.ts';
 import { until } from '#test/kit/wait.ts';
@@ -229,24 +228,3 @@ function writer(stateDir: string, acknowledged: Set<string>, count: number) {
   gone.then(() => resolve());
   return { child, reached, gone };
 }
-
-test('a store that a loss of power left unfinished is made anew', async () => {
-  const [made, stateDir] = [folder(), folder()];
-  const path = join(made, 'queue.db');
-  const writer = new DatabaseSync(path);
-  // The transaction is larger than the cache, so its journal is synced and a part of it is in the file.
-  writer.exec('PRAGMA cache_size = 1; BEGIN; CREATE TABLE a (b)');
-  const insert = writer.prepare('INSERT INTO a VALUES (zeroblob(4000))');
-  for (let row = 0; row < 50; row += 1) insert.run();
-  for (const end of ['', '-journal']) copyFileSync(`${path}${end}`, join(stateDir, `queue.db${end}`));
-  writer.close();
-  assert.notEqual(readFileSync(join(stateDir, 'queue.db-journal'))[0], 0, 'it is in force');
-  const spool = new Spool(stateDir, undefined, 'late', { isStart: true });
-  await enter(spool, Buffer.from('the body'));
-  assert.equal(spool.depth, 1);
-  await spool.close();
-  assert.deepEqual(
-    readdirSync(stateDir).filter((name) => /journal|damaged/.test(name)),
-    [],
-  );
-});

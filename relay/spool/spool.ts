@@ -74,17 +74,20 @@ export class Spool {
     this.#strays = new Strays(this.#bodies, join(stateDir, 'strays'), (id) => this.#isNamed(id));
     this.#files = new FileBodies(this.#bodies, this.#strays);
     const path = join(stateDir, 'queue.db');
-    const isNew = statSync(path, { throwIfNoEntry: false }) === undefined;
-    if (isNew && this.#bodies.names().length > 0) this.#strays.keepAll();
+    const isNew = (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+    let left = isNew ? this.#bodies.names().length : 0;
+    if (left > 0) this.#strays.keepAll();
     this.#store = new Store(path, {
       checkpoints,
       onSync,
       isStart,
       onRecovered: (recovered) => {
         if (recovered.kind === 'rebuilt') this.#strays.keepAll();
+        left = 0;
         onRecovered(recovered);
       },
     });
+    if (left > 0) onRecovered({ kind: 'begun-anew', bodies: left });
     this.outbox = new Outbox(this.#store);
     this.suppressions = new SideTable(this.#store, 'suppressed');
     this.shaping = new SideTable(this.#store, 'shaping');

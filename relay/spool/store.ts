@@ -2,15 +2,15 @@
  * The store under the spool: tables of bytes by key in one SQLite file that several processes share safely. Writes that
  * come together are one transaction in the write-ahead log. This file syncs the log itself, beside the event loop and
  * outside the lock that the processes share. A failed write leaves no trace and rejects. A full disk has the code
- * ENOSPC. After any other error every process closes the store, and it is recovered before it is opened again
- * (recovery.ts). A process that comes too early gets an error that says so. A sync acknowledges nothing if a notice of
- * such an error came before its end, and what was committed but not acknowledged can be taken back.
+ * ENOSPC. After any other error every process closes the store until it is recovered (recovery.ts). A sync acknowledges
+ * nothing if a notice of such an error came before its end, and what was not acknowledged can be taken back.
  */
 import { fdatasync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { answer } from './diskpulse.ts';
 import { classifyError, formatNotice, isAboutContent, type StoreError } from './fault.ts';
+import { cannotOpen } from './opening.ts';
 import { type Checkpoints, endUnclosed, OpenStore } from './openstore.ts';
 import { type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
@@ -75,7 +75,7 @@ export class Store {
       if (recovered) deps.onRecovered(recovered);
     } catch (error) {
       this.#lock.close();
-      throw new Error(`Cannot open the queue in "${path}": ${(error as Error).message}`, { cause: error });
+      throw cannotOpen(path, error as StoreError);
     }
     this.#looking = setInterval(() => this.#look(), LOOK_MS).unref();
   }

@@ -7,6 +7,11 @@
  */
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import type { StoreError } from './fault.ts';
+import { cannotLock } from './opening.ts';
+
+/** A full disk takes the name of a notice and not its text. */
+const UNTOLD = 'io: an error whose notice cannot be read';
 
 export class StoreLock {
   readonly #notice: string;
@@ -56,19 +61,30 @@ export class StoreLock {
     return existsSync(this.#notice);
   }
 
-  /** The text that all processes have posted. */
+  /** The text that all processes have posted. Empty only if there is no notice. */
   get posted(): string {
-    return this.isPosted ? readFileSync(this.#notice, 'utf8') : '';
+    if (!this.isPosted) return '';
+    try {
+      return readFileSync(this.#notice, 'utf8') || UNTOLD;
+    } catch {
+      return UNTOLD;
+    }
   }
 
   takeDown(): void {
-    rmSync(this.#notice, { force: true });
+    rmSync(this.#notice, { force: true, recursive: true });
   }
 }
 
 function openLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path);
-  // Nothing is ever written here. The lock is the transaction.
-  lock.exec('PRAGMA journal_mode = MEMORY');
-  return lock;
+  let lock: DatabaseSync | undefined;
+  try {
+    lock = new DatabaseSync(path);
+    // Nothing is ever written here. The lock is the transaction.
+    lock.exec('PRAGMA journal_mode = MEMORY');
+    return lock;
+  } catch (error) {
+    lock?.close();
+    throw cannotLock(path, error as StoreError);
+  }
 }

@@ -3,18 +3,10 @@
  * bodies, and brought back if a record names them after all. After a week they are deleted. They are kept if the store
  * was replaced by a new one beside existing bodies: they may then be the only rest of mail, and a person decides.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BodyFolder, parseWriter } from './bodyfolder.ts';
+import { makeOwnFolder } from './opening.ts';
 
 const KEPT_MS = 7 * 24 * 3_600_000;
 /** A complete body gets its record within seconds. A body without a record after this time is a stray. */
@@ -51,6 +43,20 @@ export class Strays {
 
   /** Sweeps while other processes write: only files of dead processes are moved. `now` is monotonic. */
   sweepLeft(now: number): void {
+    try {
+      this.#sweepLeft(now);
+    } catch {
+      // It is never urgent: a later call does it.
+    }
+  }
+
+  /** Brings a body back that a record names. */
+  bringBack(id: string): void {
+    const path = join(this.#path, id);
+    if (existsSync(path)) renameSync(path, this.#bodies.pathOf(id));
+  }
+
+  #sweepLeft(now: number): void {
     const unnamed = new Map<string, number>();
     for (const name of this.#bodies.names()) {
       const writer = parseWriter(name);
@@ -66,19 +72,13 @@ export class Strays {
     this.#forgetOld();
   }
 
-  /** Brings a body back that a record names. */
-  bringBack(id: string): void {
-    const path = join(this.#path, id);
-    if (existsSync(path)) renameSync(path, this.#bodies.pathOf(id));
-  }
-
   #prepare(): void {
-    mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+    makeOwnFolder(this.#path);
   }
 
   #moveAway(name: string): void {
-    this.#prepare();
     try {
+      this.#prepare();
       const to = join(this.#path, name);
       renameSync(this.#bodies.pathOf(name), to);
       // The week begins now.
@@ -89,12 +89,22 @@ export class Strays {
   }
 
   #forgetOld(): void {
-    if (!existsSync(this.#path) || existsSync(join(this.#path, KEEP))) return;
-    for (const name of readdirSync(this.#path)) {
+    if (existsSync(join(this.#path, KEEP))) return;
+    for (const name of listNames(this.#path)) {
       const path = join(this.#path, name);
-      const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (age > KEPT_MS) rmSync(path, { force: true });
+      const found = statSync(path, { throwIfNoEntry: false });
+      // A folder is none of ours.
+      if (found?.isFile() && Date.now() - found.mtimeMs > KEPT_MS) rmSync(path, { force: true });
     }
+  }
+}
+
+/** None if it is not there, or no folder. */
+function listNames(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
   }
 }
 

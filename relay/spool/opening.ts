@@ -1,0 +1,56 @@
+/** Says why a file of the spool cannot be opened, with the cure, and makes its folders. Errors of SQLite count as well. */
+import { mkdirSync } from 'node:fs';
+import { describeSystemError } from '#crds/systemwords.ts';
+import type { StoreError } from './fault.ts';
+
+/** Codes of https://sqlite.org/rescode.html. The last one is that of the index of the log, which takes 32 KiB. */
+const SQLITE = { noPermission: 3, readOnly: 8, full: 13, cannotOpen: 14, notADatabase: 26, noIndex: 4_874 };
+const ROOM = 'make room on its volume';
+const RIGHTS = 'let the user of the relay read and write it';
+const AWAY = 'move it away';
+/** A file, or a link that leads nowhere. */
+const NO_FOLDER = new Set<unknown>(['EEXIST', 'ENOENT', 'ENOTDIR']);
+const CURES: Readonly<Record<string, string>> = {
+  ENOSPC: ROOM,
+  EDQUOT: ROOM,
+  EACCES: RIGHTS,
+  EPERM: RIGHTS,
+  EROFS: RIGHTS,
+  EISDIR: AWAY,
+};
+
+export function cannotOpen(path: string, error: StoreError): Error {
+  return new Error(`Cannot open the queue in "${path}": ${explain(error)}`, { cause: error });
+}
+
+export function cannotLock(path: string, error: StoreError): Error {
+  return new Error(`Cannot lock "${path}": ${explain(error)}`, { cause: error });
+}
+
+/** Throws one sentence. */
+export function makeOwnFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const why = NO_FOLDER.has((error as StoreError).code)
+      ? `it is no folder: ${AWAY}`
+      : explain(error as Error);
+    throw new Error(`Cannot use the folder "${path}": ${why}`, { cause: error });
+  }
+}
+
+/** An error that is not known speaks for itself. */
+function explain(error: StoreError): string {
+  const { errcode, code = '', message } = error;
+  if (errcode !== undefined) return explainSqlite(errcode) ?? message;
+  const cure = CURES[code];
+  return cure === undefined ? message : `${describeSystemError(error)}: ${cure}`;
+}
+
+function explainSqlite(errcode: number): string | undefined {
+  const primary = errcode & 0xff;
+  if (primary === SQLITE.full || errcode === SQLITE.noIndex) return `the disk is full: ${ROOM}`;
+  if (primary === SQLITE.notADatabase) return 'the file is not one of a relay: remove it';
+  const isRefused = [SQLITE.noPermission, SQLITE.readOnly, SQLITE.cannotOpen].includes(primary);
+  return isRefused ? `it is no file that can be opened for writing: ${RIGHTS}` : undefined;
+}
