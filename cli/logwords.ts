@@ -203,8 +203,8 @@ export const LOG_WORDS: Readonly<Record<LogEvent, LogWord>> = {
     cure: 'none is needed; where it stays, set limits for its route or provider',
   },
   spool_recovered: {
-    meaning: 'the store of the queue was recovered or rebuilt after an error of the disk',
-    cause: 'a power loss, or a disk that failed',
+    meaning: 'the store of the queue was recovered, rebuilt or begun anew',
+    cause: 'a power loss, a disk that failed, or a file of the queue that is gone',
     cure: 'see "queue list --held" for messages that were damaged, and look at the disk',
   },
   sts_policy_failed: {

@@ -35,14 +35,24 @@ const WORDS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not have that address',
 };
 
+/** libuv has no name for a quota that is used up. The number is that of Linux. */
+const QUOTA = -122;
+
+/** The code of an error of the system, also of one that Node does not name. Empty if it is none. */
+export function nameSystemError(error: unknown): string {
+  const { code, errno } = error as { readonly code?: unknown; readonly errno?: unknown };
+  if (errno === QUOTA) return 'EDQUOT';
+  return typeof code === 'string' ? code : '';
+}
+
 export function isSystemCode(code: string): boolean {
   return Object.hasOwn(WORDS, code);
 }
 
 /** What an error of the system means. An error without a known code speaks for itself. */
 export function describeSystemError(error: unknown): string {
-  const { code = '', message = '' } = error as Partial<NodeJS.ErrnoException>;
-  return WORDS[code] ?? message;
+  const { message = '' } = error as Partial<Error>;
+  return WORDS[nameSystemError(error)] ?? message;
 }
 
 export function describeFileError(verb: 'read' | 'write', path: string, error: unknown): Error {

@@ -3,8 +3,8 @@
  * when the message is durable. A message whose recipients are all suppressed enters no queue: its events are durable then,
  * and a history hears of it as soon as it can. Otherwise throws a Refusal and leaves nothing behind.
  */
-import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
+import { nameSystemError } from '#crds/systemwords.ts';
 import { encodeArrival } from '../events/encode.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { type Envelope, newQueueId } from '../spool/record.ts';
@@ -17,7 +17,7 @@ import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
 const ABORTED = new Set<unknown>(['ECONNECTION', 'ERR_STREAM_PREMATURE_CLOSE']);
-const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, constants.errno.EDQUOT]);
+const FULL = ['ENOSPC', 'EDQUOT'];
 
 export interface ReceiveDeps {
   readonly spool: Spool;
@@ -98,7 +98,7 @@ function describeNowhere(id: string, envelope: Envelope, bytes: number): MailFor
 /** The reply for the client: our own refusal, an error of the disk, or the end of the connection. */
 export function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  const { code } = error as { code?: string | number };
+  const code = nameSystemError(error);
   if (ABORTED.has(code)) return new Refusal(REPLIES.aborted);
-  return new Refusal(FULL.has(code) ? REPLIES.diskFull : REPLIES.diskFailed);
+  return new Refusal(FULL.includes(code) ? REPLIES.diskFull : REPLIES.diskFailed);
 }

@@ -10,7 +10,7 @@
 export type Fault = 'full' | 'busy' | 'damage' | 'unreadable' | 'io' | 'bug';
 
 /** Codes of https://sqlite.org/rescode.html. The low byte of an extended code is the primary code. */
-const SQLITE = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26 };
+const SQLITE = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26, failedWrite: 778 };
 /** SQLite's own words for the second one are "corrupt file system", but it means each EIO and ENXIO of a read. */
 const READ_ERRORS = [266, 8_458];
 /** A short read, and a wrong checksum. */
@@ -26,6 +26,15 @@ export function classifyError({ errcode, code }: StoreError): Fault {
   if (READ_ERRORS.includes(errcode)) return 'unreadable';
   const isDamaged = primary === SQLITE.corrupt || primary === SQLITE.notADatabase || DAMAGE.has(errcode);
   return isDamaged ? 'damage' : 'io';
+}
+
+/** SQLite tells a quota that is used up as a failed write, and a full disk as what it is. */
+export function mayBeQuota({ errcode }: StoreError): boolean {
+  return errcode === SQLITE.failedWrite;
+}
+
+export function asFull(error: StoreError): StoreError {
+  return Object.assign(error, { errcode: SQLITE.full, message: 'the share of the disk is used up' });
 }
 
 /** True if the store must be read from another handle, and perhaps from another file, before it is read again. */

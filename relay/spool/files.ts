@@ -1,9 +1,20 @@
 /**
  * Copies a file so that the copy is on disk. Reads the bytes of the disk and not the kernel's cache. Throws the errors
- * of the disk. Also tells a file that the disk cannot read from one that it could not read for a moment.
+ * of the disk. Also tells a file that the disk cannot read from one that it could not read for a moment, and a quota that
+ * is used up from an error of the disk.
  */
-import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
+import { nameSystemError } from '#crds/systemwords.ts';
 import { reportProgress } from './diskpulse.ts';
 
 const COPY_BYTES = 2 ** 20;
@@ -46,6 +57,24 @@ function readAgain(file: number, buffer: Buffer, at: number): number | undefined
 /** No other error of a read says anything about the disk. */
 export function isDiskError({ code }: NodeJS.ErrnoException): boolean {
   return code === 'EIO' || code === 'ENXIO';
+}
+
+/** As much as the log may need. */
+const TRIAL_BYTES = 16 * 2 ** 20;
+
+/** Tries it with a file of this name, which has gone before it is written: no kill leaves it. */
+export function isQuotaUsedUp(trial: string): boolean {
+  let file: number | undefined;
+  try {
+    file = openSync(trial, 'w', 0o600);
+    unlinkSync(trial);
+    writeWhole(file, Buffer.alloc(TRIAL_BYTES), 0);
+    return false;
+  } catch (error) {
+    return nameSystemError(error) === 'EDQUOT';
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 /** Recovery blocks its process in any case: nothing else may happen to the store meanwhile. */

@@ -1,6 +1,6 @@
 /** Says why a file of the spool cannot be opened, with the cure, and makes its folders. Errors of SQLite count as well. */
 import { mkdirSync } from 'node:fs';
-import { describeSystemError } from '#crds/systemwords.ts';
+import { describeSystemError, nameSystemError } from '#crds/systemwords.ts';
 import type { StoreError } from './fault.ts';
 
 /** Codes of https://sqlite.org/rescode.html. The last one is that of the index of the log, which takes 32 KiB. */
@@ -41,9 +41,9 @@ export function makeOwnFolder(path: string): void {
 
 /** An error that is not known speaks for itself. */
 function explain(error: StoreError): string {
-  const { errcode, code = '', message } = error;
+  const { errcode, message } = error;
   if (errcode !== undefined) return explainSqlite(errcode) ?? message;
-  const cure = CURES[code];
+  const cure = CURES[nameSystemError(error)];
   return cure === undefined ? message : `${describeSystemError(error)}: ${cure}`;
 }
 

@@ -6,6 +6,8 @@
 import { closeSync, existsSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { asFull, mayBeQuota, type StoreError } from './fault.ts';
+import { isQuotaUsedUp } from './files.ts';
 import type { StoreSpace } from './room.ts';
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
 
@@ -55,6 +57,7 @@ function isAtLeast(version: string, least: string): boolean {
 }
 
 export class OpenStore {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   /** Our handle of the write-ahead log. The file exists as long as any process has the store open. */
   readonly log: number;
@@ -69,6 +72,7 @@ export class OpenStore {
 
   constructor(path: string, checkpoints: Checkpoints) {
     refuseOldSqlite();
+    this.#path = path;
     this.#database = new DatabaseSync(path, { timeout: BUSY_MS });
     try {
       this.#logPages = logPagesFor(path) * PATIENCE[checkpoints];
@@ -87,7 +91,7 @@ export class OpenStore {
       this.log = openSync(`${path}-wal`, 'r');
     } catch (error) {
       this.#database.close();
-      throw error;
+      throw this.#tellFull(error);
     }
   }
 
@@ -99,7 +103,7 @@ export class OpenStore {
       this.#database.exec('COMMIT');
     } catch (error) {
       this.#rollBack();
-      throw error;
+      throw this.#tellFull(error);
     }
     this.#commits += 1;
   }
@@ -107,7 +111,7 @@ export class OpenStore {
   /** Call this after each transaction. */
   copyLongLog(): void {
     if (this.#commits % LOOK_AT_LOG_EVERY === 0 && this.#pendingPages > this.#logPages)
-      this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      this.#copyLog('PASSIVE');
   }
 
   get space(): StoreSpace {
@@ -141,8 +145,8 @@ export class OpenStore {
   #tidy(): void {
     this.#database.exec(`PRAGMA busy_timeout = ${TIDY_BUSY_MS}`);
     try {
-      this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-      if (this.#isMostlyFree) this.#database.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)');
+      this.#copyLog('TRUNCATE');
+      if (this.#isMostlyFree) this.#copyLog('TRUNCATE', 'VACUUM; ');
     } finally {
       this.#database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
     }
@@ -152,6 +156,20 @@ export class OpenStore {
     const { freelist_count: free } = this.#freePages.get() as { freelist_count: number };
     const { page_count: pages } = this.#database.prepare('PRAGMA page_count').get() as { page_count: number };
     return pages >= SHRINK.pages && pages - free <= SHRINK.usedPages && free >= pages * SHRINK.freeShare;
+  }
+
+  #copyLog(how: 'PASSIVE' | 'TRUNCATE', first = ''): void {
+    try {
+      this.#database.exec(`${first}PRAGMA wal_checkpoint(${how})`);
+    } catch (error) {
+      throw this.#tellFull(error);
+    }
+  }
+
+  /** Where a quota is used up nothing is wrong with the disk. */
+  #tellFull(error: unknown): StoreError {
+    const told = error as StoreError;
+    return mayBeQuota(told) && isQuotaUsedUp(`${this.#path}.trial`) ? asFull(told) : told;
   }
 
   #rollBack(): void {

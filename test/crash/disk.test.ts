@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { endWithFile } from '#test/kit/child.ts';
+import { DiskShim, shimProblem } from '#test/kit/diskshim.ts';
 import { Ledger } from '#test/kit/ledger.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -22,11 +23,14 @@ const isRoot = process.getuid?.() === 0;
 
 const problem = straceProblem();
 
-async function sendOne(port: number, id: string): Promise<string> {
+/** Above the size at which a body is a file. */
+const FILLING = 'x'.repeat(70).concat('\r\n').repeat(3_000);
+
+async function sendOne(port: number, id: string, filling = ''): Promise<string> {
   const client = await SmtpClient.connect(port);
   try {
     await client.hello();
-    return await client.send('a@client.example', ['b@example.com'], messageText(id));
+    return await client.send('a@client.example', ['b@example.com'], messageText(id) + filling);
   } finally {
     client.close();
   }
@@ -111,6 +115,33 @@ describe('the disk', { concurrency: false }, () => {
     } finally {
       await relay.remove();
       await sink.down();
+    }
+  });
+
+  test('a quota that is used up answers 452 4.3.1 too, no task ends of it, and mail is taken again when there is room', {
+    skip: shimProblem() ?? false,
+  }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mailrelay-quota-'));
+    const shim = new DiskShim(dir);
+    const manifest = ([port]: readonly number[]) => storyManifest({ port, nextHop: 1 });
+    const relay = await TestRelay.start({ dir, env: shim.env(), manifest });
+    try {
+      const port = relay.ports[0] ?? 0;
+      const pids = () => ['listener/main.ts', 'router/main.ts'].map((task) => relay.findTask(task));
+      const before = pids();
+      shim.arm({ harm: { kind: 'fail', error: 'EDQUOT', lasting: true }, at: 1, calls: ['write'] });
+      for (const filling of ['', 'large', ''])
+        assert.match(
+          await sendOne(port, 'full', filling && FILLING),
+          /^452 4\.3\.1/,
+          `${filling} ${shim.fired}`,
+        );
+      shim.disarm();
+      assert.match(await sendOne(port, 'after'), /^250/);
+      assert.deepEqual(pids(), before);
+    } finally {
+      await relay.remove();
+      shim.remove();
     }
   });
 

@@ -58,7 +58,7 @@ export const CALLS = [
 ] as const;
 export type Call = Exclude<(typeof CALLS)[number], ''>;
 const MODES = ['none', 'fail', 'shorten', 'kill before', 'kill after'] as const;
-const ERRORS = { EIO: 5, ENOSPC: 28 } as const;
+const ERRORS = { EIO: 5, ENOSPC: 28, EDQUOT: 122 } as const;
 const AT = {
   mode: 0,
   from: 16,
