@@ -218,7 +218,7 @@ for (const [name, put, sentence] of [
   [
     'queue.db-shm',
     (path: string) => mkdirSync(path),
-    /^Error: Cannot open the queue in ".*queue\.db": it is no file that can be opened for writing: let the user /,
+    /^Error: Cannot open the queue in ".*queue\.db": it, or a file beside it with the same name, cannot be opened for writing: let the user /,
   ],
 ] as const)
   test(`${name} that is something else is one sentence with its cure`, async () => {

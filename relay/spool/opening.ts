@@ -20,7 +20,9 @@ const CURES: Readonly<Record<string, string>> = {
 };
 
 export function cannotOpen(path: string, error: StoreError): Error {
-  return new Error(`Cannot open the queue in "${path}": ${explain(error)}`, { cause: error });
+  const { path: culprit = path } = error as NodeJS.ErrnoException;
+  const named = culprit === path ? '' : `"${culprit}": `;
+  return new Error(`Cannot open the queue in "${path}": ${named}${explain(error)}`, { cause: error });
 }
 
 export function cannotLock(path: string, error: StoreError): Error {
@@ -52,5 +54,7 @@ function explainSqlite(errcode: number): string | undefined {
   if (primary === SQLITE.full || errcode === SQLITE.noIndex) return `the disk is full: ${ROOM}`;
   if (primary === SQLITE.notADatabase) return 'the file is not one of a relay: remove it';
   const isRefused = [SQLITE.noPermission, SQLITE.readOnly, SQLITE.cannotOpen].includes(primary);
-  return isRefused ? `it is no file that can be opened for writing: ${RIGHTS}` : undefined;
+  return isRefused
+    ? `it, or a file beside it with the same name, cannot be opened for writing: ${RIGHTS}`
+    : undefined;
 }

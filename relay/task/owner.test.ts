@@ -68,3 +68,12 @@ test('a new owner waits for tasks that outlived the old one', async () => {
   child.kill('SIGKILL');
   for (const process of [await owner, other]) process.kill('SIGKILL');
 });
+
+test('a lock that is there and cannot be opened is a matter of rights: another folder would have another queue', () => {
+  const stateDir = freshFolder();
+  mkdirSync(join(stateDir, 'owner.lock'));
+  assert.throws(
+    () => takeOwnership(stateDir),
+    /^Error: Cannot lock ".*owner\.lock": the file cannot be opened: let the user of the relay read and write it$/,
+  );
+});

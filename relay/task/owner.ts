@@ -5,7 +5,7 @@
  * longer than their supervisor. SQLite is used only for its locks, because Node has no other lock. This avoids path
  * limits and races.
  */
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -64,15 +64,18 @@ function exclusive(path: string, timeout: number, stateDir: string): DatabaseSyn
   } catch (error) {
     lock?.close();
     if (/locked/.test((error as Error).message)) throw owned(stateDir);
-    throw new Error(`Cannot lock "${path}": ${describe(error as StoreError)}`, { cause: error });
+    throw new Error(`Cannot lock "${path}": ${describe(path, error as StoreError)}`, { cause: error });
   }
 }
 
 /** Codes of https://sqlite.org/rescode.html. */
 const [CANNOT_OPEN, NOT_A_DATABASE] = [14, 26];
 
-function describe({ errcode = 0, message }: StoreError): string {
-  if (errcode === CANNOT_OPEN) return 'the file cannot be opened or made: choose another state folder';
+function describe(path: string, { errcode = 0, message }: StoreError): string {
+  // Mail may lie beside it, so another folder is no cure.
+  if (errcode === CANNOT_OPEN && existsSync(path))
+    return 'the file cannot be opened: let the user of the relay read and write it';
+  if (errcode === CANNOT_OPEN) return 'the file cannot be made: choose another state folder';
   return errcode === NOT_A_DATABASE ? 'the file is not one of a relay: remove it' : message;
 }
 
