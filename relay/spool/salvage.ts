@@ -92,8 +92,8 @@ export function salvage(path: string, to: string): Salvaged {
 }
 
 /**
- * Rows in whole log frames behind a broken frame, or in all of a log whose file is gone. SQLite drops these frames, but they may have been acknowledged, or
- * were under way at a power loss. Rows on pages that became free later are left out.
+ * Rows in whole log frames behind a broken frame, or in all of a log whose file is gone. SQLite drops these frames, but
+ * they may have been acknowledged, or were under way at a power loss. Rows on pages that became free later are left out.
  */
 export function rowsBehindBreak(path: string): Row[] {
   const file = new StoreFile(path);
