@@ -1,5 +1,6 @@
 /**
- * Waiting deliveries. Due ones are sorted by arrival, deferred ones by the time when they become due, with the reason.
+ * Waiting deliveries. Due ones are sorted by arrival, deferred ones by the time when they become due, with the reason. Where
+ * both may go they take turns: deferred ones that come back faster than a limit lets them go would keep all new mail back.
  * Each id is stored once, and each one needs little memory. This file has no clock of its own.
  */
 import type { Failure } from '#crds/failure.ts';
@@ -52,6 +53,8 @@ export class WaitingMessages {
   #laterById: Map<string, Waiting> | undefined;
   /** The due deliveries, with the time since when they are due. */
   #ready: IdTable | undefined;
+  /** A deferred delivery was taken last. */
+  #isReadysTurn = false;
   /** False: none waits only for the destination. It saves a look at all that wait for each answer. */
   #mayBeAway = false;
 
@@ -83,14 +86,13 @@ export class WaitingMessages {
     return this.#find(id) !== undefined || this.#ready?.has(id) === true;
   }
 
-  /** Takes the next delivery that is due at `now`, the oldest deferral first. Undefined if there is none. */
+  /** Takes the next delivery that is due at `now`. Undefined if there is none. */
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
-    if (!first || first.due > now) return this.#nextReady(now);
-    this.#later.shift();
-    this.#laterById?.delete(first.id);
-    if (this.#later.length === 0) this.#clear();
-    return first;
+    const isDeferredsTurn =
+      first !== undefined && first.due <= now && !(this.#isReadysTurn && this.#hasReady);
+    this.#isReadysTurn = isDeferredsTurn;
+    return isDeferredsTurn ? this.#takeFirst(first) : this.#nextReady(now);
   }
 
   /** When the next delivery is due: `now` if one is due already, undefined if none waits. */
@@ -159,6 +161,13 @@ export class WaitingMessages {
       else high = middle;
     }
     return low;
+  }
+
+  #takeFirst(first: Waiting): Waiting {
+    this.#later.shift();
+    this.#laterById?.delete(first.id);
+    if (this.#later.length === 0) this.#clear();
+    return first;
   }
 
   #nextReady(now: number): Waiting | undefined {

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
+import { WaitingMessages } from './waiting.ts';
+
+const failure = makeFailure({ cause: 'reply', status: '4.2.2', text: '452 4.2.2 full', command: 'RCPT TO' });
+const names = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}`.padEnd(16));
+
+function lineWith(deferred: readonly string[], fresh: readonly string[]): WaitingMessages {
+  const line = new WaitingMessages('configured');
+  for (const id of deferred) line.add({ id, share: 'configured', due: 100, failure }, 0);
+  for (const id of fresh) line.add({ id, share: 'configured', due: 150 }, 150);
+  return line;
+}
+
+test('new mail has every second turn, although mail that was put off is due again as soon as it was tried', () => {
+  const line = lineWith(names('old', 50), names('new', 10));
+  const taken: string[] = [];
+  for (let now = 200; now < 220; now++) {
+    const waiting = line.next(now);
+    taken.push(waiting?.id.trim() ?? 'none');
+    if (waiting?.failure) line.add({ ...waiting, due: now }, now);
+  }
+  assert.deepEqual(
+    taken,
+    Array.from({ length: 20 }, (_, index) => `${index % 2 === 0 ? 'old' : 'new'}${Math.floor(index / 2)}`),
+  );
+});
+
+test('no turn is lost where only one kind may go', () => {
+  const [old, fresh] = [names('old', 9), names('new', 3)];
+  const line = lineWith(old, fresh);
+  const take = (now: number, count: number) => Array.from({ length: count }, () => line.next(now)?.id);
+  assert.deepEqual(take(50, 2), fresh.slice(0, 2));
+  assert.deepEqual(take(200, 4), [old[0], fresh[2], old[1], old[2]]);
+  assert.deepEqual(take(200, 7), [...old.slice(3), undefined]);
+  assert.equal(line.size, 0);
+});
