@@ -22,7 +22,7 @@ export interface DestinationHealth {
   pausedUntil: number;
   /** The end of the same pause if it were the first one. Not packed: only an answer of a delivery under way needs it. */
   firstPauseUntil?: number;
-  /** When the last session began that could not reach the destination. */
+  /** When the last probe began that could not reach the destination. */
   failedAt: number;
   /** Why a message was last deferred. */
   failure: Failure | undefined;
@@ -86,9 +86,13 @@ function waitsForPerson({ cause }: Failure): boolean {
 /** `began`: when the attempt began. */
 export function noteUnreached(
   health: DestinationHealth,
-  { failure, hadSession, pauseMs, backoff, now }: Unreached,
+  { failure, pauseMs, backoff, now }: Unreached,
   began: number,
 ): void {
+  // Of sessions that are begun together, one may break because of its message, and a host may refuse some of many. That
+  // a probe fails too shows a fault of the destination.
+  const isProbe = health.failures > 0 && began >= health.pausedUntil;
+  if (isProbe) health.failedAt = Math.max(health.failedAt, began);
   if (waitsForPerson(failure)) health.keepsMailUntil = Number.POSITIVE_INFINITY;
   else health.keepsMailUntil = Math.min(health.keepsMailUntil, now + GRACE_MS);
   if (now >= health.pausedUntil) {
@@ -96,8 +100,4 @@ export function noteUnreached(
     health.pausedUntil = now + pauseMs(health.failures);
     health.firstPauseUntil = health.failures === 1 ? health.pausedUntil : now + pauseMs(1);
   }
-  // The first broken session may be due to its message, and a host that has answered may refuse some connections of many. A
-  // second failure shows a fault of the destination.
-  const mayBeAlone = hadSession || health.answers > 0;
-  if (!mayBeAlone || health.failures > 1) health.failedAt = Math.max(health.failedAt, began);
 }
