@@ -20,7 +20,7 @@ import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses, pickAnother } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
 import type { MailNames } from './names.ts';
-import { applyWish, isUnfit, judgeFor } from './requiretls.ts';
+import { applyWish, isOfDemand, isUnfit, judgeFor } from './requiretls.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
 import {
   type DaneFinding,
@@ -145,11 +145,12 @@ class Attempt {
       if (answer) return answer;
     }
     if (this.#deferral) return { ...this.#deferral, refused: this.#refused };
-    const final = this.#tries.findFinal();
-    if (final) return answerForAll(hops[0]?.host ?? '', this.#parcel, final);
     const failures = [...this.#tries.failures, ...(this.#budget.isOver ? [outOfTime()] : [])];
-    const had = { hadSession: this.#hadSession, refused: this.#refused };
-    return { kind: 'unreachable', failure: joinFailures(failures), ...had };
+    const failure = this.#tries.findFinal() ?? joinFailures(failures);
+    const isOfMessage = !this.#hadSession && isOfDemand(this.#parcel, failures);
+    if (failure.permanent || isOfMessage)
+      return { ...answerForAll(hops[0]?.host ?? '', this.#parcel, failure), isOfMessage };
+    return { kind: 'unreachable', failure, hadSession: this.#hadSession, refused: this.#refused };
   }
 
   #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
@@ -282,7 +283,7 @@ function withoutHops(destination: RemoteDestination, parcel: Parcel, failure: Fa
   return answerForAll(destination.name, parcel, failure);
 }
 
-function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptResult {
+function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptResult & { kind: 'answered' } {
   const verdicts = to.map((): Verdict => ({ kind: 'failed', failure }));
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }

@@ -135,6 +135,8 @@ export type AttemptResult =
       readonly passedOver: readonly Failure[];
       /** Recipients that one of those refused for now before it ended the session. */
       readonly refused?: readonly string[];
+      /** What this message requires is the reason: the verdicts say nothing of the destination. */
+      readonly isOfMessage?: boolean;
     }
   /** There was no session that meets the policy, or the session ended before the message was offered. */
   | Unreachable;

@@ -4,7 +4,13 @@
  * nothing about the hop for other messages. "TLS-Required: No": what the domain publishes does not count, and the
  * configured level still does. Pure.
  */
-import { type Failure, type HandshakeReason, makeFailure, tellSender } from '#crds/failure.ts';
+import {
+  type Failure,
+  type FailureCause,
+  type HandshakeReason,
+  makeFailure,
+  tellSender,
+} from '#crds/failure.ts';
 import type { NextHop, Parcel } from './courier.ts';
 import { isUnproven } from './tlscauses.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
@@ -32,6 +38,18 @@ export function notOffered({ host, port }: NextHop): Failure {
 /** The failure belongs to the message, and not to the hop. */
 export function isUnfit({ cause }: Failure): boolean {
   return cause === 'requiretls';
+}
+
+/**
+ * The message has met a host that may take others: it lacks the TLS that this one requires. Where a login is refused too, all
+ * mail waits for that.
+ */
+export function isOfDemand(
+  { requireTls }: Pick<Parcel, 'requireTls'>,
+  failures: readonly Failure[],
+): boolean {
+  const has = (...wanted: readonly FailureCause[]) => failures.some(({ cause }) => wanted.includes(cause));
+  return requireTls && has('requiretls', 'handshake', 'starttls-missing') && !has('login');
 }
 
 /** Level Dane is configured, so it stays. The message is read only if something was found. */

@@ -13,9 +13,13 @@ import { judgeReply } from './verdict.ts';
 
 const hosts = (count: number) => Array.from({ length: count }, (_, index) => `192.0.2.${index + 1}`);
 
+/** Mail that waits alone keeps no other mail of its destination back. */
 function cameTo(result: AttemptResult): string {
-  const [verdict] = result.kind === 'answered' ? result.verdicts : [];
-  return verdict?.kind === 'failed' ? verdict.failure.status : (verdict?.kind ?? 'waits');
+  if (result.kind === 'unreachable') return 'waits with all';
+  const [verdict] = result.verdicts;
+  if (verdict?.kind !== 'failed') return verdict?.kind ?? 'nothing';
+  if (verdict.failure.permanent) return verdict.failure.status;
+  return result.isOfMessage ? 'waits' : 'is put off';
 }
 
 /** Attempts over so many hosts. `fit` keep what a sender requires, `dead` do not answer. */
@@ -63,6 +67,15 @@ test('the mail comes back when no host is fit, and waits while one does not answ
   assert.deepEqual(await rig(12, { dead: ['192.0.2.12'] }).send(), { asked: all, came: 'waits' });
 });
 
+test('mail waits with all other mail of its destination only where no host was met that may take others', async () => {
+  const all = hosts(3);
+  const [first = '', ...others] = all;
+  assert.equal((await rig(3, { dead: all }).send()).came, 'waits with all');
+  assert.equal((await rig(3, { dead: others }).send()).came, 'waits');
+  assert.equal((await rig(3, { dead: others }).send(false)).came, 'delivered');
+  assert.equal((await rig(3, { dead: [first], fit: others }).send()).came, 'delivered');
+});
+
 test('other mail goes to the first host, whatever mail that requires TLS has met there', async () => {
   const { send } = rig(12);
   await send();
@@ -108,6 +121,9 @@ const MACHINES = {
   expired: makeFailure({ cause: 'certificate-expired', status: '4.7.5', text: 'x' }),
   dead: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x' }),
   away: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x', noWay: true }),
+  broken: makeFailure({ cause: 'handshake', status: '4.7.5', text: 'x', handshake: 'other' }),
+  busy: makeFailure({ cause: 'starttls-missing', status: '4.7.5', text: 'x', mayPass: true }),
+  login: makeFailure({ cause: 'login', status: '4.7.8', text: 'x' }),
   unwilling: notOffered(hopTo(25)),
 } as const;
 type Machine = keyof typeof MACHINES;
@@ -137,8 +153,8 @@ test('an address to which there is no way keeps no mail where another machine of
   }
   assert.equal((await sendToMachines([...Array(4).fill('old'), ...Array(4).fill('away')])).came, '5.7.30');
   assert.equal((await sendToMachines(['old', 'away', 'fit'])).came, 'delivered');
-  assert.equal((await sendToMachines(['away', 'away'])).came, 'waits');
-  assert.equal((await sendToMachines(Array(12).fill('away'))).came, 'waits');
+  assert.equal((await sendToMachines(['away', 'away'])).came, 'waits with all');
+  assert.equal((await sendToMachines(Array(12).fill('away'))).came, 'waits with all');
 });
 
 test('an address to which there is no way takes the turn of no other: the machines behind it are asked before the mail comes back', async () => {
@@ -152,4 +168,11 @@ test('an address to which there is no way takes the turn of no other: the machin
   // Those that have answered speak for the rest.
   const { asked, came } = await sendToMachines([...away, ...Array(12).fill('old')]);
   assert.deepEqual([asked.length, came], [9, '5.7.30']);
+});
+
+test('a host whose TLS fails now takes other mail, so mail that requires TLS waits alone for it, but not for a refused login', async () => {
+  assert.equal((await sendToMachines(['broken'])).came, 'waits');
+  assert.equal((await sendToMachines(['busy', 'dead'])).came, 'waits');
+  assert.equal((await sendToMachines(['dead', 'dead'])).came, 'waits with all');
+  assert.equal((await sendToMachines(['broken', 'login'])).came, 'waits with all');
 });

@@ -103,8 +103,8 @@ export class Deliveries {
     this.#slowDown(queue, waiting.id, outcome);
     if (outcome.kind === 'unreachable') await this.#unreachable(queue, waiting, { taken, batch, outcome });
     else {
-      // What we refuse ourselves says nothing of the destination.
-      if (packed.kind !== 'failed') queue.answered(this.#deps.clock());
+      // What we refuse ourselves says nothing of the destination, and neither does what the message requires.
+      if (packed.kind !== 'failed' && !outcome.isOfMessage) queue.answered(this.#deps.clock());
       await this.#answered(queue, waiting, { taken, batch, outcome, more });
     }
     return packed.kind === 'failed' ? 'none' : 'made';

@@ -5,6 +5,7 @@ import {
   all,
   enter,
   enterFrom,
+  enterWith,
   events,
   loginRefused,
   queuedIn,
@@ -13,6 +14,7 @@ import {
   unreachable,
 } from '#test/kit/managerrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import { notOffered } from '../delivery/requiretls.ts';
 import { NO_LOGINS } from '../task/messages.ts';
 
 test('what was in the spool and what comes later is delivered once and goes', async () => {
@@ -154,6 +156,23 @@ test('a message that ends every session gives way to the others', async () => {
   manager.add(await enter('b@x.example'));
   await eventually(() => spool.depth === 1);
   assert.deepEqual([queuedIn(poison), queuedIn(other)], [['poison@x.example queued'], 'gone']);
+});
+
+test('mail that requires TLS, and waits for a dead host, keeps no other mail back and goes by its own schedule', async () => {
+  let asked = 0;
+  const manager = runnerWith((hop, parcel) => {
+    if (hop.host === 'second') return unreachable;
+    if (!parcel.requireTls) return all(parcel, 250);
+    asked += 1;
+    return { ...unreachable, failure: notOffered(hop) };
+  });
+  for (let index = 0; index < 30; index++) await enterWith({ requireTls: true }, `a${index}@x.example`);
+  for (let index = 0; index < 10; index++) await enter(`b${index}@x.example`);
+  await manager.start();
+  await eventually(() => spool.depth === 30);
+  manager.add(await enter('c@x.example'));
+  await eventually(() => spool.depth === 30);
+  assert.equal(asked, 30);
 });
 
 test('mail that is too old goes back, whatever was released, held or refused a login before it', async () => {

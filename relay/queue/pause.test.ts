@@ -110,3 +110,17 @@ test('an answer after a failure leaves no more than a first pause', async () => 
   await eventually(() => isIdle());
   assert.deepEqual([dueOf(id), dueOf(away)], [rig.now + 1_000, rig.now + 1_000]);
 });
+
+test('what a message requires neither begins nor ends a pause of its destination', async () => {
+  await deferOldMessage(() => NOBODY);
+  const manager = rig.begin((_, parcel) =>
+    parcel.from === '' ? NOBODY : { ...answers(parcel, () => full), isOfMessage: true },
+  );
+  await manager.start();
+  manager.add(await rig.enter('strict@here.example', ['b@hop.example']));
+  await eventually(() => rig.count('deferred') === 2 && isIdle());
+  const id = await rig.enter('', ['a@hop.example']);
+  manager.add(id);
+  await eventually(() => rig.count('deferred') === 3 && isIdle());
+  assert.equal(dueOf(id), rig.now + 15 * 60_000);
+});

@@ -79,10 +79,15 @@ export function runnerWith(answer: Answer, clock: () => number = Date.now): Queu
 
 export const enter = (...to: string[]) => enterFrom('', ...to);
 
-export async function enterFrom(from: string, ...to: string[]): Promise<string> {
+export const enterFrom = (from: string, ...to: string[]) => enterWith({ from }, ...to);
+
+export async function enterWith(
+  { from = '', ...more }: { from?: string; requireTls?: boolean },
+  ...to: string[]
+): Promise<string> {
   const id = newQueueId(Date.now());
   const recipients = to.map((address) => ({ address, state: 'queued' as const }));
-  const envelope = { from, recipients, receivedAt: 1, smtpUtf8: false, eightBit: false };
+  const envelope = { from, recipients, receivedAt: 1, smtpUtf8: false, eightBit: false, ...more };
   await spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.from('body') });
   return id;
 }
