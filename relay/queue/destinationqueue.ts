@@ -180,8 +180,8 @@ export class DestinationQueue {
   }
 
   /**
-   * True if this message was tried, or if a session failed that began when it was due, and none that began before is still
-   * open: a host may refuse some connections of many. Only then may it expire, and only if neither it nor its destination
+   * True if this message was tried, or if a probe failed that began when it was due, and no session that began before is
+   * still open: a host may refuse some connections of many. Only then may it expire, and only if neither it nor its destination
    * waits for a person. A refused login is a matter of the destination alone.
    */
   mayExpire(id: string, now: number): boolean {
@@ -216,8 +216,8 @@ export class DestinationQueue {
   }
 
   /**
-   * All messages wait. A delivery without a session goes first after the pause, because its message is not the reason; one
-   * with a session waits until `due`. Deliveries that began before the pause give no new information.
+   * All messages wait. A delivery without a session may go after the pause, because its message is not the reason; one with
+   * a session waits until `due`. Deliveries that began before the pause give no new information.
    */
   unreachable(waiting: Waiting, unreached: Unreached): void {
     noteUnreached(this.#health, unreached, this.#active?.get(waiting.id) ?? -1);
