@@ -211,7 +211,7 @@ export class DestinationQueue {
   }
 
   answered(now: number): void {
-    noteAnswer(this.#health);
+    noteAnswer(this.#health, now);
     for (const share of BY_TURN) this.#line(share)?.reached(Math.max(this.#health.pausedUntil, now));
   }
 

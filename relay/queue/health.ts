@@ -12,11 +12,15 @@ import type { Round } from './waiting.ts';
 const WAITS_FOR_PERSON: ReadonlySet<FailureCause> = new Set(['login', 'local']);
 /** After such a failure, other failures must go on for this time before mail expires. A single one proves little. */
 const GRACE_MS = 24 * 60 * 60_000;
+/** A host that has answered within this time is there, although it may take no more connections in this minute. */
+const THERE_MS = 10 * 60_000;
 
 export interface DestinationHealth {
   /** Probes in a row without success. */
   failures: number;
   answers: number;
+  /** The time of the last answer. */
+  answeredAt: number;
   /** How long an earlier process has tried the waiting messages without success. */
   awayMs: number;
   pausedUntil: number;
@@ -50,6 +54,7 @@ export function newHealth(): DestinationHealth {
   return {
     failures: 0,
     answers: 0,
+    answeredAt: -THERE_MS,
     awayMs: 0,
     pausedUntil: 0,
     failedAt: -1,
@@ -63,8 +68,9 @@ export function newHealth(): DestinationHealth {
  * A delivery that began before a failure may bring an answer after it. The destination is there, so no more is left than
  * a first pause. That one stays, because a host may refuse some connections of many.
  */
-export function noteAnswer(health: DestinationHealth): void {
+export function noteAnswer(health: DestinationHealth, now: number): void {
   health.answers += 1;
+  health.answeredAt = now;
   health.failures = 0;
   health.awayMs = 0;
   health.pausedUntil = Math.min(health.pausedUntil, health.firstPauseUntil ?? 0);
@@ -92,7 +98,7 @@ export function noteUnreached(
   // Of sessions that are begun together, one may break because of its message, and a host may refuse some of many. That
   // a probe fails too shows a fault of the destination.
   const isProbe = health.failures > 0 && began >= health.pausedUntil;
-  if (isProbe) health.failedAt = Math.max(health.failedAt, began);
+  if (isProbe && began >= health.answeredAt + THERE_MS) health.failedAt = Math.max(health.failedAt, began);
   if (waitsForPerson(failure)) health.keepsMailUntil = Number.POSITIVE_INFINITY;
   else health.keepsMailUntil = Math.min(health.keepsMailUntil, now + GRACE_MS);
   if (now >= health.pausedUntil) {

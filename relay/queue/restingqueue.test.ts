@@ -41,6 +41,7 @@ test('a packed queue is unpacked as it was', () => {
     {
       failures: fc.nat(),
       answers: fc.nat(),
+      answeredAt: fc.integer(),
       awayMs: fc.nat(),
       pausedUntil: fc.nat(),
       failedAt: fc.integer({ min: -1 }),

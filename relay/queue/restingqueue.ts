@@ -47,6 +47,7 @@ type PackedNumbers = [
   wakeAt: number | null,
   keepsMailUntil: number | null,
   isAway: 0 | 1,
+  answeredAt: number,
 ];
 type PackedFailure = readonly [
   text: string,
@@ -80,6 +81,7 @@ export class QueuePacker {
       Number.isFinite(wakeAt) ? wakeAt : null,
       Number.isFinite(health.keepsMailUntil) ? health.keepsMailUntil : null,
       waiting.isAway ? 1 : 0,
+      health.answeredAt,
       destination.domain,
     ];
     return JSON.stringify(packed);
@@ -88,9 +90,9 @@ export class QueuePacker {
   unpack(key: string, queue: PackedQueue): RestingQueue {
     const [packedFailure, isDeferred, id, ...others] = JSON.parse(queue) as Packed;
     const [route, due, failures, answers, awayMs, pausedUntil, failedAt, failingSince, ...last] = others;
-    const [wakeAt, keepsMailUntil, isAway, domain] = last;
+    const [wakeAt, keepsMailUntil, isAway, answeredAt, domain] = last;
     const failure = packedFailure ? unpackFailure(packedFailure) : undefined;
-    const health = { failures, answers, awayMs, pausedUntil, failedAt, failure };
+    const health = { failures, answers, answeredAt, awayMs, pausedUntil, failedAt, failure };
     return {
       destination: { ...(this.#routes[route] as Route), key, name: domain, domain },
       waiting: {
