@@ -124,3 +124,24 @@ test('what a message requires neither begins nor ends a pause of its destination
   await eventually(() => rig.count('deferred') === 3 && isIdle());
   assert.equal(dueOf(id), rig.now + 15 * 60_000);
 });
+
+test('a person who wants one message of many tried now gets that one tried, also if it was never tried before', async () => {
+  const tried: string[] = [];
+  const manager = rig.begin((_, { to }) => {
+    tried.push(...to);
+    return NOBODY;
+  });
+  const ids: string[] = [];
+  for (let index = 0; index < 40; index++)
+    ids.push(await rig.enter('', [`m${index}@hop.example`], rig.now + index));
+  await manager.start();
+  await eventually(() => tried.length > 0 && isIdle());
+  const begun = tried.length;
+  for (const wanted of [30, 20, 30]) {
+    const before = tried.length;
+    manager.hurry((id) => id === ids[wanted]);
+    await eventually(() => tried.length > before && isIdle());
+    assert.equal(tried.at(-1), `m${wanted}@hop.example`);
+  }
+  assert.equal(tried.length, begun + 3);
+});

@@ -106,13 +106,17 @@ export class WaitingMessages {
     return due === undefined ? this.#find(id) : { id, due, share: this.#share };
   }
 
-  /** Makes the deliveries that `wanted` selects due now, before all other deferred ones. True if there are any. */
+  /** Makes the deliveries that `wanted` selects due now, before all others. True if there are any. */
   hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
     const isWanted = ({ id, failure }: Waiting) => wanted(id, failure);
     const hurried = this.#later.filter(isWanted).map((waiting) => ({ ...waiting, due: 0 }));
     for (const waiting of hurried) this.#laterById?.set(waiting.id, waiting);
-    this.#later = [...hurried, ...this.#later.filter((waiting) => !isWanted(waiting))];
-    return hurried.length > 0 || this.#ready?.ids().some((id) => wanted(id)) === true;
+    const others = this.#later.filter((waiting) => !isWanted(waiting));
+    const ready = this.#ready ? [...this.#ready.ids()].filter((id) => wanted(id)) : [];
+    this.#later = [...hurried, ...others];
+    this.#isReadysTurn = false;
+    if (ready.length < (this.#ready?.size ?? 0)) this.#pickReady(ready, others[0]?.due);
+    return hurried.length + ready.length > 0;
   }
 
   /** The destination answers: what waits for that alone is due at `at`. */
@@ -161,6 +165,14 @@ export class WaitingMessages {
       else high = middle;
     }
     return low;
+  }
+
+  /** Puts some of the new ones before the others, and before deferred ones that are due from `before` on. */
+  #pickReady(ids: readonly string[], before = Number.POSITIVE_INFINITY): void {
+    for (const id of ids) {
+      const since = this.#ready?.take(id) ?? 0;
+      this.#insert({ id, share: this.#share, due: Math.min(since, before - 1) });
+    }
   }
 
   #takeFirst(first: Waiting): Waiting {
