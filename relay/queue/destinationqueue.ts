@@ -190,7 +190,7 @@ export class DestinationQueue {
     if (waiting.failure) return waiting.failure.cause !== 'local';
     const { failedAt } = this.#health;
     const mayAnswer = this.#active?.values().some((began) => began <= failedAt) === true;
-    return waiting.due > 0 && waiting.due <= failedAt && !mayAnswer;
+    return waiting.due <= failedAt && !mayAnswer;
   }
 
   /** No message leaves the queue from now on, or still none. */
@@ -232,12 +232,12 @@ export class DestinationQueue {
     this.#lineFor(share).add({ id, share, due, failure, ...more }, due);
   }
 
-  /** Makes the deliveries that `wanted` selects due now, and ends a pause. True if any of them waits here. */
-  hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
+  /** Makes what `wanted` selects due now, for which only later probes count, and ends a pause. True if any waits here. */
+  hurry(wanted: (id: string, failure?: Failure) => boolean, now: number): boolean {
     // What was not tried itself waits for the reason of the destination.
     const why = (id: string, failure = this.#health.failure) => wanted(id, failure);
     const any = BY_TURN.filter((share) => this.#line(share)?.hurry(why)).length > 0;
-    if (any) this.#health.pausedUntil = 0;
+    if (any) Object.assign(this.#health, { pausedUntil: now, failedAt: -1 });
     return any;
   }
 

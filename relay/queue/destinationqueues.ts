@@ -135,9 +135,10 @@ export class DestinationQueues {
 
   /** Tries the messages that `wanted` selects now, even during a pause of their destination. */
   hurry(wanted: (id: string, destination: Destination, failure?: Failure) => boolean): void {
+    const now = this.#deps.clock();
     for (const key of [...this.#queues.keys()]) {
       const queue = this.#read(key);
-      if (queue?.hurry((id, failure) => wanted(id, queue.destination, failure))) this.pump(queue);
+      if (queue?.hurry((id, failure) => wanted(id, queue.destination, failure), now)) this.pump(queue);
     }
   }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
-import { answers, greylisted, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { type AnswerFor, answers, greylisted, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
 import { eventually } from '#test/kit/wait.ts';
 
 const DAY = 86_400_000;
@@ -168,4 +168,25 @@ test('one failed probe, begun when all were loaded, lets all be given up that ar
   await manager.actions.sweep();
   assert.deepEqual([...manager.ids()], [late, young]);
   assert.ok(tries <= 6, `${tries}`);
+});
+
+test('mail that a person wants tried now goes back after a probe that began then, and after none before', async () => {
+  let takes = true;
+  const answer: AnswerFor = (_, parcel) => (takes ? answers(parcel, () => greylisted) : NOBODY);
+  for (let index = 0; index < 60; index++)
+    await rig.enter('', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await rig.begin(answer).start();
+  await eventually(() => rig.count('deferred') === 60 && isQuiet());
+  await rig.manager.drain(0);
+  takes = false;
+  const manager = rig.begin(answer);
+  await manager.start();
+  for (let probes = 0; probes < 2; probes++) assert.equal(await countReturned(2_000), 0);
+  const tried = rig.count('deferred');
+  manager.hurry(() => true);
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 0);
+  await eventually(() => rig.count('deferred') > tried && isQuiet());
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 60);
 });

@@ -171,7 +171,7 @@ export class WaitingMessages {
   #pickReady(ids: readonly string[], before = Number.POSITIVE_INFINITY): void {
     for (const id of ids) {
       const since = this.#ready?.take(id) ?? 0;
-      this.#insert({ id, share: this.#share, due: Math.min(since, before - 1) });
+      this.#insert({ id, share: this.#share, due: Math.max(0, Math.min(since, before - 1)) });
     }
   }
 
