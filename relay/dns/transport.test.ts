@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -25,12 +26,14 @@ function question(id: number, text = ''): Buffer {
 const read = (message: Buffer) => message.subarray(2).toString();
 
 /** Calls `hear` with each question and with what answers it. */
-async function serve(hear: (message: Buffer, reply: (answer: Buffer) => void, from: RemoteInfo) => void) {
+async function serve(
+  hear: (message: Buffer, reply: (answer: Buffer, sent?: () => void) => void, from: RemoteInfo) => void,
+) {
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   socket.on('message', (message, from) =>
-    hear(message, (answer) => socket.send(answer, from.port, from.address), from),
+    hear(message, (answer, sent) => socket.send(answer, from.port, from.address, sent), from),
   );
   let isOpen = true;
   const stop = () => {
@@ -100,6 +103,22 @@ test('an idle socket keeps no process alive', async () => {
     process.on('exit', () => console.log(performance.now() - answered));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
   assert.ok(Number(stdout) < 990, stdout);
+});
+
+test('an answer that came while the process had no CPU counts, although its time is over', async (context) => {
+  const pass = holdTime(context);
+  const udp = await serve((message, reply) => reply(message, () => setImmediate(pass, 3_000)));
+  const near = new Transport({ address: '127.0.0.1', port: udp.port });
+  assert.equal(await near.askOverUdp(question(1, 'q1'), read), 'q1');
+  const server = createServer((socket) =>
+    socket.once('data', (message) => socket.write(message, () => setImmediate(pass, 5_000))),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ends.push(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const far = new Transport({ address: '127.0.0.1', port });
+  assert.equal(await far.askOverTcp(question(1, 'q2'), read), 'q2');
 });
 
 test('a late answer reaches no other question', async () => {

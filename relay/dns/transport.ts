@@ -93,7 +93,7 @@ class UdpSocket {
   ask<T>(question: Buffer, read: Reader<T>): Promise<T | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
     clearTimeout(this.#rest);
-    const timer = setTimeout(() => resolve(undefined), UDP_MS);
+    const timer = afterReading(UDP_MS, () => resolve(undefined));
     const hear = (message: Buffer) => {
       const answer = read(message);
       if (answer !== undefined) resolve(answer);
@@ -140,11 +140,16 @@ class UdpSocket {
   }
 }
 
+/** A process that had no CPU for long finds its timers over before it has read what came meanwhile. */
+function afterReading(ms: number, late: () => void): NodeJS.Timeout {
+  return setTimeout(() => setImmediate(late), ms);
+}
+
 /** Two bytes of length go before each message (RFC 1035 section 4.2.2). */
 function askOverTcp<T>(server: Server, question: Buffer, read: Reader<T>): Promise<T | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
   const socket = createConnection(server.port, server.address);
-  const timer = setTimeout(() => resolve(undefined), TCP_MS);
+  const timer = afterReading(TCP_MS, () => resolve(undefined));
   const heard: Buffer[] = [];
   let bytes = 0;
   socket.on('error', reject);
