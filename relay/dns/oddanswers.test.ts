@@ -4,6 +4,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { after, test } from 'node:test';
 import packet from 'dns-packet';
+import { holdTime } from '#test/kit/heldtime.ts';
 import { DnsResolver } from './resolver.ts';
 
 const ends: (() => void)[] = [];
@@ -66,12 +67,16 @@ for (const [code, why] of [
     assert.ok(tookMs < 2_000, `${tookMs} ms`);
   });
 
-test('twelve octets with another id, or without an error, are no answer', async () => {
-  const { answered } = await lookUp((question, count) =>
-    count === 1
+test('twelve octets with another id, or without an error, are no answer', async (context) => {
+  const pass = holdTime(context);
+  const { answered, count } = await lookUp((question, asked) => {
+    // What has come is read before the time of the question is over.
+    setImmediate(pass, 3_000);
+    return asked % 2 === 1
       ? fail({ ...question, id: ((question.id ?? 0) + 1) % 65_536, questions: [] }, 5)
-      : fail({ ...question, questions: [] }, 0),
-  );
+      : fail({ ...question, questions: [] }, 0);
+  });
+  assert.equal(count, 4);
   assert.ok(answered.kind === 'failed' && /does not answer/.test(answered.why));
 });
 

@@ -20,6 +20,11 @@ import { type Server, Transport } from './transport.ts';
 
 /** Each server is asked so many times. */
 const ROUNDS = 2;
+/**
+ * The same where none has said anything. Unbound answers no question that it has worked at for two seconds (discard-timeout):
+ * it has the answer for a later one.
+ */
+const SILENT_ROUNDS = 4;
 /** Where no server was reached, the second round begins so long after the first: a restart takes about as long. */
 const RESTART_MS = 1_000;
 /** Of look-ups at the same time: each has a socket. */
@@ -54,7 +59,7 @@ export class DnsResolver implements Dns {
     this.#clock = clock;
     this.#servers = servers.map((server) => new Transport(server));
     this.#trustAD = trustAD;
-    this.#tries = Array.from({ length: ROUNDS }, () => this.#servers).flat();
+    this.#tries = Array.from({ length: SILENT_ROUNDS }, () => this.#servers).flat();
     this.#cache = new AnswerCache(clock);
   }
 
@@ -88,13 +93,17 @@ export class DnsResolver implements Dns {
     let servfail: Transport | undefined;
     const began = this.#clock();
     let asked = 0;
+    let silent = 0;
     let unreached = 0;
     for (const server of this.#tries) {
+      const isSilence = silent > 0 && silent + unreached === asked;
+      if (asked === ROUNDS * this.#servers.length && !isSilence) break;
       if (asked === this.#servers.length && unreached === asked)
         await setTimeout(Math.max(0, began + RESTART_MS - this.#clock()));
-      const reading = await exchange(server, { id: randomInt(65_536), name, type });
+      const reading = await exchange(server, { name, type });
       if (reading.kind === 'answer') return { ...reading, answer: this.#believe(reading.answer) };
       asked += 1;
+      if (reading === SILENT) silent += 1;
       if (reading === UNREACHED) unreached += 1;
       why = reading.why;
       servfail = reading.isServfail ? server : undefined;
@@ -114,9 +123,9 @@ export class DnsResolver implements Dns {
    * checked is never used.
    */
   async #askAgain(server: Transport, name: string, type: RecordType) {
-    const unchecked = await exchange(server, { id: randomInt(65_536), name, type }, false);
+    const unchecked = await exchangeUntilHeard(server, { name, type }, false);
     if (unchecked.kind !== 'answer') return undefined;
-    const checked = await exchange(server, { id: randomInt(65_536), name, type });
+    const checked = await exchangeUntilHeard(server, { name, type });
     if (checked.kind === 'answer') return { ...checked, answer: this.#believe(checked.answer) };
     return checked.isServfail && unchecked.hasSignatures ? ({ kind: 'bogus' } as const) : undefined;
   }
@@ -131,11 +140,26 @@ const UNREACHED = { kind: 'refused', why: 'the name server cannot be reached', i
 
 type Result<Type extends RecordType> = Extract<Reading<Type>, { kind: 'answer' | 'refused' }>;
 
-async function exchange<Type extends RecordType>(
+type Asked<Type extends RecordType> = Omit<Question<Type>, 'id'>;
+
+/** A lost datagram says nothing. */
+async function exchangeUntilHeard<Type extends RecordType>(
   server: Transport,
-  question: Question<Type>,
+  asked: Asked<Type>,
   isChecked = true,
 ): Promise<Result<Type>> {
+  for (let tries = 1; ; tries += 1) {
+    const reading = await exchange(server, asked, isChecked);
+    if (reading !== SILENT || tries === SILENT_ROUNDS) return reading;
+  }
+}
+
+async function exchange<Type extends RecordType>(
+  server: Transport,
+  asked: Asked<Type>,
+  isChecked = true,
+): Promise<Result<Type>> {
+  const question = { id: randomInt(65_536), ...asked };
   try {
     const bytes = writeQuestion(question, isChecked);
     const read = (message: Buffer) => {
