@@ -13,7 +13,7 @@ const hops: Hop[] = [];
 let relay: TestRelay;
 
 const use = (host: string) =>
-  writeFileSync('/etc/resolv.conf', `nameserver ${host}\noptions timeout:1 attempts:2\n`);
+  writeFileSync('/etc/resolv.conf', `nameserver ${host}\noptions timeout:5 attempts:2\n`);
 
 before(async () => {
   for (const [server, mx] of [
