@@ -16,7 +16,7 @@ const ports = {} as Record<Domain | 'closed', number>;
 /** What the narrow hop waits for before it answers a message. */
 const gate = Promise.withResolvers<void>();
 let relay: TestRelay;
-/** Gives mail up after seconds. */
+/** Its senders hear of a delay after a second. */
 let impatient: TestRelay;
 
 const answers: Partial<Record<Domain, (said: Said) => Answer | Promise<Answer>>> = {
@@ -35,6 +35,11 @@ function sections(limits: string): Sections {
   return { outbound: `tls: {level: None, discover: []}\nlimits: {${limits}}\nroutes:\n${routes.join('\n')}` };
 }
 
+const impatience = (expireAfter: string): Sections => ({
+  ...sections('connectionsPerDestination: 20'),
+  queue: `{expireAfter: ${expireAfter}, delayWarningAfter: 1s}`,
+});
+
 before(async () => {
   for (const domain of [...DOMAINS, 'closed'] as const) ports[domain] = await freePort();
   for (const domain of DOMAINS) {
@@ -42,10 +47,7 @@ before(async () => {
     hops[domain] = await Hop.start({ port: ports[domain], ...(answer ? { answer } : {}) });
   }
   relay = await startRelay(sections('messagesPerConnection: 3, connectionsPerDestination: 2'));
-  impatient = await startRelay({
-    ...sections('connectionsPerDestination: 20'),
-    queue: '{expireAfter: 9s, delayWarningAfter: 1s}',
-  });
+  impatient = await startRelay(impatience('1d'));
   await accepted(impatient, {
     id: 'late',
     to: ['a@closed.example', 'b@closed.example'],
@@ -76,14 +78,21 @@ async function change(limits: string): Promise<void> {
 }
 
 test('a connection carries as many messages as it may, and no more', async () => {
-  for (let index = 0; index < 7; index++) {
+  const most = 3;
+  const counts = () =>
+    Object.values(Object.groupBy(hops.reused.taken, ({ session }) => session)).map((all) => all?.length ?? 0);
+  // A connection is kept for twenty seconds, in which a busy machine may bring no other message.
+  const isFull = () => counts().slice(0, -1).includes(most) || Math.max(...counts()) > most;
+  const sendOne = async () => {
+    const index = hops.reused.taken.length;
     await accepted(relay, { id: `reused-${index}`, to: ['a@reused.example'] });
     await until('it to arrive', () => hops.reused.taken.length === index + 1);
     // The router keeps the connection for the next message before it takes this one off its list.
     await until('an empty queue', async () => (await listQueue(relay)).length === 0);
-  }
-  const sessions = hops.reused.taken.map(({ session }) => session);
-  assert.deepEqual(sessions, [1, 1, 1, 2, 2, 2, 3]);
+    return isFull();
+  };
+  await until('a connection after a full one', sendOne, 240_000);
+  assert.equal(Math.max(...counts()), most);
 });
 
 test('a destination gets no more connections at a time than it may', async () => {
@@ -131,6 +140,8 @@ test('a sender hears once that its mail is late, and in the end gets it back', a
   assert.match(late ?? '', /^Will-Retry-Until: /m);
   assert.match(late ?? '', /^Final-Recipient: rfc822; a@closed\.example\r$/m);
   assert.doesNotMatch(late ?? '', /b@closed/);
+  // From the start it might be over on a busy machine before the sender has heard of the delay.
+  impatient.edit(manifestOf(impatient.ports[0], impatience('9s')));
   const [back] = await until(
     'the return',
     () => {
