@@ -66,15 +66,18 @@ const takenAt = (at: Hop, id: string) =>
 test('a route without a proxy goes straight, one with a proxy comes from it, and TLS is verified at the host', async () => {
   await accepted(relay, { id: 'direct', from: 'a@direct.example', to: ['b@example.net'] });
   assert.equal((await takenAt(hop, 'direct')).remote, '127.0.0.1');
-  for (const id of ['open-1', 'open-2']) {
+  const sendOpen = async () => {
+    const id = `open-${implicit.taken.length}`;
     await accepted(relay, { id, from: 'a@open.example', to: ['b@example.net'] });
-    const taken = await takenAt(implicit, id);
-    assert.deepEqual([taken.remote, taken.servername], [PROXY, 'localhost']);
+    await takenAt(implicit, id);
     // The router keeps the connection for the next message before it takes this one off its list.
     await until('an empty queue', async () => (await listQueue(relay)).length === 0);
-  }
-  // The tunnel is used again.
-  assert.equal(implicit.sessions, 1);
+    return implicit.sessions < implicit.taken.length;
+  };
+  // It is kept for twenty seconds, in which a busy machine may bring no other message.
+  await until('a tunnel that is used again', sendOpen, 240_000);
+  for (const taken of implicit.taken)
+    assert.deepEqual([taken.remote, taken.servername], [PROXY, 'localhost']);
 });
 
 test('a wrong login of the proxy makes mail wait, and the right one lets it go at once', async () => {
