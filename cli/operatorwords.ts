@@ -13,6 +13,11 @@ export const OPERATOR_WORDS: Readonly<Record<string, LogWord>> = {
   api_server_back: { meaning: 'the API server answers again' },
   applied: { meaning: 'an object was sent, because the live one differed from the wanted one' },
   caches_complete: { meaning: 'the operator knows all objects that it watches, and begins to reconcile' },
+  cannot_lead: {
+    meaning: 'the API server refuses the Lease, so this process cannot lead; it tries on',
+    cause: 'a right on leases or the namespace of the operator is missing, or a webhook refuses them',
+    cure: 'see "message" in the line; install the chart again, which has all rights',
+  },
   cannot_watch: {
     meaning: 'the operator cannot watch a kind of objects, so it does not see their changes',
     cause: 'a right or a CRD is missing, or the API server is away',
