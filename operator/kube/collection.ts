@@ -45,6 +45,11 @@ export class Collection {
     this.#options = options;
   }
 
+  /** True if a list is a watch that begins with all objects: who may have the one may have the other. */
+  get streams(): boolean {
+    return this.#streams;
+  }
+
   /** Passes every object of one resource version to `take`, and resolves with that version. */
   async list(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
     if (!this.#streams) return this.#listPages(take);

@@ -19,7 +19,7 @@ const SILENCE_MS = 80_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;
 const HASTY_MS = 1_000;
-/** The failures in a row after which nobody should wait for the first list. */
+/** The failures in a row after which nobody should wait for the first list, and the refusals after which it is deaf. */
 const OVERDUE_AFTER = 4;
 
 export class ListWatch {
@@ -35,11 +35,10 @@ export class ListWatch {
   #synced = false;
   #overdue = false;
   #exists = false;
-  #refused = false;
+  /** The refusals since it could be read last. An absence of the server in between says nothing else. */
+  #refusals = 0;
   /** True if the last answer said that an optional kind does not exist. */
   #isMissed = false;
-  /** True from some refusals in a row on until it can be read. What the cache has is old then, if it has anything. */
-  isDeaf = false;
   /** The number of watches and lists that failed. */
   restarts = 0;
   /** When the last event or bookmark came, on the monotonic clock; undefined before the first one. */
@@ -79,7 +78,12 @@ export class ListWatch {
 
   /** True while the collection may not be read or does not exist, for example because its namespace is gone. */
   get refused(): boolean {
-    return this.#refused;
+    return this.#refusals > 0;
+  }
+
+  /** True from some refusals on until it can be read. What the cache has is old then, if it has anything. */
+  get isDeaf(): boolean {
+    return this.#refusals >= OVERDUE_AFTER;
   }
 
   start(): void {
@@ -128,7 +132,9 @@ export class ListWatch {
   async #run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       try {
-        if (this.#version === undefined) await this.#list();
+        // A watch in which nothing happens says only after a minute that it can be read again.
+        const isSilent = this.isDeaf && this.#collection.streams;
+        if (this.#version === undefined || isSilent) await this.#list();
         const begun = performance.now();
         await this.#watch();
         // Without this error, a server that ends watches at once would get requests in a tight loop.
@@ -224,19 +230,17 @@ export class ListWatch {
       return;
     }
     this.restarts += 1;
-    // An absence of the server in between says nothing else.
-    this.#refused ||= !isMissing && isKubeError(error, 'forbidden', 'notFound');
-    if (
-      !isMissing &&
-      isKubeError(error, 'forbidden', 'notFound', 'failed') &&
-      this.#trouble !== error.message
-    ) {
+    const isRefusal = !isMissing && isKubeError(error, 'forbidden', 'notFound');
+    if (isRefusal) this.#refusals += 1;
+    if ((isRefusal || isKubeError(error, 'failed')) && this.#trouble !== error.message) {
       this.#trouble = error.message;
       this.#options.onTrouble(this.#options.kind, error.message);
     }
     this.#failures += 1;
     this.#failure = (error as Error).message;
-    this.#becomeOverdue();
+    const isLate = !this.#synced && !this.#overdue && this.#failures >= OVERDUE_AFTER;
+    this.#overdue ||= isLate;
+    if (isLate || (isRefusal && this.#refusals === OVERDUE_AFTER)) this.#options.onOverdue?.();
     const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
     const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
     await this.#pause(Math.max(pause, asked));
@@ -256,18 +260,9 @@ export class ListWatch {
   }
 
   #isReadable(): void {
-    const wasRefused = this.#refused;
-    this.#refused = false;
-    this.isDeaf = false;
+    const wasRefused = this.refused;
+    this.#refusals = 0;
     if (wasRefused) this.#options.onRecovered?.();
-  }
-
-  #becomeOverdue(): void {
-    if (this.#failures < OVERDUE_AFTER) return;
-    const isNews = this.#synced ? this.#refused && !this.isDeaf : !this.#overdue;
-    this.#overdue ||= !this.#synced;
-    this.isDeaf ||= this.#refused;
-    if (isNews) this.#options.onOverdue?.();
   }
 
   #becomeSynced(): void {
