@@ -7,6 +7,7 @@ import { type Dispatcher, request as send } from 'undici';
 import { readText } from './body.ts';
 import { HttpMethod, type KubeConfig, RequestContext } from './clientnode.ts';
 import { KubeError, kindOfStatus } from './errors.ts';
+import { ServerClock } from './serverclock.ts';
 
 /** The longest wait for an answer; for a stream, the longest wait for its begin. */
 const REQUEST_MS = 15_000;
@@ -17,8 +18,6 @@ const ANSWER_BYTES = 32 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 60;
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
-/** Less harms no judgement, and several API servers may be apart by less. */
-const APART_MS = 30_000;
 
 interface Access {
   /** Milliseconds since the epoch. */
@@ -81,8 +80,7 @@ export class Client {
   readonly #news: ConnectionNews;
   /** The time since which the server is away, in milliseconds of a monotonic clock. */
   #away: { readonly since: number; unanswered: boolean } | undefined;
-  /** How far the clock of the server is before ours. */
-  #aheadMs = 0;
+  readonly #clock = new ServerClock({ wall: () => Date.now(), monotonic: () => performance.now() });
   #kept: Access | undefined;
   /** The credentials that are on their way, and since when. */
   #coming: { readonly since: number; readonly access: Promise<Access> } | undefined;
@@ -97,12 +95,9 @@ export class Client {
     return this.#config.getContextObject(this.#config.getCurrentContext())?.namespace;
   }
 
-  /**
-   * Milliseconds since the epoch by the clock of the API server. Times in objects and events are by it or near it, and what one
-   * leader has noted is read by the next one on another node. The own clock may be hours apart.
-   */
+  /** Milliseconds since the epoch by the clock of the API server. */
   now(): number {
-    return Date.now() + this.#aheadMs;
+    return this.#clock.now();
   }
 
   async request<T>(request: Request): Promise<T> {
@@ -147,9 +142,11 @@ export class Client {
     const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value);
+    let begun: number;
     let response: Dispatcher.ResponseData;
     try {
       const { headers, dispatcher } = await this.#access(signal);
+      begun = performance.now();
       response = await send(url, {
         method,
         signal,
@@ -167,7 +164,7 @@ export class Client {
     }
     const status = response.statusCode;
     if (status < 300) {
-      this.#readClock(response.headers['date']);
+      this.#clock.hear(response.headers['date'], begun);
       this.#onSuccess();
       return response;
     }
@@ -218,11 +215,6 @@ export class Client {
       dispatcher: keepPool ? this.#kept?.dispatcher : fresh,
     };
     return this.#kept;
-  }
-
-  #readClock(date: string | string[] | undefined): void {
-    const aheadMs = Date.parse(String(date)) - Date.now();
-    if (!Number.isNaN(aheadMs)) this.#aheadMs = Math.abs(aheadMs) < APART_MS ? 0 : aheadMs;
   }
 
   #noteFailure(error: KubeError, { isDispensable = false }: Request): KubeError {
