@@ -262,10 +262,10 @@ export class Controller {
   }
 
   async #tell(writer: ReconcileWriter, relay: MailRelay, event: RelayEvent): Promise<void> {
-    const { identity, log } = this.#options;
+    const { client, identity, log } = this.#options;
     const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
     log('event', { relay: key, reason: event.reason, note: event.note });
-    await writeEvent(writer, identity, relay, event).catch((error: Error) => {
+    await writeEvent(writer, { identity, now: client.now() }, relay, event).catch((error: Error) => {
       log('event_not_written', { relay: key, message: error.message });
     });
   }

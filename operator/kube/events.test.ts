@@ -5,14 +5,15 @@ import { relayObject } from '#test/fixtures/world.ts';
 import type { Request } from './client.ts';
 import { writeEvent } from './events.ts';
 
-async function noteOf(note: string): Promise<string> {
+async function written(note: string) {
   const bodies: unknown[] = [];
   const request = async <T>({ body }: Request) => {
     bodies.push(body);
     return {} as T;
   };
-  await writeEvent({ request }, 'one', relayObject(), { type: 'Warning', reason: 'PolicyRefused', note });
-  return (bodies[0] as { note: string }).note;
+  const by = { identity: 'one', now: Date.parse('2030-01-01T00:00:00Z') };
+  await writeEvent({ request }, by, relayObject(), { type: 'Warning', reason: 'PolicyRefused', note });
+  return bodies[0] as { note: string; eventTime: string };
 }
 
 for (const [what, note, bytes] of [
@@ -22,7 +23,11 @@ for (const [what, note, bytes] of [
   ['pairs', `abc${'😀'.repeat(500)}`, 1_023],
 ] as const)
   test(`the note of an event is cut by bytes and between characters: ${what}`, async () => {
-    const written = await noteOf(note);
-    assert.equal(Buffer.byteLength(written), bytes);
-    assert.ok(written.isWellFormed() && note.startsWith(written));
+    const { note: cut } = await written(note);
+    assert.equal(Buffer.byteLength(cut), bytes);
+    assert.ok(cut.isWellFormed() && note.startsWith(cut));
   });
+
+test('the time of an event is that of the status', async () => {
+  assert.equal((await written('short')).eventTime, '2030-01-01T00:00:00.000000Z');
+});

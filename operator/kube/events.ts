@@ -19,9 +19,10 @@ export interface RelayEvent {
   readonly note: string;
 }
 
+/** `now` is by the clock of the API server, as the times of the status are. */
 export async function writeEvent(
   client: Pick<Client, 'request'>,
-  instance: string,
+  { identity, now }: { readonly identity: string; readonly now: number },
   { metadata }: MailRelay,
   { type, reason, note }: RelayEvent,
 ): Promise<void> {
@@ -32,10 +33,10 @@ export async function writeEvent(
     body: {
       apiVersion: EVENT.apiVersion,
       kind: EVENT.kind,
-      metadata: { name: `${name}.${Date.now().toString(16)}${randomBytes(3).toString('hex')}`, namespace },
-      eventTime: new Date().toISOString().replace('Z', '000Z'),
+      metadata: { name: `${name}.${now.toString(16)}${randomBytes(3).toString('hex')}`, namespace },
+      eventTime: new Date(now).toISOString().replace('Z', '000Z'),
       reportingController: FIELD_MANAGER,
-      reportingInstance: instance,
+      reportingInstance: identity,
       action: 'Reconcile',
       type,
       reason,
