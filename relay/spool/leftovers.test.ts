@@ -95,17 +95,41 @@ for (const [name, harm] of [
     await begun.spool.close();
   });
 
-test('a log that has a part of the store alone gives back what is in it', async () => {
-  const stateDir = folder();
-  const first = new Spool(stateDir);
-  for (let count = 0; count < 150; count++) await enter(first, Buffer.alloc(2_000, 'x'));
+/** A log that has a part of the store alone, and the messages that are in it. */
+async function leaveLog(): Promise<Left> {
+  const [living, stateDir] = [folder(), folder()];
+  const first = new Spool(living);
+  // So many that neither the roots of the mail nor all of its keys are written again.
+  await Promise.all(Array.from({ length: 1_000 }, () => enter(first, Buffer.from('x'))));
   await first.close();
-  const second = new Spool(stateDir);
+  const second = new Spool(living);
   const ids = [await enter(second, Buffer.from('one')), await enter(second, Buffer.from('two'))];
-  const left = folder();
-  copyFileSync(join(stateDir, 'queue.db-wal'), join(left, 'queue.db-wal'));
+  copyFileSync(join(living, 'queue.db-wal'), join(stateDir, 'queue.db-wal'));
   await second.close();
-  const { spool } = await start(left);
+  return { stateDir, path: join(stateDir, 'queue.db'), ids };
+}
+
+for (const [name, post] of [
+  ['', () => undefined],
+  [', also after an error,', (path: string) => writeFileSync(`${path}.fault`, 'io: disk I/O error\n')],
+] as const)
+  test(`a log that has a part of the store alone${name} gives back what is in it, and all of it is told`, async () => {
+    const { stateDir, path, ids } = await leaveLog();
+    post(path);
+    const { spool, told } = await start(stateDir);
+    for (const id of ids) assert.ok(spool.list().includes(id));
+    assert.ok(told[0]?.kind === 'rebuilt' && told[0].messages === spool.depth);
+    await spool.close();
+  });
+
+test('a rebuild that was ended between two names gives back what the log alone had', async () => {
+  const { stateDir, path, ids } = await leaveLog();
+  // It cannot go on behind the first name.
+  mkdirSync(`${path}-shm`);
+  await assert.rejects(start(stateDir));
+  assert.ok(existsSync(`${path}.new`));
+  rmSync(`${path}-shm`, { recursive: true });
+  const { spool } = await start(stateDir);
   for (const id of ids) assert.ok(spool.list().includes(id));
   await spool.close();
 });

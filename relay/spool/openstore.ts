@@ -114,6 +114,11 @@ export class OpenStore {
       this.#copyLog('PASSIVE');
   }
 
+  /** Throws if the file cannot take it, which `close` never tells. No other process may have the store open. */
+  emptyLog(): void {
+    this.#copyLog('TRUNCATE');
+  }
+
   get space(): StoreSpace {
     const { freelist_count: free } = this.#freePages.get() as { freelist_count: number };
     return { free: free * PAGE_BYTES, pending: this.#pendingPages * PAGE_BYTES };

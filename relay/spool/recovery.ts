@@ -56,12 +56,13 @@ export function recover(path: string, notice: string): Recovered | undefined {
   if (isLost) appendFileSync(path, '');
   if (!existsSync(path)) return undefined;
   renewLog(`${path}-wal`, notice === '');
-  // After an error, rows behind the break were not acknowledged. Without an error they may have been.
-  const behind = notice === '' ? rowsBehindBreak(path) : [];
+  // After an error, rows behind the break were not acknowledged. Without an error they may have been, and so may all of a
+  // log whose file is gone.
+  const behind = notice === '' || isLost ? rowsBehindBreak(path) : [];
   const damage = isLost ? 'its file is missing or empty, and its log is not' : findDamage(path, notice);
-  const rebuilt = damage === undefined ? finished : rebuild(path, damage.trim());
+  if (damage !== undefined) return rebuild(path, damage.trim(), behind);
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
-  if (rebuilt) return rebuilt;
+  if (finished) return finished;
   if (messages > 0) return { kind: 'log-damaged', messages };
   return notice === '' ? undefined : { kind: 'log-renewed', reason: notice.trim() };
 }
@@ -145,10 +146,11 @@ function look(path: string, check: Check): Seen | undefined {
   }
 }
 
-function rebuild(path: string, reason: string): Recovered {
+/** A kill behind the first rename must not lose the rows behind the break, so they are in the new store before. */
+function rebuild(path: string, reason: string, behind: readonly Row[]): Recovered {
   const building = `${path}.building`;
   try {
-    const salvaged = salvage(path, building);
+    const salvaged = salvage(path, building, behind);
     syncFolder(building);
     renameSync(building, `${path}.new`);
     syncFolder(path);

@@ -73,10 +73,10 @@ function keyIndexName(name: TableName): string {
 }
 
 /**
- * `to` must not exist. When this returns, it is complete and closed. Throws if the disk gives nothing of the store: it
- * may do so later.
+ * `to` must not exist. When this returns, it is complete and closed, with the messages of `behind` that it lacked. Throws
+ * if the disk gives nothing of the store: it may do so later.
  */
-export function salvage(path: string, to: string): Salvaged {
+export function salvage(path: string, to: string, behind: readonly Row[] = []): Salvaged {
   const store = new OpenStore(to, 'late');
   const file = new StoreFile(path);
   try {
@@ -84,7 +84,11 @@ export function salvage(path: string, to: string): Salvaged {
     rescue.copyTables();
     if (rescue.rows === 0 && file.unreadable > 0)
       throw new Error(`the disk cannot read ${file.unreadable} of its ${file.count} pages`);
-    return rescue.setAsideLost();
+    const lost = rescue.setAsideLost();
+    enterMissing(store, behind);
+    // On a full disk SQLite closes a store without an error, and a part of it stays in its log.
+    store.emptyLog();
+    return { messages: store.tables.records.count(), lost };
   } finally {
     file.close();
     store.close();
@@ -218,8 +222,8 @@ class Rescue {
     this.#write();
   }
 
-  /** Sets missing entries aside, and also bodies whose record is missing. */
-  setAsideLost(): Salvaged {
+  /** Sets missing entries aside, and also bodies whose record is missing. Returns their ids. */
+  setAsideLost(): string[] {
     const { records, bodies, damaged } = this.#store.tables;
     const lost = [...this.#missing.records, ...this.#missing.damaged];
     for (const id of bodies.keys()) {
@@ -230,7 +234,7 @@ class Rescue {
     for (const id of unique) this.#soon((tables) => tables.damaged.put(id, NOTHING));
     this.#write();
     if (unique.length > 0) this.#keepRemains(new Set(unique));
-    return { messages: records.count(), lost: unique.toSorted() };
+    return unique.toSorted();
   }
 
   /** What is left of their records. It comes last, because a body may lie in the place of a record that is whole elsewhere. */

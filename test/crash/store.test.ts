@@ -16,12 +16,15 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { recover } from '#relay/spool/recovery.ts';
+import { Spool } from '#relay/spool/spool.ts';
 import { endWithFile } from '#test/kit/child.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -29,6 +32,7 @@ import { doToQueue, listQueue } from '#test/kit/queuetools.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { enter, readBody } from '#test/kit/spoolrig.ts';
 import { straceProblem } from '#test/kit/strace.ts';
 import { until } from '#test/kit/wait.ts';
 
@@ -211,6 +215,33 @@ describe('the store of a relay', { concurrency: false }, () => {
     } finally {
       await relay?.stop();
       await sink?.down();
+      execFileSync('umount', ['--lazy', dir]);
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  test('a disk that is full before a rebuild is complete keeps the damaged store, and the next start has all of it', {
+    skip: !isRoot && 'needs root for a small file system',
+  }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mailrelay-full-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', dir]);
+    try {
+      const path = join(dir, 'queue.db');
+      const writer = new Spool(dir, undefined, 'late');
+      const ids: string[] = [];
+      while (ids.length < 100) ids.push(await enter(writer, randomBytes(20_000)));
+      await writer.close();
+      const { bavail, bsize } = statfsSync(dir);
+      // There is room for the log of the new store, and not for its file.
+      writeFileSync(join(dir, 'filling'), Buffer.alloc(bavail * bsize - statSync(path).size * 1.5));
+      writeFileSync(`${path}.doubted`, '');
+      assert.throws(() => recover(path, 'damage: malformed'), /make room on its volume$/);
+      rmSync(join(dir, 'filling'));
+      const spool = new Spool(dir, undefined, 'late', { isStart: true });
+      assert.deepEqual(spool.list(), ids.toSorted());
+      for (const id of ids) assert.equal((await readBody(spool, id)).length, 20_000);
+      await spool.close();
+    } finally {
       execFileSync('umount', ['--lazy', dir]);
       rmSync(dir, { recursive: true, force: true });
     }
