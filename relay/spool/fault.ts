@@ -11,6 +11,8 @@ export type Fault = 'full' | 'busy' | 'damage' | 'unreadable' | 'io' | 'bug';
 
 /** Codes of https://sqlite.org/rescode.html. The low byte of an extended code is the primary code. */
 const SQLITE = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26, failedWrite: 778 };
+/** The second one: there is no room for the index of the log, which takes 32 KiB for each 16 MiB of the log. */
+const FULL = [SQLITE.full, 4_874];
 /** SQLite's own words for the second one are "corrupt file system", but it means each EIO and ENXIO of a read. */
 const READ_ERRORS = [266, 8_458];
 /** A short read, and a wrong checksum. */
@@ -21,7 +23,7 @@ export type StoreError = Error & { readonly errcode?: number; readonly code?: st
 export function classifyError({ errcode, code }: StoreError): Fault {
   if (errcode === undefined) return code === undefined || code.startsWith('ERR_') ? 'bug' : 'io';
   const primary = errcode & 0xff;
-  if (primary === SQLITE.full) return 'full';
+  if (FULL.includes(errcode)) return 'full';
   if (primary === SQLITE.busy || primary === SQLITE.locked) return 'busy';
   if (READ_ERRORS.includes(errcode)) return 'unreadable';
   const isDamaged = primary === SQLITE.corrupt || primary === SQLITE.notADatabase || DAMAGE.has(errcode);

@@ -201,6 +201,28 @@ for (const [name, harm] of [
     await spool.close();
   });
 
+test('a store that is empty beside the notice of an error is begun anew, and both are told', async () => {
+  const { stateDir, path } = await leave('stopped');
+  truncateSync(path, 0);
+  writeFileSync(`${path}.fault`, 'io: disk I/O error\n');
+  const { spool, told } = await start(stateDir);
+  assert.deepEqual(told.map(({ kind }) => kind).toSorted(), ['begun-anew', 'log-renewed']);
+  await spool.close();
+});
+
+test('a rebuild is told of also where its bodies cannot be kept', async () => {
+  const { stateDir, path } = await leave('stopped');
+  copyFileSync(path, `${path}.new`);
+  writeFileSync(join(stateDir, 'strays'), '');
+  const told: Recovered[] = [];
+  const onRecovered = (recovered: Recovered) => told.push(recovered);
+  assert.throws(
+    () => new Spool(stateDir, undefined, 'late', { isStart: true, onRecovered }),
+    /"[^"]*strays": it is no folder: move it away$/,
+  );
+  assert.equal(told[0]?.kind, 'rebuilt');
+});
+
 for (const [name, put] of [
   ['that has an old folder', (path: string) => mkdirSync(join(path, 'mine'), { recursive: true })],
   ['that is a file', (path: string) => writeFileSync(path, '')],
@@ -237,7 +259,7 @@ for (const [name, put, sentence] of [
   [
     'queue.db.lock',
     (path: string) => writeFileSync(path, 'no lock '.repeat(100)),
-    /^Error: Cannot lock ".*queue\.db\.lock": the file is not one of a relay: remove it$/,
+    /^Error: Cannot lock ".*queue\.db\.lock": the file is not one of a relay: move it away$/,
   ],
   [
     'queue.db-shm',

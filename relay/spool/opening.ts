@@ -1,10 +1,10 @@
 /** Says why a file of the spool cannot be opened, with the cure, and makes its folders. Errors of SQLite count as well. */
 import { mkdirSync } from 'node:fs';
 import { describeSystemError, nameSystemError } from '#crds/systemwords.ts';
-import type { StoreError } from './fault.ts';
+import { classifyError, type StoreError } from './fault.ts';
 
-/** Codes of https://sqlite.org/rescode.html. The last one is that of the index of the log, which takes 32 KiB. */
-const SQLITE = { noPermission: 3, readOnly: 8, full: 13, cannotOpen: 14, notADatabase: 26, noIndex: 4_874 };
+/** Codes of https://sqlite.org/rescode.html. */
+const SQLITE = { noPermission: 3, readOnly: 8, cannotOpen: 14, notADatabase: 26 };
 const ROOM = 'make room on its volume';
 const RIGHTS = 'let the user of the relay read and write it';
 const AWAY = 'move it away';
@@ -44,6 +44,7 @@ export function makeOwnFolder(path: string): void {
 /** An error that is not known speaks for itself. */
 function explain(error: StoreError): string {
   const { errcode, message } = error;
+  if (classifyError(error) === 'full') return `the disk is full: ${ROOM}`;
   if (errcode !== undefined) return explainSqlite(errcode) ?? message;
   const cure = CURES[nameSystemError(error)];
   return cure === undefined ? message : `${describeSystemError(error)}: ${cure}`;
@@ -51,8 +52,7 @@ function explain(error: StoreError): string {
 
 function explainSqlite(errcode: number): string | undefined {
   const primary = errcode & 0xff;
-  if (primary === SQLITE.full || errcode === SQLITE.noIndex) return `the disk is full: ${ROOM}`;
-  if (primary === SQLITE.notADatabase) return 'the file is not one of a relay: remove it';
+  if (primary === SQLITE.notADatabase) return `the file is not one of a relay: ${AWAY}`;
   const isRefused = [SQLITE.noPermission, SQLITE.readOnly, SQLITE.cannotOpen].includes(primary);
   return isRefused
     ? `it, or a file beside it with the same name, cannot be opened for writing: ${RIGHTS}`

@@ -82,9 +82,11 @@ export class Spool {
       onSync,
       isStart,
       onRecovered: (recovered) => {
-        if (recovered.kind === 'rebuilt') this.#strays.keepAll();
-        left = 0;
+        // First: what comes after it may find the disk full.
         onRecovered(recovered);
+        if (recovered.kind !== 'rebuilt') return;
+        left = 0;
+        this.#strays.keepAll();
       },
     });
     if (left > 0) onRecovered({ kind: 'begun-anew', bodies: left });

@@ -71,8 +71,8 @@ export class Store {
     this.#lock = new StoreLock(path);
     try {
       const recovered = deps.isStart ? this.#recoverAlone(OPEN_WAIT_MS, true) : undefined;
-      this.#openSound();
       if (recovered) deps.onRecovered(recovered);
+      this.#openSound();
     } catch (error) {
       this.#lock.close();
       throw cannotOpen(path, error as StoreError);

@@ -23,6 +23,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { classifyError, type StoreError } from '#relay/spool/fault.ts';
+import { OpenStore } from '#relay/spool/openstore.ts';
 import { recover } from '#relay/spool/recovery.ts';
 import { Spool } from '#relay/spool/spool.ts';
 import { endWithFile } from '#test/kit/child.ts';
@@ -215,6 +217,36 @@ describe('the store of a relay', { concurrency: false }, () => {
     } finally {
       await relay?.stop();
       await sink?.down();
+      execFileSync('umount', ['--lazy', dir]);
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  test('a disk that is full where the index of the log must grow is a full disk, and the store goes on when there is room', {
+    skip: !isRoot && 'needs root for a small file system',
+  }, () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mailrelay-full-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', dir]);
+    try {
+      const store = new OpenStore(join(dir, 'queue.db'), 'late');
+      let count = 0;
+      const put = () => store.transact(({ bodies }) => bodies.put(`${count++}`, Buffer.alloc(3_000)));
+      const logPages = () => Math.floor(statSync(join(dir, 'queue.db-wal')).size / (PAGE_BYTES + 24));
+      // The first part of the index is for 4062 pages. There is room for them, and for a part of the next part.
+      while (logPages() < 4_040) put();
+      const { bavail, bsize } = statfsSync(dir);
+      const spare = (4_067 - logPages()) * PAGE_BYTES;
+      writeFileSync(join(dir, 'filling'), Buffer.alloc(bavail * bsize - spare));
+      const fail = () => {
+        while (count < 10_000) put();
+      };
+      assert.throws(fail, (error: StoreError) => error.errcode === 4_874 && classifyError(error) === 'full');
+      rmSync(join(dir, 'filling'));
+      const kept = store.tables.bodies.keys().length;
+      put();
+      assert.equal(store.tables.bodies.keys().length, kept + 1);
+      store.close();
+    } finally {
       execFileSync('umount', ['--lazy', dir]);
       rmSync(dir, { recursive: true, force: true });
     }
