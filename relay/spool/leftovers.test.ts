@@ -210,17 +210,18 @@ test('a store that is empty beside the notice of an error is begun anew, and bot
   await spool.close();
 });
 
-test('a rebuild is told of also where its bodies cannot be kept', async () => {
-  const { stateDir, path } = await leave('stopped');
+test('a store is replaced only when the bodies beside it are kept', async () => {
+  const { stateDir, path, ids } = await leave('stopped');
   copyFileSync(path, `${path}.new`);
-  writeFileSync(join(stateDir, 'strays'), '');
-  const told: Recovered[] = [];
-  const onRecovered = (recovered: Recovered) => told.push(recovered);
-  assert.throws(
-    () => new Spool(stateDir, undefined, 'late', { isStart: true, onRecovered }),
-    /"[^"]*strays": it is no folder: move it away$/,
-  );
-  assert.equal(told[0]?.kind, 'rebuilt');
+  const strays = join(stateDir, 'strays');
+  writeFileSync(strays, '');
+  await assert.rejects(start(stateDir), /"[^"]*strays": it is no folder: move it away$/);
+  rmSync(strays);
+  const begun = await start(stateDir);
+  await assertWhole(begun, ids);
+  assert.equal(begun.told[0]?.kind, 'rebuilt');
+  assert.deepEqual(readdirSync(strays), ['KEEP']);
+  await begun.spool.close();
 });
 
 for (const [name, put] of [

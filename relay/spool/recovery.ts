@@ -45,11 +45,18 @@ const PARTS = ['', '-wal', '-journal'];
 /** Two false alarms in this time are taken for damage. Two that are further apart have nothing to do with each other. */
 const DOUBT_MS = 3_600_000;
 
-/** `notice`: the posted text. Empty at a start without a known error. */
-export function recover(path: string, notice: string): Recovered | undefined {
+/**
+ * `notice`: the posted text. Empty at a start without a known error. `onReplace` is called before another store gets the
+ * name of the damaged one. If it throws, the next call goes on there.
+ */
+export function recover(
+  path: string,
+  notice: string,
+  onReplace = (): void => undefined,
+): Recovered | undefined {
   refuseLink(path);
   removeStore(`${path}.building`);
-  const finished = finishRebuild(path);
+  const finished = finishRebuild(path, onReplace);
   setJournalAside(path);
   const isLost = !holdsBytes(path) && holdsBytes(`${path}-wal`);
   // Without its file, the log is read as that of an empty one. SQLite would delete it.
@@ -60,7 +67,7 @@ export function recover(path: string, notice: string): Recovered | undefined {
   // log whose file is gone.
   const behind = notice === '' || isLost ? rowsBehindBreak(path) : [];
   const damage = isLost ? 'its file is missing or empty, and its log is not' : findDamage(path, notice);
-  if (damage !== undefined) return rebuild(path, damage.trim(), behind);
+  if (damage !== undefined) return rebuild(path, damage.trim(), behind, onReplace);
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
   if (finished) return finished;
   if (messages > 0) return { kind: 'log-damaged', messages };
@@ -146,15 +153,20 @@ function look(path: string, check: Check): Seen | undefined {
   }
 }
 
-/** A kill behind the first rename must not lose the rows behind the break, so they are in the new store before. */
-function rebuild(path: string, reason: string, behind: readonly Row[]): Recovered {
+function rebuild(path: string, reason: string, behind: readonly Row[], onReplace: () => void): Recovered {
+  const salvaged = copyReadable(path, behind);
+  return { kind: 'rebuilt', reason, setAside: putInPlace(path, onReplace), ...salvaged };
+}
+
+/** A kill behind this must not lose the rows behind the break, so the new store has them. */
+function copyReadable(path: string, behind: readonly Row[]): Salvaged {
   const building = `${path}.building`;
   try {
     const salvaged = salvage(path, building, behind);
     syncFolder(building);
     renameSync(building, `${path}.new`);
     syncFolder(path);
-    return { kind: 'rebuilt', reason, setAside: putInPlace(path), ...salvaged };
+    return salvaged;
   } catch (error) {
     removeStore(building);
     throw new Error(
@@ -165,9 +177,9 @@ function rebuild(path: string, reason: string, behind: readonly Row[]): Recovere
 }
 
 /** A rebuild that was ended. The new store was complete before it got its name. */
-function finishRebuild(path: string): Recovered | undefined {
+function finishRebuild(path: string, onReplace: () => void): Recovered | undefined {
   if (!existsSync(`${path}.new`)) return undefined;
-  const setAside = putInPlace(path);
+  const setAside = putInPlace(path, onReplace);
   const store = new OpenStore(path, 'late');
   try {
     const { records, damaged } = store.tables;
@@ -189,7 +201,8 @@ function setJournalAside(path: string): void {
 }
 
 /** Renames the store and puts its successor in its place. Returns the new name of the old store. */
-function putInPlace(path: string): string {
+function putInPlace(path: string, onReplace: () => void): string {
+  onReplace();
   const aside = nameAside(path);
   for (const part of PARTS) if (holdsBytes(path + part)) renameSync(path + part, aside + part);
   // A look leaves an empty log.

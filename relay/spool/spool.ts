@@ -82,12 +82,10 @@ export class Spool {
       onSync,
       isStart,
       onRecovered: (recovered) => {
-        // First: what comes after it may find the disk full.
+        if (recovered.kind === 'rebuilt') left = 0;
         onRecovered(recovered);
-        if (recovered.kind !== 'rebuilt') return;
-        left = 0;
-        this.#strays.keepAll();
       },
+      onReplace: () => this.#strays.keepAll(),
     });
     if (left > 0) onRecovered({ kind: 'begun-anew', bodies: left });
     this.outbox = new Outbox(this.#store);

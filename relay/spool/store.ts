@@ -43,6 +43,7 @@ export interface StoreDeps {
   readonly checkpoints: Checkpoints;
   readonly onSync: () => void;
   readonly onRecovered: (recovered: Recovered) => void;
+  readonly onReplace: () => void;
   /** No process has the store open yet: it is checked, and its log is written again. */
   readonly isStart: boolean;
 }
@@ -227,8 +228,7 @@ export class Store {
   #reopen(waitMs: number): OpenStore {
     this.#close();
     const recovered = this.#isNoticed ? this.#recoverAlone(waitMs) : undefined;
-    const open = this.#openShared(waitMs);
-    this.#takeBack(open);
+    const open = this.#takeBack(this.#openShared(waitMs));
     this.#fault = undefined;
     this.#deps.onRecovered(recovered ?? { kind: 'reopened' });
     return open;
@@ -250,7 +250,7 @@ export class Store {
     let recovered: Recovered | undefined;
     this.#lock.alone(waitMs, () => {
       if (!isStart && !this.#isNoticed) return;
-      recovered = recover(this.#path, this.#lock.posted || (this.#unposted ?? ''));
+      recovered = recover(this.#path, this.#lock.posted || (this.#unposted ?? ''), this.#deps.onReplace);
       this.#lock.takeDown();
       this.#unposted = undefined;
     });
