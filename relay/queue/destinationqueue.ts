@@ -236,9 +236,11 @@ export class DestinationQueue {
   hurry(wanted: (id: string, failure?: Failure) => boolean, now: number): boolean {
     // What was not tried itself waits for the reason of the destination.
     const why = (id: string, failure = this.#health.failure) => wanted(id, failure);
-    const any = BY_TURN.filter((share) => this.#line(share)?.hurry(why)).length > 0;
-    if (any) Object.assign(this.#health, { pausedUntil: now, failedAt: -1 });
-    return any;
+    const shares = BY_TURN.filter((share) => this.#line(share)?.hurry(why));
+    if (shares.length === 0) return false;
+    Object.assign(this.#health, { pausedUntil: now, failedAt: -1 });
+    this.#served = shares.includes('configured') ? 'other' : 'configured';
+    return true;
   }
 
   #line(share: Share): WaitingMessages | undefined {

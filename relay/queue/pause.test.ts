@@ -145,3 +145,29 @@ test('a person who wants one message of many tried now gets that one tried, also
   }
   assert.equal(tried.length, begun + 3);
 });
+
+test('mail of a bounce that a person wants tried now goes before mail that clients have sent to the same hops', async () => {
+  const tried: string[] = [];
+  const manager = rig.begin((_, { to }) => {
+    tried.push(...to);
+    return NOBODY;
+  });
+  const [bounce, other] = [
+    await rig.enter('', ['bounce@hop.example']),
+    await rig.enter('me@here.example', ['b@hop.example']),
+  ];
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 2 && isIdle());
+  for (const [wanted, address] of [
+    [bounce, 'bounce@hop.example'],
+    [bounce, 'bounce@hop.example'],
+    [other, 'b@hop.example'],
+    [other, 'b@hop.example'],
+  ]) {
+    rig.now += 60 * 60_000;
+    const before = tried.length;
+    manager.hurry((id) => id === wanted);
+    await eventually(() => tried.length > before && isIdle());
+    assert.equal(tried[before], address);
+  }
+});

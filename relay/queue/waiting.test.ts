@@ -37,3 +37,26 @@ test('no turn is lost where only one kind may go', () => {
   assert.deepEqual(take(200, 7), [...old.slice(3), undefined]);
   assert.equal(line.size, 0);
 });
+
+test('new mail keeps its order, although the first few wait in another place than all others', () => {
+  const all = names('new', 40).slice(10);
+  const line = lineWith([], all);
+  assert.deepEqual(
+    all.map(() => line.next(200)?.id),
+    all,
+  );
+});
+
+test('what a person wants tried now goes before all others, whatever was wanted before and waits beside it', () => {
+  const [old, fresh] = [names('old', 20), names('new', 20)];
+  for (const wanted of [fresh, fresh.slice(5, 8), old.slice(5, 8)]) {
+    const line = lineWith(old, fresh);
+    line.next(200);
+    line.hurry((id) => old.slice(0, 3).includes(id) || fresh.slice(15).includes(id));
+    line.hurry((id) => wanted.includes(id));
+    assert.ok(wanted.includes(line.next(200)?.id ?? ''));
+  }
+  const line = lineWith(old, fresh.slice(0, 1));
+  line.hurry((id) => fresh.includes(id));
+  assert.equal(line.next(200)?.id, fresh[0]);
+});

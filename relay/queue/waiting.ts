@@ -53,7 +53,7 @@ export class WaitingMessages {
   #laterById: Map<string, Waiting> | undefined;
   /** The due deliveries, with the time since when they are due. */
   #ready: IdTable | undefined;
-  /** A deferred delivery was taken last. */
+  /** One that was put off was taken last. */
   #isReadysTurn = false;
   /** False: none waits only for the destination. It saves a look at all that wait for each answer. */
   #mayBeAway = false;
@@ -89,10 +89,10 @@ export class WaitingMessages {
   /** Takes the next delivery that is due at `now`. Undefined if there is none. */
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
-    const isDeferredsTurn =
-      first !== undefined && first.due <= now && !(this.#isReadysTurn && this.#hasReady);
-    this.#isReadysTurn = isDeferredsTurn;
-    return isDeferredsTurn ? this.#takeFirst(first) : this.#nextReady(now);
+    const isFirsts = first !== undefined && first.due <= now && !(this.#isReadysTurn && this.#hasReady);
+    // Only what was put off costs a turn: a new one here is older than the others, and a hurried one goes before them.
+    this.#isReadysTurn = isFirsts && first.due > 0 && (first.failure ?? first.round) !== undefined;
+    return isFirsts ? this.#takeFirst(first) : this.#nextReady(now);
   }
 
   /** When the next delivery is due: `now` if one is due already, undefined if none waits. */
@@ -112,10 +112,12 @@ export class WaitingMessages {
     const hurried = this.#later.filter(isWanted).map((waiting) => ({ ...waiting, due: 0 }));
     for (const waiting of hurried) this.#laterById?.set(waiting.id, waiting);
     const others = this.#later.filter((waiting) => !isWanted(waiting));
-    const ready = this.#ready ? [...this.#ready.ids()].filter((id) => wanted(id)) : [];
-    this.#later = [...hurried, ...others];
-    this.#isReadysTurn = false;
-    if (ready.length < (this.#ready?.size ?? 0)) this.#pickReady(ready, others[0]?.due);
+    const ready = [...(this.#ready?.ids().filter((id) => wanted(id)) ?? [])];
+    // Where all new ones are wanted they stay where they are.
+    const areAll = ready.length === (this.#ready?.size ?? 0);
+    this.#later = [...hurried, ...(areAll ? [] : this.#pickReady(ready)), ...others];
+    this.#isReadysTurn = areAll && hurried.length === 0;
+    this.#indexLater();
     return hurried.length + ready.length > 0;
   }
 
@@ -152,8 +154,12 @@ export class WaitingMessages {
     // A growing array reserves room for sixteen more items, so the first one gets an array of its own.
     if (this.#later.length === 0) this.#later = [waiting];
     else this.#later.splice(this.#findPlace(waiting.due), 0, waiting);
-    if (this.#laterById) this.#laterById.set(waiting.id, waiting);
-    else if (this.#later.length > FEW) this.#laterById = new Map(this.#later.map((one) => [one.id, one]));
+    this.#laterById?.set(waiting.id, waiting);
+    this.#indexLater();
+  }
+
+  #indexLater(): void {
+    if (this.#later.length > FEW) this.#laterById ??= new Map(this.#later.map((one) => [one.id, one]));
   }
 
   /** The position after all deliveries that are not due later. */
@@ -167,12 +173,14 @@ export class WaitingMessages {
     return low;
   }
 
-  /** Puts some of the new ones before the others, and before deferred ones that are due from `before` on. */
-  #pickReady(ids: readonly string[], before = Number.POSITIVE_INFINITY): void {
-    for (const id of ids) {
-      const since = this.#ready?.take(id) ?? 0;
-      this.#insert({ id, share: this.#share, due: Math.max(0, Math.min(since, before - 1)) });
+  /** Takes some of the new ones out of the table. */
+  #pickReady(ids: readonly string[]): Waiting[] {
+    const picked = ids.map((id) => ({ id, share: this.#share, due: 0 }));
+    for (const waiting of picked) {
+      this.#ready?.take(waiting.id);
+      this.#laterById?.set(waiting.id, waiting);
     }
+    return picked;
   }
 
   #takeFirst(first: Waiting): Waiting {
