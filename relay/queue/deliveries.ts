@@ -101,6 +101,8 @@ export class Deliveries {
         ? refusedByUs(batch, packed.failure)
         : await this.#deps.courier.deliver(queue.destination, packed.parcel);
     this.#slowDown(queue, waiting.id, outcome);
+    // A drain ends attempts before DATA. This is no failure of the destination or the message, so it is not logged.
+    if (!this.#deps.isRunning() && (outcome.kind === 'unreachable' || outcome.isOfMessage)) return 'made';
     if (outcome.kind === 'unreachable') await this.#unreachable(queue, waiting, { taken, batch, outcome });
     else {
       // What we refuse ourselves says nothing of the destination, and neither does what the message requires.
@@ -153,8 +155,6 @@ export class Deliveries {
   ): Promise<void> {
     const { clock, wall, ages, random, log, counters, actions } = this.#deps;
     const { taken, batch, outcome } = attempt;
-    // A drain ends attempts before DATA. This is no failure of the destination, so it is not logged.
-    if (!this.#deps.isRunning()) return;
     const { hadSession, failure } = outcome;
     const now = clock();
     const ageMs = ages.of(taken.record.receivedAt);

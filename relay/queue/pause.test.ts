@@ -171,3 +171,26 @@ test('mail of a bounce that a person wants tried now goes before mail that clien
     assert.equal(tried[before], address);
   }
 });
+
+test('an attempt that a stop of the relay cuts off puts off no mail that requires TLS', async () => {
+  const gate = Promise.withResolvers<void>();
+  const manager = rig.begin(async (_, parcel) => {
+    await gate.promise;
+    return { ...answers(parcel, () => full), isOfMessage: true };
+  });
+  const id = await rig.enter('strict@here.example', ['b@hop.example']);
+  await manager.start();
+  await eventually(() => manager.isDelivering(id));
+  const drained = manager.drain(10_000);
+  gate.resolve();
+  await drained;
+  assert.equal(rig.count('deferred'), 0);
+  let tried = 0;
+  await rig
+    .begin((_, parcel) => {
+      tried += 1;
+      return answers(parcel);
+    })
+    .start();
+  await eventually(() => tried === 1);
+});
