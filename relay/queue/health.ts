@@ -97,11 +97,13 @@ export function noteUnreached(
 ): void {
   // Of sessions that are begun together, one may break because of its message, and a host may refuse some of many. That
   // a probe fails too shows a fault of the destination.
-  const isProbe = health.failures > 0 && began >= health.pausedUntil;
+  const isNew = began >= health.pausedUntil;
+  const isProbe = isNew && health.failures > 0;
   if (isProbe && began >= health.answeredAt + THERE_MS) health.failedAt = Math.max(health.failedAt, began);
   if (waitsForPerson(failure)) health.keepsMailUntil = Number.POSITIVE_INFINITY;
   else health.keepsMailUntil = Math.min(health.keepsMailUntil, now + GRACE_MS);
-  if (now >= health.pausedUntil) {
+  // What began before the last pause, or before a person wanted mail tried now, keeps no later probe back.
+  if (isNew) {
     health.failures = Math.max(health.failures, failuresWithin(health.awayMs, backoff)) + 1;
     health.pausedUntil = now + pauseMs(health.failures);
     health.firstPauseUntil = health.failures === 1 ? health.pausedUntil : now + pauseMs(1);

@@ -146,6 +146,31 @@ test('a person who wants one message of many tried now gets that one tried, also
   assert.equal(tried.length, begun + 3);
 });
 
+test('a probe that began before a person wants mail tried now makes no pause: the mail is tried then', async () => {
+  const tried: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const manager = rig.begin(async (_, { to }) => {
+    tried.push(...to);
+    if (tried.length === 2) await gate.promise;
+    return NOBODY;
+  });
+  await rig.enter('', ['first@hop.example']);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && isIdle());
+  rig.now += 2_000;
+  for (const name of ['second', 'third']) manager.add(await rig.enter('', [`${name}@hop.example`]));
+  const wanted = await rig.enter('', ['a@hop.example']);
+  manager.add(wanted);
+  await eventually(() => tried.length === 2);
+  rig.now += 1_000;
+  manager.hurry((id) => id === wanted);
+  rig.now += 1_000;
+  gate.resolve();
+  await eventually(() => tried.length === 3 && isIdle());
+  assert.equal(tried[2], 'a@hop.example');
+  assert.equal(dueOf(wanted), rig.now + 2_000);
+});
+
 test('mail of a bounce that a person wants tried now goes before mail that clients have sent to the same hops', async () => {
   const tried: string[] = [];
   const manager = rig.begin((_, { to }) => {
