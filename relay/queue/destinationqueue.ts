@@ -1,12 +1,12 @@
 /**
  * The queue of one destination: the waiting deliveries, the number under way, and whether the destination can be
- * reached. After a failure one delivery at a time probes the destination, with growing pauses. Only messages for this
- * destination wait. This file has no clock of its own.
+ * reached. After a failure one delivery at a time probes it, with growing pauses. This file has no clock of its own.
  */
 import type { Failure } from '#crds/failure.ts';
 import type { DestinationLimits } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
 import {
+  type Answers,
   type DestinationHealth,
   newHealth,
   noteAnswer,
@@ -47,18 +47,17 @@ export class DestinationQueue {
   #served: Share = 'other';
   readonly #health: DestinationHealth = newHealth();
 
-  constructor(destination: Destination, terms: DestinationTerms, answers = 0) {
+  constructor(destination: Destination, terms: DestinationTerms, known?: Answers) {
     this.destination = destination;
     this.#terms = terms;
-    this.#health.answers = answers;
+    Object.assign(this.#health, known);
   }
 
   static fromRest(
     { destination, waiting, health, wakeAt }: RestingQueue,
     terms: DestinationTerms,
   ): DestinationQueue {
-    const queue = new DestinationQueue(destination, terms);
-    Object.assign(queue.#health, health);
+    const queue = new DestinationQueue(destination, terms, health);
     queue.wakeAt = wakeAt;
     queue.#lineFor('other').add({ ...waiting, share: 'other' }, waiting.due);
     return queue;
@@ -97,8 +96,9 @@ export class DestinationQueue {
     return this.#health.failures;
   }
 
-  get answers(): number {
-    return this.#health.failures > 0 ? 0 : this.#health.answers;
+  get known(): Answers | undefined {
+    const { failures, answers, answeredAt } = this.#health;
+    return failures === 0 ? { answers, answeredAt } : undefined;
   }
 
   /** True if nothing waits and nothing is under way. */
@@ -216,8 +216,8 @@ export class DestinationQueue {
   }
 
   /**
-   * All messages wait. A delivery without a session may go after the pause, because its message is not the reason; one with
-   * a session waits until `due`. Deliveries that began before the pause give no new information.
+   * All messages wait. A delivery without a session may go after the pause, because its message is not the reason; one
+   * with a session waits until `due`.
    */
   unreachable(waiting: Waiting, unreached: Unreached): void {
     noteUnreached(this.#health, unreached, this.#active?.get(waiting.id) ?? -1);

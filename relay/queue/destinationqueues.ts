@@ -10,6 +10,7 @@ import type { Destination } from '../delivery/courier.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
+import type { Answers } from './health.ts';
 import type { LoginPause } from './pause.ts';
 import { Providers, type ProvidersDeps } from './providers.ts';
 import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
@@ -53,8 +54,8 @@ export class DestinationQueues {
   readonly #providers: Providers | undefined;
   /** The keys of destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
   readonly #blocked = SLOTS.map((slot) => ({ ...slot, keys: new Set<string>() }));
-  /** The number of answers of idle destinations, oldest first. */
-  readonly #answers = new Map<string, number>();
+  /** The answers of idle destinations, oldest first. */
+  readonly #answers = new Map<string, Answers>();
   /** Deliveries under way by message. A message has one for each of its destinations. */
   readonly #delivering = new Map<string, number>();
   #stopped = false;
@@ -95,7 +96,7 @@ export class DestinationQueues {
     return queue;
   }
 
-  #open(destination: Destination, answers: number | undefined): DestinationQueue {
+  #open(destination: Destination, answers: Answers | undefined): DestinationQueue {
     const queue = new DestinationQueue(destination, this.#deps.terms, answers);
     const pause = this.#deps.findLoginPause?.(destination);
     if (pause) queue.learnLoginPause(pause);
@@ -293,7 +294,7 @@ export class DestinationQueues {
     this.#unblock(queue);
     queue.shared?.leave(key);
     this.#queues.delete(key);
-    if (queue.answers > 0) this.#answers.set(key, queue.answers);
+    if (queue.known) this.#answers.set(key, queue.known);
     dropOldest(this.#answers, REMEMBERED);
   }
 }

@@ -15,12 +15,16 @@ const GRACE_MS = 24 * 60 * 60_000;
 /** A host that has answered within this time is there, although it may take no more connections in this minute. */
 const THERE_MS = 10 * 60_000;
 
-export interface DestinationHealth {
-  /** Probes in a row without success. */
-  failures: number;
+/** What is remembered of a destination for which nothing waits. */
+export interface Answers {
   answers: number;
   /** The time of the last answer. */
   answeredAt: number;
+}
+
+export interface DestinationHealth extends Answers {
+  /** Probes in a row without success. */
+  failures: number;
   /** How long an earlier process has tried the waiting messages without success. */
   awayMs: number;
   pausedUntil: number;

@@ -190,3 +190,21 @@ test('mail that a person wants tried now goes back after a probe that began then
   await manager.actions.sweep();
   assert.equal(rig.count('expired'), 60);
 });
+
+test('that a host has answered in the last ten minutes is known although nothing waited since: it costs no released mail', async () => {
+  let takes = true;
+  const manager = rig.begin((_, parcel) => (takes ? answers(parcel) : NOBODY));
+  const ids: string[] = [];
+  for (let index = 0; index < 40; index++) {
+    ids.push(await rig.enter('', [`a${index}@hop.example`], rig.now - 6 * DAY + index));
+    await manager.actions.hold(ids[index] ?? '');
+  }
+  await manager.start();
+  manager.add(await rig.enter('', ['young@hop.example']));
+  await eventually(() => rig.spool.depth === 40 && isQuiet());
+  takes = false;
+  for (const id of ids) await manager.actions.release(id);
+  await eventually(() => rig.count('deferred') > 0 && isQuiet());
+  await countReturned(2_000);
+  assert.ok(rig.count('expired') < 10, `${rig.count('expired')}`);
+});
