@@ -4,13 +4,7 @@
  * nothing about the hop for other messages. "TLS-Required: No": what the domain publishes does not count, and the
  * configured level still does. Pure.
  */
-import {
-  type Failure,
-  type FailureCause,
-  type HandshakeReason,
-  makeFailure,
-  tellSender,
-} from '#crds/failure.ts';
+import { type Failure, type HandshakeReason, makeFailure, tellSender } from '#crds/failure.ts';
 import type { NextHop, Parcel } from './courier.ts';
 import { isUnproven } from './tlscauses.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
@@ -42,14 +36,15 @@ export function isUnfit({ cause }: Failure): boolean {
 
 /**
  * The message has met a host that may take others: it lacks the TLS that this one requires. Where a login is refused too, all
- * mail waits for that.
+ * mail waits for that. A host that hangs in the handshake takes no mail at all.
  */
 export function isOfDemand(
   { requireTls }: Pick<Parcel, 'requireTls'>,
   failures: readonly Failure[],
 ): boolean {
-  const has = (...wanted: readonly FailureCause[]) => failures.some(({ cause }) => wanted.includes(cause));
-  return requireTls && has('requiretls', 'handshake', 'starttls-missing') && !has('login');
+  const lacksTls = ({ cause, handshake }: Failure) =>
+    cause === 'requiretls' || cause === 'starttls-missing' || handshake !== undefined;
+  return requireTls && failures.some(lacksTls) && !failures.some(({ cause }) => cause === 'login');
 }
 
 /** Level Dane is configured, so it stays. The message is read only if something was found. */

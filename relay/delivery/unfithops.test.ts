@@ -122,6 +122,7 @@ const MACHINES = {
   dead: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x' }),
   away: makeFailure({ cause: 'connect', status: '4.4.1', text: 'x', noWay: true }),
   broken: makeFailure({ cause: 'handshake', status: '4.7.5', text: 'x', handshake: 'other' }),
+  hanging: makeFailure({ cause: 'handshake', status: '4.4.1', text: 'x' }),
   busy: makeFailure({ cause: 'starttls-missing', status: '4.7.5', text: 'x', mayPass: true }),
   login: makeFailure({ cause: 'login', status: '4.7.8', text: 'x' }),
   unwilling: notOffered(hopTo(25)),
@@ -175,4 +176,10 @@ test('a host whose TLS fails now takes other mail, so mail that requires TLS wai
   assert.equal((await sendToMachines(['busy', 'dead'])).came, 'waits');
   assert.equal((await sendToMachines(['dead', 'dead'])).came, 'waits with all');
   assert.equal((await sendToMachines(['broken', 'login'])).came, 'waits with all');
+});
+
+test('mail that requires TLS waits with all other mail where a host hangs in the handshake: no mail goes to it', async () => {
+  assert.equal((await sendToMachines(['hanging'])).came, 'waits with all');
+  assert.equal((await sendToMachines(['hanging', 'dead'])).came, 'waits with all');
+  assert.equal((await sendToMachines(['hanging', 'broken'])).came, 'waits');
 });
