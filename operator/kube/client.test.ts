@@ -170,8 +170,8 @@ test('the time is that of the server, where the clocks are apart', async (t) => 
     date = undefined;
     assert.ok(Math.abs((await ask()) - apart) < 60_000, 'an answer without one says nothing');
     date = new Date().toUTCString();
-    assert.equal(Math.round((await ask()) / 60_000), 0);
+    assert.ok(Math.abs(await ask()) < 60_000);
     date = new Date(Date.now() - 120_000).toUTCString();
-    assert.equal(Math.round((await ask()) / 60_000), 0, 'another server, whose clock is apart');
+    assert.ok(Math.abs(await ask()) < 60_000, 'another server, whose clock is apart');
   }
 });
