@@ -98,7 +98,7 @@ export class DestinationQueue {
 
   get known(): Answers | undefined {
     const { failures, answers, answeredAt } = this.#health;
-    return failures === 0 ? { answers, answeredAt } : undefined;
+    return failures === 0 && answers > 0 ? { answers, answeredAt } : undefined;
   }
 
   /** True if nothing waits and nothing is under way. */

@@ -106,8 +106,11 @@ export function noteUnreached(
   if (isProbe && began >= health.answeredAt + THERE_MS) health.failedAt = Math.max(health.failedAt, began);
   if (waitsForPerson(failure)) health.keepsMailUntil = Number.POSITIVE_INFINITY;
   else health.keepsMailUntil = Math.min(health.keepsMailUntil, now + GRACE_MS);
-  // What began before the last pause, or before a person wanted mail tried now, keeps no later probe back.
-  if (isNew) {
+  // What began before the last pause, or before a person wanted mail tried now, keeps no later probe back. It shows that
+  // one at a time is enough.
+  if (!isNew) {
+    if (now >= health.pausedUntil) health.failures = Math.max(health.failures, 1);
+  } else {
     health.failures = Math.max(health.failures, failuresWithin(health.awayMs, backoff)) + 1;
     health.pausedUntil = now + pauseMs(health.failures);
     health.firstPauseUntil = health.failures === 1 ? health.pausedUntil : now + pauseMs(1);

@@ -171,6 +171,37 @@ test('a probe that began before a person wants mail tried now makes no pause: th
   assert.equal(dueOf(wanted), rig.now + 2_000);
 });
 
+test('a host that hangs is probed once at a time, also if a person wants its mail tried now while it hangs', async () => {
+  let hangs = 0;
+  let gate: PromiseWithResolvers<void> | undefined;
+  const manager = rig.begin(async (_, parcel) => {
+    if (!gate) return answers(parcel);
+    hangs += 1;
+    await gate.promise;
+    hangs -= 1;
+    return NOBODY;
+  });
+  const send = async (count: number) => {
+    for (let index = 0; index < count; index++) manager.add(await rig.enter('', [`${index}@hop.example`]));
+  };
+  await manager.start();
+  await send(10);
+  await eventually(() => rig.spool.depth === 0);
+  gate = Promise.withResolvers();
+  await send(40);
+  await eventually(() => hangs > 5);
+  const begun = hangs;
+  rig.now += 30_000;
+  manager.hurry(() => true);
+  rig.now += 30_000;
+  const before = gate;
+  gate = Promise.withResolvers();
+  before.resolve();
+  await eventually(() => rig.count('deferred') === begun && hangs > 0);
+  assert.equal(hangs, 1);
+  gate.resolve();
+});
+
 test('mail of a bounce that a person wants tried now goes before mail that clients have sent to the same hops', async () => {
   const tried: string[] = [];
   const manager = rig.begin((_, { to }) => {
