@@ -205,7 +205,8 @@ async function restoreClaim(
   const refused: Obstacle[] = [];
   let state: ClaimState = 'unread';
   const look = async () => {
-    const claim = await readFor(writer, object, undefined, path);
+    // A label that is taken back pauses all that has the name of its write, and a claim that is not read hides those behind it.
+    const claim = await readFor(writer, `the reading of ${object}`, undefined, path);
     state = claim ? judgeClaim(claim, world) : 'absent';
     if (claim && state === 'own' && !isLabelled(claim, world)) refused.push(...(await restore(CLAIM, claim)));
   };

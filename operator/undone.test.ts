@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { recordingDeps } from '#test/fixtures/deps.ts';
-import { claim, LABELS, pod, scaleOf, world } from '#test/fixtures/hiddenlabels.ts';
+import { answering, claim, LABELS, pod, scaleOf, UNMANAGED, world } from '#test/fixtures/hiddenlabels.ts';
 import { podReport, podView, relayObject } from '#test/fixtures/world.ts';
 import { mergePatch } from './apply.ts';
 import type { KubeObject, Request } from './kube/client.ts';
@@ -118,4 +118,25 @@ test('what is to be removed is gone from the answer, where that has nothing else
   await assert.rejects(patch({ mark: '2' }, null), undone);
   await assert.rejects(patch({ mark: '1' }, '2'), undone);
   await assert.rejects(patch(undefined, '2'), undone);
+});
+
+test('claims whose labels are taken back keep their places, also where the StatefulSet is gone and its first write failed', async () => {
+  const paces = new AllPaces(() => 0).of('mail/relay', 3);
+  const sets: unknown[] = [];
+  for (let nth = 0; nth < 2; nth++) {
+    const server = [claim(0), claim(1), ...[2, 3, 4].map((ordinal) => claim(ordinal, UNMANAGED))];
+    const state = world(server, { relay: relayObject({ replicas: 1 }), pods: [] });
+    const objects = new Map(state.objects);
+    objects.delete('StatefulSet/relay');
+    const answers = answering(server).writer;
+    const request = async <T>(sent: Request): Promise<T> => {
+      const isSet = sent.method === 'PATCH' && sent.path.includes('/statefulsets/');
+      if (isSet) sets.push((sent.body as { spec?: { replicas?: number } }).spec?.replicas);
+      if (isSet && nth === 0) throw new KubeError('forbidden', 'exceeded quota', 403);
+      const live = server.find(({ metadata }) => sent.path.endsWith(`/${metadata.name}`));
+      return sent.method === 'PATCH' && live ? (live as T) : answers.request<T>(sent);
+    };
+    await reconcile({ ...state, objects }, { ...recordingDeps(), writer: { request, paces } });
+  }
+  assert.deepEqual(new Set(sets), new Set([5]));
 });
