@@ -35,7 +35,10 @@ interface Site extends SyncSite {
   readonly always?: boolean;
 }
 
-/** Each kind of sync that mail depends on, and the bad luck that shows it. */
+/**
+ * Each kind of sync that mail depends on, and the bad luck that shows it. Not that of a new store: without it the log alone
+ * gives all mail back (recovery.ts).
+ */
 const SITES: readonly Site[] = [
   {
     by: 'listener',
@@ -73,13 +76,6 @@ const SITES: readonly Site[] = [
     name: 'queue.db',
     thread: 'main',
     protects: 'the tables before the log goes',
-    luck: ONLY_NAMES,
-  },
-  {
-    by: 'supervisor',
-    name: 'queue.db',
-    thread: 'main',
-    protects: 'the tables of a new store',
     luck: ONLY_NAMES,
   },
   {
