@@ -20,6 +20,7 @@ import { hasTaken, isCutThrough, isOwnClaim, listPlaces, readMark } from './judg
 import { changesSize, type StatefulSetSpec } from './judge/storage.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { apiPath, CLAIM, type Kind, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { nameReading } from './paces.ts';
 import { managedLabels, objectNames } from './render/metadata.ts';
 import { LABELS, type Obstacle, type PodView, type World } from './world.ts';
 
@@ -206,7 +207,7 @@ async function restoreClaim(
   let state: ClaimState = 'unread';
   const look = async () => {
     // A label that is taken back pauses all that has the name of its write, and a claim that is not read hides those behind it.
-    const claim = await readFor(writer, `the reading of ${object}`, undefined, path);
+    const claim = await readFor(writer, nameReading(object), undefined, path);
     state = claim ? judgeClaim(claim, world) : 'absent';
     if (claim && state === 'own' && !isLabelled(claim, world)) refused.push(...(await restore(CLAIM, claim)));
   };

@@ -11,9 +11,10 @@ import { isKubeError, KubeError } from './kube/errors.ts';
 
 const FIRST_MS = 250;
 const LAST_MS = 60_000;
-const READING = 'the reading of ';
 /** In place of a hash: the pause is for every basis. */
 const ANY = 'any';
+/** The name of the step that reads an object, which has a pause of its own beside that of its write. */
+export const nameReading = (object: string): string => `the reading of ${object}`;
 const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 
 interface Refusal {
@@ -73,7 +74,7 @@ export class Paces {
     const isSame = before?.basis === hashBasis(basis);
     if (isSame && (before.found === undefined || this.#isPaused(what))) return before.found as T | undefined;
     this.#answers.delete(what);
-    const found = await this.step(`${READING}${what}`, basis, read);
+    const found = await this.step(nameReading(what), basis, read);
     this.#answers.set(what, { basis: hashBasis(basis), found });
     return found;
   }
