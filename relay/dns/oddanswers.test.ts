@@ -1,54 +1,25 @@
 /** What a server says beside an answer: errors of every form, and what a SERVFAIL means. */
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import packet from 'dns-packet';
 import { holdTime } from '#test/kit/heldtime.ts';
+import { ADDRESS, SIGNATURE, say, startServer } from '#test/kit/questions.ts';
 import { DnsResolver } from './resolver.ts';
 
-const ends: (() => void)[] = [];
-after(() => {
-  for (const end of ends) end();
-});
-
 const UNCHECKED = packet.CHECKING_DISABLED;
-const ADDRESS: packet.Answer = { name: 'a.example', type: 'A', ttl: 60, data: '192.0.2.1' };
-const SIGNATURE: packet.Answer = {
-  name: 'a.example',
-  type: 'RRSIG',
-  ttl: 60,
-  data: {
-    typeCovered: 'A',
-    algorithm: 13,
-    labels: 2,
-    originalTTL: 60,
-    expiration: 1_700_000_000,
-    inception: 1_600_000_000,
-    keyTag: 7,
-    signersName: 'example',
-    signature: Buffer.alloc(64),
-  },
-};
-
 /** Looks a name up at a server that answers the questions in turn as this says. */
 async function lookUp(answer: (question: packet.Packet, count: number) => Buffer) {
-  const socket = createSocket('udp4');
   let count = 0;
-  socket.on('message', (message, { port, address }) =>
-    socket.send(answer(packet.decode(message), ++count), port, address),
-  );
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  ends.push(() => void socket.close());
-  const servers = [{ address: '127.0.0.1', port: socket.address().port }];
+  const server = await startServer((question, asked) => {
+    count = asked;
+    return answer(question, asked);
+  });
+  const servers = [server];
   const began = performance.now();
   const answered = await new DnsResolver({ servers, trustAD: true, clock: () => 0 }).lookUp('a.example', 'A');
   return { answered, count, tookMs: performance.now() - began };
 }
 
-const say = ({ id = 0, questions = [] }: packet.Packet, changes: packet.Packet = {}): Buffer =>
-  packet.encode({ type: 'response', id, questions, ...changes });
 const fail = (question: packet.Packet, code: number): Buffer => say(question, { flags: code });
 /** The name as if nothing were checked. */
 const isUnchecked = ({ flags = 0 }: packet.Packet) => (flags & UNCHECKED) !== 0;

@@ -1,36 +1,13 @@
 /** Servers that say nothing to some questions: a resolver that works for long, or a network that loses datagrams. */
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { after, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import packet from 'dns-packet';
 import { holdTime } from '#test/kit/heldtime.ts';
+import { ADDRESS, SIGNATURE, say, startServer } from '#test/kit/questions.ts';
 import { DnsResolver } from './resolver.ts';
-
-const ends: (() => void)[] = [];
-after(() => {
-  for (const end of ends) end();
-});
 
 /** How long a question waits for its answer. */
 const WAIT_MS = 3_000;
-const ADDRESS: packet.Answer = { name: 'a.example', type: 'A', ttl: 60, data: '192.0.2.1' };
-const SIGNATURE: packet.Answer = {
-  name: 'a.example',
-  type: 'RRSIG',
-  ttl: 60,
-  data: {
-    typeCovered: 'A',
-    algorithm: 13,
-    labels: 2,
-    originalTTL: 60,
-    expiration: 1_700_000_000,
-    inception: 1_600_000_000,
-    keyTag: 7,
-    signersName: 'example',
-    signature: Buffer.alloc(64),
-  },
-};
 
 /** `null`: the server says nothing to this question, the `count`th that it got. */
 type Says = (question: packet.Packet, count: number) => packet.Packet | null;
@@ -41,21 +18,14 @@ const isChecked = ({ flags = 0 }: packet.Packet) => (flags & packet.CHECKING_DIS
 async function lookUp(context: TestContext, ...servers: readonly Says[]) {
   const pass = holdTime(context);
   const counts = servers.map(() => 0);
-  const start = async (says: Says, index: number) => {
-    const socket = createSocket('udp4');
-    socket.on('message', (message, { port, address }) => {
-      const question = packet.decode(message);
-      const { id = 0, questions = [] } = question;
-      counts[index] = (counts[index] ?? 0) + 1;
-      const said = says(question, counts[index]);
-      if (said) socket.send(packet.encode({ type: 'response', id, questions, ...said }), port, address);
-      else setImmediate(pass, WAIT_MS);
+  const start = (says: Says, index: number) =>
+    startServer((question, count) => {
+      counts[index] = count;
+      const said = says(question, count);
+      if (said) return say(question, said);
+      setImmediate(pass, WAIT_MS);
+      return undefined;
     });
-    socket.bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    ends.push(() => void socket.close());
-    return { address: '127.0.0.1', port: socket.address().port };
-  };
   const resolver = new DnsResolver({
     servers: await Promise.all(servers.map(start)),
     trustAD: true,
