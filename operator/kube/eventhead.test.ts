@@ -31,6 +31,34 @@ test('custom objects name the version first, and metadata may be all there is', 
   }
 });
 
+const fieldsV1 = { 'f:data': { '.': {}, 'k:{"name":"}],\\"name\\":\\""}': {}, 'v:"}]}"': {} } };
+const managedFields = [
+  { manager: 'one', operation: 'Apply', fieldsType: 'FieldsV1', fieldsV1 },
+  { manager: 'two', operation: 'Update', fieldsType: 'FieldsV1', fieldsV1, subresource: 'status' },
+];
+
+test('managedFields are left out, wherever they are', () => {
+  const own = { labels: { managedFields: '"managedFields":[' }, generateName: 'managedFields' };
+  const spec = { containers: [{ ports: [{ port: 1 }], name: 'of the content' }], managedFields };
+  const last = { name: 'a', resourceVersion: '7', ...own };
+  const sorted = { ...own, name: 'a', ownerReferences: [{ uid: 'b' }], resourceVersion: '7' };
+  const cases = [
+    [{ ...last, managedFields }, last],
+    [{ managedFields, ...sorted }, undefined],
+    [{ ...own, managedFields, name: 'a', ownerReferences: [{ uid: 'b' }], resourceVersion: '7' }, sorted],
+    [
+      { ...own, managedFields: [], name: 'a' },
+      { ...own, managedFields: [], name: 'a' },
+    ],
+    [{ ...own, managedFields, uid: '5' }, undefined],
+    [last, last],
+  ] as const;
+  for (const [written, read] of cases) {
+    const line = JSON.stringify({ type: 'ADDED', object: object(written, { spec }) });
+    assert.deepEqual(readHead(line)?.object.metadata, read, line);
+  }
+});
+
 test('any other line is left to the parser', () => {
   const lines = [
     JSON.stringify({ type: 'DELETED', object: object({ name: 'a' }) }),
