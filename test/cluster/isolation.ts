@@ -44,8 +44,15 @@ export function makeNetwork(netns: string, address: string): void {
   command('nsenter', [`--net=/run/netns/${netns}`, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
 }
 
+/** Another run may remove what a lost one left at the same time. */
 export function removeNetwork(netns: string): void {
-  if (existsSync(`/run/netns/${netns}`)) command('ip', ['netns', 'delete', netns]);
+  const isThere = () => existsSync(`/run/netns/${netns}`);
+  if (!isThere()) return;
+  try {
+    command('ip', ['netns', 'delete', netns]);
+  } catch (error) {
+    if (isThere()) throw error;
+  }
 }
 
 /** Where the provisioner's volumes really are. */
