@@ -4,16 +4,16 @@
  * removed again, with the containers in it.
  */
 import {
+  type Dirent,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmdirSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { command } from './supervise.ts';
+import { command, readIfThere } from './supervise.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
 const CONTAINERS_END_MS = 5_000;
@@ -134,34 +134,25 @@ function shimsOf(dir: string): string[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .filter((pid) => {
-      const line = commandLineOf(pid);
+      const line = readIfThere(`/proc/${pid}/cmdline`);
       return line.includes('containerd-shim') && line.includes(`${dir}/`);
     });
 }
 
-function commandLineOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 function pidsBelow(dir: string): string[] {
-  return foldersBelow(dir).flatMap((folder) => {
-    try {
-      return readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean);
-    } catch {
-      return [];
-    }
-  });
+  return foldersBelow(dir).flatMap((folder) =>
+    readIfThere(join(folder, 'cgroup.procs')).split('\n').filter(Boolean),
+  );
 }
 
 /** The folder and all below it, the innermost first. */
 function foldersBelow(dir: string): string[] {
-  if (!existsSync(dir)) return [];
-  const inner = readdirSync(dir).filter((entry) =>
-    statSync(join(dir, entry), { throwIfNoEntry: false })?.isDirectory(),
-  );
-  return [...inner.flatMap((entry) => foldersBelow(join(dir, entry))), dir];
+  let inside: Dirent[];
+  try {
+    inside = readdirSync(dir, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+  const folders = inside.filter((entry) => entry.isDirectory());
+  return [...folders.flatMap(({ name }) => foldersBelow(join(dir, name))), dir];
 }

@@ -3,19 +3,11 @@
  * clusters share nothing, so that a test run never meets another one or a cluster that was left running. What a killed
  * run left behind is found by its folder, whose owner has ended, and cleared; a cluster that is kept is never stale.
  */
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endContainers, removeCgroups, removeNetwork } from './isolation.ts';
-import { endRecorded, isRunning, startTimeOf } from './supervise.ts';
+import { endRecorded, isRunning, readIfThere, startTimeOf } from './supervise.ts';
 
 const PREFIX = 'mailrelay-cluster-';
 const KEPT = 'kept';
@@ -81,5 +73,5 @@ export async function clear(place: Place): Promise<void> {
 const ownerFile = ({ dir }: Place) => join(dir, 'owner');
 
 function ownerOf(place: Place): string {
-  return existsSync(ownerFile(place)) ? readFileSync(ownerFile(place), 'utf8') : '';
+  return readIfThere(ownerFile(place));
 }

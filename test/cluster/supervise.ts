@@ -4,7 +4,7 @@
  * a killed run can be cleared by the next one.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** An API server waits long for those that watch it; nothing of a test cluster is worth it. */
@@ -50,10 +50,8 @@ export class Processes {
 
   /** The last lines of the log of a process, for an error message. */
   tail(name: string, lines = 5): string {
-    const path = join(this.#dir, `${name}.log`);
-    return existsSync(path)
-      ? readFileSync(path, 'utf8').trim().split('\n').slice(-lines).join(' | ')
-      : 'no log';
+    const log = readIfThere(join(this.#dir, `${name}.log`));
+    return log.trim().split('\n').slice(-lines).join(' | ') || 'no log';
   }
 
   async stop(): Promise<void> {
@@ -72,22 +70,25 @@ export function record(dir: string, pid: number): void {
 
 /** Ends what an earlier run recorded in `dir` and did not end. A pid that was reused since is left alone. */
 export async function endRecorded(dir: string): Promise<void> {
-  if (!existsSync(recordOf(dir))) return;
-  for (const line of readFileSync(recordOf(dir), 'utf8').trim().split('\n').toReversed()) {
+  for (const line of readIfThere(recordOf(dir)).trim().split('\n').toReversed()) {
     const [pid, started] = line.split(' ');
     if (isRunning(Number(pid), started)) await end(Number(pid));
   }
   rmSync(recordOf(dir), { force: true });
 }
 
-/** Clock ticks since boot at which a process began: with the pid, its identity. */
-export function startTimeOf(pid: number): string {
+/** Empty if the file is not there: another run may clear the same place at the same time. */
+export function readIfThere(path: string): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }
+}
+
+/** Clock ticks since boot at which a process began: with the pid, its identity. */
+export function startTimeOf(pid: number): string {
+  return readStat(pid)[19] ?? '';
 }
 
 export function isRunning(pid: number, started: string | undefined): boolean {
@@ -112,13 +113,15 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   }
 }
 
+/** Or ended. */
 function isZombie(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
-  } catch {
-    return true;
-  }
+  return ['Z', ''].includes(readStat(pid)[0] ?? '');
+}
+
+/** The fields behind the name of the command. */
+function readStat(pid: number): string[] {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Runs a command to its end; throws with what it wrote to standard error. */
