@@ -8,6 +8,7 @@ import type { Destination } from '../delivery/courier.ts';
 import {
   type Answers,
   type DestinationHealth,
+  findStanding,
   newHealth,
   noteAnswer,
   noteLoginPause,
@@ -88,8 +89,7 @@ export class DestinationQueue {
   }
 
   get standing(): Standing {
-    if (this.#health.answers > 0 && this.#health.failures === 0) return 'proven';
-    return this.#underWay === 0 ? 'first' : 'further';
+    return findStanding(this.#health, this.#underWay);
   }
 
   get failures(): number {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { makeFailure } from '#crds/failure.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { Paces } from './paces.ts';
@@ -9,11 +10,14 @@ import { SlowDowns } from './slowdowns.ts';
 const TURNS = 2_000;
 const forever = () => new Promise<never>(() => undefined);
 
+const nobody = makeFailure({ cause: 'connect', status: '4.4.1', text: 'nobody there' });
+
 /**
  * Deliveries whose id begins with "hang" get no answer. Those of "slow" are answered but continue. Those of "busy" take
- * some time.
+ * some time. Those of "dead" fail once, and get no answer later.
  */
 function rig() {
+  const failed = new Set<string>();
   const delivered: string[] = [];
   const queues = new DestinationQueues({
     terms: {
@@ -23,12 +27,22 @@ function rig() {
     },
     clock: () => 1_000_000,
     wall: () => 1_000_000,
-    deliver: async (queue, { id }) => {
-      if (id.startsWith('hang')) await forever();
+    deliver: async (queue, waiting) => {
+      const { id } = waiting;
+      if (id.startsWith('hang') || failed.has(id)) await forever();
+      if (id.startsWith('dead')) {
+        failed.add(id);
+        const now = 1_000_000;
+        queue.unreachable(waiting, {
+          ...{ failure: nobody, hadSession: false, pauseMs: () => 0, backoff: null, due: undefined, now },
+        });
+        return undefined;
+      }
       queue.answered(1_000_000);
       if (id.startsWith('slow')) await forever();
       if (id.startsWith('busy')) await turn();
       delivered.push(id.trim());
+      return undefined;
     },
   });
   const add = (name: string, count: number, ids = name) => {
@@ -62,6 +76,15 @@ test('however many hang, one that answers goes on, and whoever waits gets its tu
   add('good', 500);
   await arrived(500);
   assert.equal(queues.inFlight, hanging);
+});
+
+test('a thousand destinations that have failed leave room for one that is new', async () => {
+  const { add, arrived, delivered } = rig();
+  for (let index = 0; index < 1_000; index++) add(`dead${index}`, 1);
+  for (let turns = 0; turns < 50; turns++) await turn();
+  add('good', 1);
+  await arrived(1);
+  assert.deepEqual(delivered, ['good 0']);
 });
 
 test('destinations that have very much to do take turns with others', async () => {

@@ -14,8 +14,8 @@ import type { Answers } from './health.ts';
 import type { LoginPause } from './pause.ts';
 import { Providers, type ProvidersDeps } from './providers.ts';
 import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
-import { type Share, Slots, type Standing } from './slots.ts';
-import type { Waiting } from './waiting.ts';
+import { type Share, Slots, STANDINGS, type Standing } from './slots.ts';
+import type { Waiting, Wanted } from './waiting.ts';
 import { Wakeups } from './wakeups.ts';
 
 /** Idle destinations that answered last. */
@@ -39,10 +39,10 @@ export type Offer = 'none' | 'made';
 /** The questions about a message that change nothing. */
 type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'mayExpire' | 'shared'>;
 
-/** The order in which the kinds are asked when a slot is free. */
+/** They are asked in this order when a slot is free. */
 const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (
   ['configured', 'other'] as const
-).flatMap((share) => (['first', 'further', 'proven'] as const).map((standing) => ({ share, standing })));
+).flatMap((share) => STANDINGS.map((standing) => ({ share, standing })));
 
 export class DestinationQueues {
   readonly #deps: DestinationQueuesDeps;

@@ -6,6 +6,7 @@ import type { Failure, FailureCause } from '#crds/failure.ts';
 import type { Backoff } from '#crds/policyfile.ts';
 import type { LoginPause } from './pause.ts';
 import { failuresWithin } from './schedule.ts';
+import type { Standing } from './slots.ts';
 import type { Round } from './waiting.ts';
 
 /** Mail that waits for one of these waits for a person: the next hop has not refused it, so it does not expire. */
@@ -66,6 +67,14 @@ export function newHealth(): DestinationHealth {
     failingSince: undefined,
     keepsMailUntil: 0,
   };
+}
+
+/** An earlier process may have failed too. */
+export function findStanding({ failures, answers, awayMs }: DestinationHealth, underWay: number): Standing {
+  if (failures > 0) return 'probe';
+  if (answers > 0) return 'proven';
+  if (underWay > 0) return 'further';
+  return awayMs > 0 ? 'probe' : 'first';
 }
 
 /**
