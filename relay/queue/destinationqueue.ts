@@ -21,7 +21,7 @@ import type { RestingQueue } from './restingqueue.ts';
 import type { SharedLimits } from './sharedlimits.ts';
 import type { Share, Standing } from './slots.ts';
 import type { SlowDowns } from './slowdowns.ts';
-import { type Round, type Waiting, WaitingMessages } from './waiting.ts';
+import { type Round, type Waiting, WaitingMessages, type Wanted } from './waiting.ts';
 
 /** Deliveries at a time to a destination without an answer so far. If it hangs, it blocks only a few slots. */
 const UNPROVEN = 5;
@@ -233,10 +233,8 @@ export class DestinationQueue {
   }
 
   /** Makes what `wanted` selects due now, for which only later probes count, and ends a pause. True if any waits here. */
-  hurry(wanted: (id: string, failure?: Failure) => boolean, now: number): boolean {
-    // What was not tried itself waits for the reason of the destination.
-    const why = (id: string, failure = this.#health.failure) => wanted(id, failure);
-    const shares = BY_TURN.filter((share) => this.#line(share)?.hurry(why));
+  hurry(wanted: Wanted, now: number): boolean {
+    const shares = BY_TURN.filter((share) => this.#line(share)?.hurry(wanted, this.#health.failure));
     if (shares.length === 0) return false;
     Object.assign(this.#health, { pausedUntil: now, failedAt: -1 });
     this.#served = shares.includes('configured') ? 'other' : 'configured';

@@ -134,12 +134,12 @@ export class DestinationQueues {
       .toArray();
   }
 
-  /** Tries the messages that `wanted` selects now, even during a pause of their destination. */
-  hurry(wanted: (id: string, destination: Destination, failure?: Failure) => boolean): void {
+  /** Tries the messages that are wanted now, even during a pause of their destination. */
+  hurry(findWanted: (destination: Destination) => Wanted): void {
     const now = this.#deps.clock();
     for (const key of [...this.#queues.keys()]) {
       const queue = this.#read(key);
-      if (queue?.hurry((id, failure) => wanted(id, queue.destination, failure), now)) this.pump(queue);
+      if (queue?.hurry(findWanted(queue.destination), now)) this.pump(queue);
     }
   }
 

@@ -26,6 +26,7 @@ import { chooseRetry } from './retry.ts';
 import { Shaping } from './shaping.ts';
 import type { Share } from './slots.ts';
 import { SpoolScan } from './spoolscan.ts';
+import type { Wanted } from './waiting.ts';
 
 const REPORTED_DESTINATIONS = 10;
 
@@ -169,16 +170,16 @@ export class QueueManager {
     };
   }
 
-  /** Tries the messages that `wanted` selects now, even during a pause of their destination. */
-  hurry(wanted: (id: string) => boolean): void {
-    this.#queues.hurry(wanted);
+  /** Tries these messages now, even during a pause of their destination. */
+  hurry(wanted: Wanted): void {
+    this.#queues.hurry(() => wanted);
   }
 
   /** Tries messages again that waited for a login or a trust bundle of these destinations, or for a signing key. */
   materialsChanged(isConcerned: Concerned, areKeysNew: boolean): void {
     const hurry = () =>
       this.#queues.hurry(
-        (_, destination, failure) =>
+        (destination) => (_, failure) =>
           isConcerned(destination, failure) || (areKeysNew && failure?.cause === 'local'),
       );
     hurry();
@@ -270,12 +271,14 @@ export class QueueManager {
     return chooseRetry(retry, (shared ?? named)?.retry);
   }
 
-  #wait(queue: DestinationQueue, id: string, { from }: QueueRecord, { leftMs, awayMs }: Pause): void {
+  #wait(queue: DestinationQueue, id: string, { from }: QueueRecord, pause: Pause): void {
+    const { leftMs, awayMs, wasTried = false } = pause;
     const share: Share = queue.destination.kind === 'hops' && from !== '' ? 'configured' : 'other';
     const isAway = awayMs !== undefined;
     if (isAway) queue.learnAway(awayMs);
     const now = this.#deps.clock();
-    queue.add({ id, share, due: now + leftMs, ...(isAway ? { isAway } : {}) }, now);
+    const more = { ...(isAway ? { isAway } : {}), ...(wasTried ? { wasTried } : {}) };
+    queue.add({ id, share, due: now + leftMs, ...more }, now);
   }
 
   /** An entry that is gone, or that is set aside for a person because it cannot be read. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { WaitingMessages } from './waiting.ts';
 
@@ -63,9 +64,31 @@ for (const to of ['a@hop.example', 'a@mx.example'])
     assert.deepEqual([[...manager.ids()], left(refused)], [[refused], 59_000]);
   });
 
+test('after a restart, new mail takes turns with mail that was refused for now, although all of that is due', async () => {
+  for (let index = 0; index < 40; index++) await rig.enter('', [`old${index}@hop.example`]);
+  await rig.begin(takesNot).start();
+  await eventually(() => rig.count('deferred') === 40 && isIdle());
+  await rig.manager.drain(0);
+  rig.now += 60 * 60_000;
+  for (let index = 0; index < 12; index++) await rig.enter('', [`new${index}@hop.example`]);
+  const tried: string[] = [];
+  const limits = { ...policyOf().outbound.limits, connectionsPerDestination: 1 };
+  const manager = rig.begin(
+    (_, parcel) => {
+      tried.push(...parcel.to);
+      return answers(parcel, () => full);
+    },
+    policyOf({}, { limits }),
+  );
+  await manager.start();
+  await eventually(() => tried.length >= 52);
+  const last = tried.findLastIndex((to) => to.startsWith('new'));
+  assert.ok(last <= 26, `${tried}`);
+});
+
 test('an answer ends the wait of what waits only for the destination, however much else waits', () => {
   const line = new WaitingMessages('other');
-  const ids = Array.from({ length: 20 }, (_, index) => `m${index}`.padEnd(16));
+  const ids = Array.from({ length: 20 }, (_, index) => `m${String(index).padStart(2, '0')}`.padEnd(16));
   const isAway = (index: number) => index % 3 === 0;
   for (const [index, id] of ids.entries())
     line.add({ id, share: 'other', due: 100 + index, ...(isAway(index) ? { isAway: true } : {}) }, 0);

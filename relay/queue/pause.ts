@@ -13,6 +13,8 @@ import { digestDestination } from './settlement.ts';
 export interface Pause {
   /** Milliseconds. */
   readonly leftMs: number;
+  /** An earlier process has tried it there. Absent: none has. */
+  readonly wasTried?: boolean;
   /** For how long the destination was tried without a session. Undefined: it gave one. */
   readonly awayMs?: number;
 }
@@ -39,7 +41,7 @@ export function findPause({ triedAt, triedTo, away = false }: Recipient, terms: 
   // Limited, because the wall clock may have changed since.
   const leftMs = Math.max(0, pauseMs - Math.max(0, now - triedAt));
   // A destination that answered was not away, however old its message is.
-  return { leftMs, ...(away ? { awayMs: ageMs } : {}) };
+  return { leftMs, wasTried: true, ...(away ? { awayMs: ageMs } : {}) };
 }
 
 export interface LoginPause {

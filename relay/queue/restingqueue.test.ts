@@ -143,7 +143,12 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
   mock.timers.tick(1_000);
   for (const [index, step] of script.entries()) {
     if (step.kind === 'time') mock.timers.tick(step.ms);
-    else if (step.kind === 'hurry') queues.hurry((_, { name }) => name === to(step.to).name);
+    else if (step.kind === 'hurry')
+      queues.hurry(
+        ({ name }) =>
+          () =>
+            name === to(step.to).name,
+      );
     else {
       const id = `m${index}`.padEnd(16);
       left.set(id, [...step.answers]);

@@ -5,7 +5,7 @@ import { WaitingMessages } from './waiting.ts';
 
 const failure = makeFailure({ cause: 'reply', status: '4.2.2', text: '452 4.2.2 full', command: 'RCPT TO' });
 const names = (prefix: string, count: number) =>
-  Array.from({ length: count }, (_, index) => `${prefix}${index}`.padEnd(16));
+  Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(2, '0')}`.padEnd(16));
 
 function lineWith(deferred: readonly string[], fresh: readonly string[]): WaitingMessages {
   const line = new WaitingMessages('configured');
@@ -24,7 +24,21 @@ test('new mail has every second turn, although mail that was put off is due agai
   }
   assert.deepEqual(
     taken,
-    Array.from({ length: 20 }, (_, index) => `${index % 2 === 0 ? 'old' : 'new'}${Math.floor(index / 2)}`),
+    Array.from({ length: 20 }, (_, index) => `${index % 2 === 0 ? 'old0' : 'new0'}${Math.floor(index / 2)}`),
+  );
+});
+
+test('new mail has every second turn beside what an earlier process has tried, whether that is due already or later', () => {
+  const line = new WaitingMessages('configured');
+  const old = names('old', 40);
+  for (const [at, id] of old.entries())
+    line.add({ id, share: 'configured', due: at < 20 ? 50 : 100, wasTried: true }, 50);
+  const fresh = names('new', 10);
+  for (const id of fresh) line.add({ id, share: 'configured', due: 150 }, 150);
+  const taken = Array.from({ length: 20 }, () => line.next(200)?.id);
+  assert.deepEqual(
+    taken,
+    fresh.flatMap((id, at) => [old[at], id]),
   );
 });
 

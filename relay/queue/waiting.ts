@@ -4,6 +4,7 @@
  * Each id is stored once, and each one needs little memory. This file has no clock of its own.
  */
 import type { Failure } from '#crds/failure.ts';
+import { compareDue, DueHeap } from './dueheap.ts';
 import { IdTable } from './idtable.ts';
 import type { Share } from './slots.ts';
 
@@ -14,11 +15,16 @@ export interface Waiting {
   readonly due: number;
   /** The destination gave it no session, so an answer of the destination ends its wait. */
   readonly isAway?: boolean;
+  /** An earlier process has tried it. */
+  readonly wasTried?: boolean;
   /** Why it was last deferred, if that was since this process began. */
   readonly failure?: Failure;
   /** The results of the present round for its recipients. */
   readonly round?: Round;
 }
+
+/** What is to be tried now: these ids, or what the answer is true for. */
+export type Wanted = ReadonlySet<string> | ((id: string, failure?: Failure) => boolean);
 
 /**
  * The order of recipients where next hops end a session after so many refusals: without it the others would never have their
@@ -47,10 +53,11 @@ const NONE: Waiting[] = [];
 
 export class WaitingMessages {
   readonly #share: Share;
-  /** Sorted by due time. */
-  #later = NONE;
-  /** The deferred deliveries by id, if there are more than a few. */
-  #laterById: Map<string, Waiting> | undefined;
+  /** What a person wants tried now, the next one last. */
+  #hurried = NONE;
+  #later: DueHeap<Waiting> | undefined;
+  /** Those two by id, if they are more than a few. */
+  #byId: Map<string, Waiting> | undefined;
   /** The due deliveries, with the time since when they are due. */
   #ready: IdTable | undefined;
   /** One that was put off was taken last. */
@@ -63,22 +70,22 @@ export class WaitingMessages {
   }
 
   get size(): number {
-    return (this.#ready?.size ?? 0) + this.#later.length;
+    return (this.#ready?.size ?? 0) + this.#others;
   }
 
   /** The waiting delivery, if it is the only one. */
   get only(): Waiting | undefined {
     if (this.size !== 1) return undefined;
     const id = this.#ready?.next();
-    return id === undefined ? this.#later[0] : this.get(id);
+    return id === undefined ? (this.#hurried[0] ?? this.#later?.first) : this.get(id);
   }
 
   /** Adds a delivery. A second call with the same id changes nothing. */
   add(waiting: Waiting, now: number): void {
-    const { id, due, failure, round } = waiting;
+    const { id, due } = waiting;
     if (this.has(id)) return;
-    const isReady = failure === undefined && round === undefined && due <= now;
-    if (isReady && (this.#hasReady || this.#later.length >= FEW)) this.#addReady(id, due);
+    const isReady = !isPutOff(waiting) && due <= now;
+    if (isReady && (this.#hasReady || this.#others >= FEW)) this.#addReady(id, due);
     else this.#insert(waiting);
   }
 
@@ -88,16 +95,17 @@ export class WaitingMessages {
 
   /** Takes the next delivery that is due at `now`. Undefined if there is none. */
   next(now: number): Waiting | undefined {
-    const first = this.#later[0];
+    const first = this.#hurried.at(-1) ?? this.#later?.first;
     const isFirsts = first !== undefined && first.due <= now && !(this.#isReadysTurn && this.#hasReady);
     // Only what was put off costs a turn: a new one here is older than the others, and a hurried one goes before them.
-    this.#isReadysTurn = isFirsts && first.due > 0 && (first.failure ?? first.round) !== undefined;
+    this.#isReadysTurn = isFirsts && first.due > 0 && isPutOff(first);
     return isFirsts ? this.#takeFirst(first) : this.#nextReady(now);
   }
 
   /** When the next delivery is due: `now` if one is due already, undefined if none waits. */
   nextDue(now: number): number | undefined {
-    return this.#hasReady ? now : this.#later[0] && Math.max(this.#later[0].due, now);
+    if (this.#hasReady || this.#hurried.length > 0) return now;
+    return this.#later?.first && Math.max(this.#later.first.due, now);
   }
 
   /** The waiting delivery with this id. */
@@ -106,38 +114,56 @@ export class WaitingMessages {
     return due === undefined ? this.#find(id) : { id, due, share: this.#share };
   }
 
-  /** Makes the deliveries that `wanted` selects due now, before all others. True if there are any. */
-  hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
-    const isWanted = ({ id, failure }: Waiting) => wanted(id, failure);
-    const hurried = this.#later.filter(isWanted).map((waiting) => ({ ...waiting, due: 0 }));
-    for (const waiting of hurried) this.#laterById?.set(waiting.id, waiting);
-    const others = this.#later.filter((waiting) => !isWanted(waiting));
-    const ready = [...(this.#ready?.ids().filter((id) => wanted(id)) ?? [])];
+  /**
+   * Makes what is wanted due now, before all others. True if any of it waits here. `reason`: why the destination takes
+   * nothing, for which what was not tried itself waits.
+   */
+  hurry(wanted: Wanted, reason?: Failure): boolean {
+    const isWanted = ({ id, failure = reason }: Pick<Waiting, 'id' | 'failure'>) =>
+      typeof wanted === 'function' ? wanted(id, failure) : wanted.has(id);
+    const ready = this.#findReady(wanted, isWanted);
+    const hurried = [
+      ...this.#hurried.filter(isWanted).toReversed(),
+      ...this.#laterOnes.filter(isWanted).toSorted(compareDue),
+    ];
+    if (hurried.length + ready.length === 0) return false;
     // Where all new ones are wanted they stay where they are.
     const areAll = ready.length === (this.#ready?.size ?? 0);
-    this.#later = [...hurried, ...(areAll ? [] : this.#pickReady(ready)), ...others];
     this.#isReadysTurn = areAll && hurried.length === 0;
-    this.#indexLater();
-    return hurried.length + ready.length > 0;
+    const first = [
+      ...hurried.map((waiting) => ({ ...waiting, due: 0 })),
+      ...(areAll ? [] : this.#pickReady(ready)),
+    ];
+    const isLeft = (waiting: Waiting) => !isWanted(waiting);
+    this.#hurried = [...this.#hurried.filter(isLeft), ...first.toReversed()];
+    if (hurried.length > 0) this.#setLater(this.#laterOnes.filter(isLeft));
+    this.#index(first);
+    return true;
   }
 
   /** The destination answers: what waits for that alone is due at `at`. */
   reached(at: number): void {
     if (!this.#mayBeAway) return;
     this.#mayBeAway = false;
-    const away = this.#later.filter(({ isAway }) => isAway);
-    this.#later = this.#later.filter(({ isAway }) => !isAway);
-    for (const { isAway: _, ...waiting } of away)
-      this.#insert({ ...waiting, due: Math.min(waiting.due, at) });
-  }
-
-  #clear(): void {
-    this.#later = NONE;
-    this.#laterById = undefined;
+    const reached = this.#laterOnes
+      .filter(({ isAway }) => isAway)
+      .map(({ isAway: _, ...waiting }) => ({ ...waiting, due: Math.min(waiting.due, at) }));
+    if (reached.length === 0) return;
+    this.#setLater([...this.#laterOnes.filter(({ isAway }) => !isAway), ...reached]);
+    this.#index(reached);
   }
 
   get #hasReady(): boolean {
     return this.#ready !== undefined && this.#ready.size > 0;
+  }
+
+  /** The number of those that are not in the table. */
+  get #others(): number {
+    return this.#hurried.length + (this.#later?.size ?? 0);
+  }
+
+  get #laterOnes(): readonly Waiting[] {
+    return this.#later?.entries ?? NONE;
   }
 
   #addReady(id: string, since: number): void {
@@ -146,47 +172,55 @@ export class WaitingMessages {
   }
 
   #find(id: string): Waiting | undefined {
-    return this.#laterById ? this.#laterById.get(id) : this.#later.find((waiting) => waiting.id === id);
+    if (this.#byId) return this.#byId.get(id);
+    const isIt = (waiting: Waiting) => waiting.id === id;
+    return this.#hurried.find(isIt) ?? this.#laterOnes.find(isIt);
   }
 
   #insert(waiting: Waiting): void {
     this.#mayBeAway ||= waiting.isAway === true;
     // A growing array reserves room for sixteen more items, so the first one gets an array of its own.
-    if (this.#later.length === 0) this.#later = [waiting];
-    else this.#later.splice(this.#findPlace(waiting.due), 0, waiting);
-    this.#laterById?.set(waiting.id, waiting);
-    this.#indexLater();
+    if (this.#later) this.#later.add(waiting);
+    else this.#setLater([waiting]);
+    this.#index([waiting]);
   }
 
-  #indexLater(): void {
-    if (this.#later.length > FEW) this.#laterById ??= new Map(this.#later.map((one) => [one.id, one]));
+  #setLater(waiting: Waiting[]): void {
+    this.#later = waiting.length > 0 ? new DueHeap(waiting) : undefined;
   }
 
-  /** The position after all deliveries that are not due later. */
-  #findPlace(due: number): number {
-    let [low, high] = [0, this.#later.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#later[middle]?.due ?? 0) <= due) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  /** These are new, or changed. */
+  #index(changed: readonly Waiting[]): void {
+    if (this.#byId) for (const one of changed) this.#byId.set(one.id, one);
+    else if (this.#others > FEW)
+      this.#byId = new Map([...this.#hurried, ...this.#laterOnes].map((one) => [one.id, one]));
+  }
+
+  /** The new ones that are wanted, oldest first. */
+  #findReady(wanted: Wanted, isWanted: (waiting: Pick<Waiting, 'id'>) => boolean): string[] {
+    const table = this.#ready;
+    if (!table) return [];
+    // A person may want few of very many.
+    if (typeof wanted !== 'function' && wanted.size < table.size)
+      return [...wanted].filter((id) => table.has(id)).toSorted();
+    return [...table.ids().filter((id) => isWanted({ id }))];
   }
 
   /** Takes some of the new ones out of the table. */
   #pickReady(ids: readonly string[]): Waiting[] {
-    const picked = ids.map((id) => ({ id, share: this.#share, due: 0 }));
-    for (const waiting of picked) {
-      this.#ready?.take(waiting.id);
-      this.#laterById?.set(waiting.id, waiting);
-    }
-    return picked;
+    for (const id of ids) this.#ready?.take(id);
+    return ids.map((id) => ({ id, share: this.#share, due: 0 }));
   }
 
   #takeFirst(first: Waiting): Waiting {
-    this.#later.shift();
-    this.#laterById?.delete(first.id);
-    if (this.#later.length === 0) this.#clear();
+    if (this.#hurried.length > 0) this.#hurried.pop();
+    else this.#later?.takeFirst();
+    this.#byId?.delete(first.id);
+    if (this.#others === 0) {
+      this.#hurried = NONE;
+      this.#later = undefined;
+      this.#byId = undefined;
+    }
     return first;
   }
 
@@ -195,4 +229,8 @@ export class WaitingMessages {
     if (id === undefined) return undefined;
     return { id, due: this.#ready?.take(id) ?? now, share: this.#share };
   }
+}
+
+function isPutOff({ failure, round, wasTried = false }: Waiting): boolean {
+  return wasTried || failure !== undefined || round !== undefined;
 }
