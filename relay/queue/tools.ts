@@ -3,6 +3,7 @@
  * a local socket (control.ts). Nothing here changes a message while it is being delivered.
  */
 import type { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describeFailure } from '#crds/failure.ts';
 import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -44,6 +45,9 @@ export interface RetryOutcome {
   readonly reason?: string;
   readonly nextAttempt?: string;
 }
+
+/** The number of messages in one step of a retry, so that deliveries are not delayed. */
+const AT_ONCE = 1_000;
 
 export class QueueTools {
   readonly #manager: QueueManager;
@@ -100,9 +104,13 @@ export class QueueTools {
     return (await this.#spool.discard(id)) ? 'done' : 'gone';
   }
 
-  #retry(ids: readonly string[]): Done[] {
-    const done = ids.map((id): Done => ({ id, result: this.#retryable(id) }));
-    this.#manager.asked.expect(done.filter(({ result }) => result === 'done').map(({ id }) => id));
+  async #retry(ids: readonly string[]): Promise<Done[]> {
+    this.#manager.asked.expect(ids);
+    const done: Done[] = [];
+    for (const id of ids) {
+      done.push({ id, result: this.#retryable(id) });
+      if (done.length % AT_ONCE === 0) await turn();
+    }
     this.#hurry(done);
     return done;
   }
@@ -137,7 +145,7 @@ export class QueueTools {
 
   #hurry(all: readonly Done[]): void {
     const wanted = new Set(all.filter(({ result }) => result === 'done').map(({ id }) => id));
-    this.#manager.hurry((id) => wanted.has(id));
+    this.#manager.hurry(wanted);
   }
 
   #makeEntry(id: string, record: QueueRecord): QueueEntry {
