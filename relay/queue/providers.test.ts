@@ -41,6 +41,7 @@ function rig(
   const delivered: Delivered[] = [];
   const looked: string[] = [];
   const now = { underWay: 0, most: 0 };
+  let added = 0;
   const clock = () => Date.now();
   const queues = new DestinationQueues({
     terms: {
@@ -70,7 +71,7 @@ function rig(
   const add = (domain: string, count: number, due = 1) => {
     const queue = queues.to(mxTo(domain));
     for (let index = 0; index < count; index++)
-      queue.add({ id: `${domain} ${index} ${due}`.padEnd(16), share: 'other', due }, clock());
+      queue.add({ id: `${added++}`.padStart(16, '0'), share: 'other', due }, clock());
     queues.pump(queue);
   };
   return { queues, add, delivered, looked, now };
