@@ -16,6 +16,8 @@ interface Told {
   readonly reason?: string;
   readonly failure?: Failure;
   readonly original?: Buffer;
+  /** Reads it in place of `original`. */
+  readonly open?: () => AsyncIterable<Buffer>;
   readonly ret?: 'FULL';
   readonly smtpUtf8?: boolean;
   readonly orcpt?: string;
@@ -40,7 +42,7 @@ async function reportOn(told: Told): Promise<NewMessage> {
       ...(told.reportsTo ? { reportsTo: told.reportsTo } : {}),
       ...(told.ret ? { ret: told.ret } : {}),
     },
-    open: () => Readable.from([original], { objectMode: false }),
+    open: () => Readable.from(told.open?.() ?? [original], { objectMode: false }),
     pieces: () => original,
   };
   const failure = told.failure ?? makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
@@ -122,6 +124,17 @@ test('a whole 8-bit message comes back encoded; a plain one as it is', async () 
   const plain = await parseParts(await reportOn({ ret: 'FULL' }));
   assert.equal(plain.parts[1]?.type, 'message/rfc822');
   assert.match(plain.parts[1]?.bytes.toString() ?? '', /^Subject: s\r?\n\r?\nbody/);
+});
+
+test('of a message that cannot be read comes back what could be read, and the report says all the same', async () => {
+  async function* broken(...pieces: string[]) {
+    for (const piece of pieces) yield Buffer.from(piece);
+    throw new Error('EIO: i/o error, read');
+  }
+  const none = await parseParts(await reportOn({ open: () => broken(), ret: 'FULL' }));
+  assert.match(none.words, /<a@far\.example>\s+5\.6\.0 no/);
+  const some = await parseParts(await reportOn({ open: () => broken('Subject: s\r\nX: ', 'y\r\nZ:') }));
+  assert.equal(some.parts[1]?.bytes.toString().trim().replaceAll('\r', ''), 'Subject: s\nX: y');
 });
 
 test('a report to an address beyond ASCII is international, and says so in its envelope', async () => {

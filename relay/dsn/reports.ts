@@ -83,13 +83,18 @@ async function makeReport(
   };
 }
 
+/** The sender hears of the recipients also where the disk cannot read the message, or all of it. */
 async function readBeginning(body: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= RETURNED_BYTES) break;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= RETURNED_BYTES) break;
+    }
+  } catch {
+    // What came before is returned.
   }
   return Buffer.concat(chunks).subarray(0, RETURNED_BYTES);
 }

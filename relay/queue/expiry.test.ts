@@ -1,5 +1,6 @@
 /** What keeps old mail from being returned, with a real spool and a courier whose answers come from each test. */
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type FailureCause, makeFailure } from '#crds/failure.ts';
 import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
@@ -44,6 +45,25 @@ test('a message that a person removes during a sweep is not counted as expired',
   await manager.actions.sweep();
   assert.equal(await removed, 'done');
   assert.deepEqual([rig.count('expired'), rig.count('returned')], [0, 0]);
+});
+
+test('a message that the disk cannot read is returned without it, and holds up no other', async () => {
+  const manager = rig.begin(() => NOBODY);
+  const id = await rig.enter('me@here.example', ['a@old.example'], rig.now - 7 * DAY);
+  await rig.enter('me@here.example', ['b@old.example'], rig.now - 6 * DAY);
+  await manager.start();
+  await eventually(() => rig.count('deferred') > 0 && isIdle());
+  const load = rig.spool.load.bind(rig.spool);
+  const broken = () => {
+    throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+  };
+  rig.spool.load = (of) => {
+    const taken = load(of);
+    const open = () => new Readable({ read: broken });
+    return of === id && taken.kind === 'message' ? { ...taken, open } : taken;
+  };
+  await manager.actions.sweep();
+  assert.deepEqual([rig.count('expired'), rig.count('returned')], [2, 2]);
 });
 
 const failing = (cause: FailureCause): AttemptResult => ({
