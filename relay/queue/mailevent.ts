@@ -27,6 +27,8 @@ export interface MailEvent {
   readonly status: string | null;
   /** The reply of the next hop, or a sentence. */
   readonly text: string;
+  /** The next hop refused the sender, or a message for several recipients: that says nothing of this recipient. */
+  readonly isOfOthers?: true;
   /** The mail was a complaint about another one. */
   readonly complaint?: Complaint;
 }
@@ -55,6 +57,7 @@ export function listVerdicts(
   verdicts: ReadonlyMap<string, Verdict>,
   { id, at, hop, ends }: Attempt,
 ): MailEvent[] {
+  const readers = [...verdicts.values()].filter(isOfMessage).length;
   return recipients.flatMap((recipient): MailEvent[] => {
     const verdict = recipient.state === 'queued' ? verdicts.get(recipient.address) : undefined;
     if (!verdict) return [];
@@ -65,10 +68,17 @@ export function listVerdicts(
       return [{ ...about, kind: 'delivered', cause: null, status: readStatus(reply), text: reply, ...more }];
     }
     const { failure } = verdict;
-    const { cause, status } = failure;
+    const { cause, status, command = 'RCPT TO' } = failure;
     const kind = failure.permanent ? (ends ?? 'bounced') : 'deferred';
-    return [{ ...about, kind, cause, status, text: describeFailure(failure) }];
+    const isOwn = command.startsWith('RCPT') || (isOfMessage(verdict) && readers === 1);
+    const more = isOwn ? {} : { isOfOthers: true as const };
+    return [{ ...about, kind, cause, status, text: describeFailure(failure), ...more }];
   });
+}
+
+/** The next hop took the recipient, and answered the message. */
+function isOfMessage(verdict: Verdict): boolean {
+  return verdict.kind === 'delivered' || verdict.failure.command === 'DATA';
 }
 
 export function listRemoved(id: string, recipients: readonly Recipient[], at: number): MailEvent[] {

@@ -54,11 +54,10 @@ export function isSuppressed(value: string | undefined, now: number): boolean {
   return until !== null && until > now;
 }
 
-/** Only the word of a next hop counts, not a fault of this relay or of a name server. */
-export function countsAsBounce({ kind, cause, status }: MailEvent, { statuses }: Terms): boolean {
-  return (
-    kind === 'bounced' && cause === 'reply' && status !== null && statuses.some((one) => fits(one, status))
-  );
+/** Only the word of a next hop about this recipient counts, not a fault of this relay or of a name server. */
+export function countsAsBounce({ kind, cause, status, isOfOthers }: MailEvent, { statuses }: Terms): boolean {
+  const isOfRecipient = kind === 'bounced' && cause === 'reply' && !isOfOthers;
+  return isOfRecipient && status !== null && statuses.some((one) => fits(one, status));
 }
 
 export function addBounce(

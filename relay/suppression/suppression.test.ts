@@ -5,7 +5,8 @@ import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { inFile } from '#test/kit/storefile.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { keyOf } from '../addresses/addressmap.ts';
-import type { MailEvent } from '../queue/mailevent.ts';
+import { judgeReply, type Verdict } from '../delivery/verdict.ts';
+import { listVerdicts, type MailEvent } from '../queue/mailevent.ts';
 import { Spool } from '../spool/spool.ts';
 import { countsAsBounce, isSuppressed } from './entry.ts';
 import { type SuppressionDeps, SuppressionList } from './suppressionlist.ts';
@@ -123,6 +124,26 @@ test('only the word of a next hop with one of the statuses counts', () => {
     [{ cause: 'dns' }, false],
   ] as const)
     assert.equal(countsAsBounce(bounce('a@b.example', changes), TERMS), counts, JSON.stringify(changes));
+});
+
+test('what a next hop says of the sender, or of a message for several, is no bounce of a recipient', () => {
+  const said = (command: string) => judgeReply(550, '550 5.1.1 no such user', command);
+  const taken = judgeReply(250, '250 ok');
+  const counted = (...verdicts: Verdict[]) => {
+    const recipients = verdicts.map((_, n) => ({ address: `${n}@b.example`, state: 'queued' as const }));
+    const record = { from: 'a@x.example', recipients, receivedAt: now, smtpUtf8: false, eightBit: false };
+    const byAddress = new Map(verdicts.map((verdict, n) => [`${n}@b.example`, verdict]));
+    const attempt = { id: '1k86ld9njg720qjr', at: now, hop: 'mx.example.net:25' };
+    const events = listVerdicts({ ...record, bytes: 0, crc: 0, body: 'store' }, byAddress, attempt);
+    return events.map((event) => countsAsBounce(event, TERMS));
+  };
+  assert.deepEqual(counted(said('RCPT TO'), taken, said('RCPT TO')), [true, false, true]);
+  assert.deepEqual(counted(said('MAIL FROM')), [false]);
+  assert.deepEqual(counted(said('MAIL FROM'), said('MAIL FROM')), [false, false]);
+  assert.deepEqual(counted(said('DATA')), [true]);
+  assert.deepEqual(counted(said('RCPT TO'), said('DATA')), [true, true]);
+  assert.deepEqual(counted(said('DATA'), said('DATA')), [false, false]);
+  assert.deepEqual(counted(said('DATA'), taken), [false, false]);
 });
 
 test('a lifted recipient gets mail again, and has no bounces', async () => {
