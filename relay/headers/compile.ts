@@ -3,6 +3,7 @@ import type { Addressee, Addresses, Changed, EnvelopeStep, Moment } from './enve
 import { type HeaderSteps, joinSteps } from './header.ts';
 import type { Maps } from './maps.ts';
 import { STEPS, type StepTerms } from './steps.ts';
+import { joinWishes } from './wishes.ts';
 
 /** So many addresses that the client gave are kept of one recipient. Any number of aliases may lead to it. */
 const MOST_GIVEN = 100;
@@ -80,7 +81,7 @@ function chainMany(
 
 /**
  * The first of equal recipients, as the library compares them: without regard to case. It keeps the addresses that the
- * client gave for it.
+ * client gave for it, and what the sender wants to be told of each of them.
  */
 export function listOnce(to: readonly Addressee[]): readonly Addressee[] {
   if (to.length < 2) return to;
@@ -88,7 +89,9 @@ export function listOnce(to: readonly Addressee[]): readonly Addressee[] {
   return [...equal.values()].flatMap((all) => {
     const [first] = all;
     if (!first || all.length === 1 || all.every(({ given }) => given === undefined)) return first ?? [];
-    return { ...first, given: [...new Set(all.flatMap(({ address, given }) => given ?? [address]))] };
+    const { notify: _, orcpt: __, ...one } = first;
+    const given = [...new Set(all.flatMap(({ address, given }) => given ?? [address]))];
+    return { ...one, ...joinWishes(all), given };
   });
 }
 

@@ -3,6 +3,7 @@ import { readMailbox } from '../addresses/address.ts';
 import { type AddressMap, keyOf } from '../addresses/addressmap.ts';
 import { readTargets } from '../addresses/rewrite.ts';
 import type { Addressee, Addresses, Changed } from './envelope.ts';
+import { joinWishes } from './wishes.ts';
 
 export interface CopyTerms {
   readonly senderBcc: AddressMap | undefined;
@@ -37,7 +38,9 @@ export function addCopies({ from, to }: Addresses, terms: CopyTerms): Changed<Ad
 export function sendAllTo({ from, to }: Addresses, box: string): Addresses {
   if (to.length === 0) return { from, to };
   const given = listGiven(to.filter(({ isCopy }) => !isCopy)).filter((address) => address !== box);
-  return { from, to: [{ address: box, isCopy: true, ...(given.length > 0 ? { given } : {}) }] };
+  const { notify } = joinWishes(to);
+  const more = { ...(given.length > 0 ? { given } : {}), ...(notify ? { notify } : {}) };
+  return { from, to: [{ address: box, isCopy: true, ...more }] };
 }
 
 /** As bytes in a text of one character for each (section.ts). */
