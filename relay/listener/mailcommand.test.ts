@@ -41,6 +41,19 @@ for (const [line, result] of [
 ] as const)
   test(`${line} is ${result}`, () => assert.equal(said(line), result));
 
+test('xtext is UTF-8', () => {
+  const read = (value: string) => {
+    const line = Buffer.from(`RCPT TO:<b@y.example> ORCPT=${value}`);
+    const { kind, ...rest } = readMailCommand('RCPT', line);
+    return 'command' in rest ? rest.command.parameters[0]?.[1] : kind;
+  };
+  assert.equal(read('rfc822;j+C3+B6rg+2Bx@y.example'), 'rfc822;jörg+x@y.example');
+  assert.equal(read('rfc822;+F0+9F+98+80+20+3D'), 'rfc822;😀 =');
+  assert.equal(read('utf-8;jörg+2Bx@y.example'), 'utf-8;jörg+x@y.example');
+  assert.equal(read('rfc822;a+zz+2b+'), 'rfc822;a+zz+2b+');
+  for (const control of ['+00', '+0D+0A', '+C3+B6+0A', '+7F']) assert.equal(read(control), 'ill-formed');
+});
+
 test('what is not offered is not known', () => {
   const without = { messageBytes: 1000, dsn: false, auth: false, secure: true };
   for (const parameter of ['RET=HDRS', 'ENVID=1', 'AUTH=<>'])
