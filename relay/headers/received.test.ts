@@ -41,6 +41,15 @@ test('protocols by RFC 3848 and RFC 6531', () => {
   assert.equal(protocol({ smtpUtf8: true, authenticated: true }), 'UTF8SMTPSA');
 });
 
+test('only a single recipient in ASCII is named, so the field needs no SMTPUTF8 of a next hop', () => {
+  const named = (...recipients: string[]) =>
+    /for <(.*)>/.exec(renderReceived({ ...trace, smtpUtf8: true, recipients }, 'Full'))?.[1];
+  assert.equal(named('you@xn--bcher-kva.example'), 'you@xn--bcher-kva.example');
+  assert.equal(named('"a b"@example.net'), '"a b"@example.net');
+  assert.equal(named('josé@example.net'), undefined);
+  assert.equal(named('a@example.net', 'b@example.net'), undefined);
+});
+
 test('what a client calls itself cannot add a header, and IPv6 is marked', () => {
   const header = renderReceived(
     { ...trace, helo: 'x\r\nBcc: evil@example.com (', client: '2001:db8::1' },

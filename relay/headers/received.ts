@@ -1,5 +1,6 @@
 /** The Received field of this relay (RFC 5321 section 4.4, protocol names of RFC 3848). Pure. */
 import type { ReceivedField } from '#crds/policyfile.ts';
+import { needsSmtpUtf8 } from '../addresses/address.ts';
 import { formatDate } from './date.ts';
 
 export interface Trace {
@@ -13,7 +14,7 @@ export interface Trace {
   readonly tls: { readonly version: string; readonly cipher: string; readonly group: string | null } | null;
   /** The client logged in (RFC 3848: the final A). */
   readonly authenticated: boolean;
-  /** As the client gave them. One is named in the field. */
+  /** As the client gave them. A single one is named in the field, in ASCII. */
   readonly recipients: readonly string[];
   readonly at: Date;
 }
@@ -37,7 +38,9 @@ function renderServer({ hostname, queueId, esmtp, smtpUtf8, tls, authenticated, 
   const by = `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`;
   const group = tls?.group ? ` group ${tls.group}` : '';
   const using = tls ? `${FOLD}(using ${tls.version} with cipher ${tls.cipher}${group})` : '';
-  const recipient = recipients.length === 1 ? `${FOLD}for <${recipients[0]}>` : '';
+  const [one = ''] = recipients;
+  // A map may lead to an address in ASCII: this field must not keep the message from a host without SMTPUTF8.
+  const recipient = recipients.length === 1 && !needsSmtpUtf8(one) ? `${FOLD}for <${one}>` : '';
   return `${by}${using}${recipient}`;
 }
 
