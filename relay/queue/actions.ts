@@ -17,7 +17,7 @@ import { Changes } from './changes.ts';
 import { listRemoved, listVerdicts, type MailRecorder } from './mailevent.ts';
 import type { Changed } from './progress.ts';
 import { findShortestExpiry } from './retry.ts';
-import { type AttemptTarget, applyVerdicts, forgetAttempts, makeExpired } from './settlement.ts';
+import { type AttemptTarget, applyVerdicts, findReason, forgetAttempts, makeExpired } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
@@ -253,8 +253,8 @@ export class MessageActions {
       const { address, provider } = recipient;
       const prospect = this.#options.queue.findProspect(id, record.from, address, provider);
       const text = `${prospect.destination} has not taken it yet`;
-      const failure = prospect.failure ?? makeFailure({ cause: 'connect', status: '4.4.1', text });
-      return { ...prospect, recipient, failure };
+      const unknown = makeFailure({ cause: 'connect', status: '4.4.1', text });
+      return { ...prospect, recipient, failure: findReason(recipient, prospect.failure) ?? unknown };
     });
   }
 }

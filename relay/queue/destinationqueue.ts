@@ -175,8 +175,8 @@ export class DestinationQueue {
   /** Why this message waits: its own failure if only a person can mend it; else that of its destination, or its own. */
   failureFor(id: string): Failure | undefined {
     const own = this.#get(id)?.failure;
-    if (own && (own.cause === 'local' || this.#health.failures === 0)) return own;
-    return this.#health.failure;
+    // What answers has no failure of its own: the last one is that of another message.
+    return own?.cause === 'local' || this.#health.failures === 0 ? own : this.#health.failure;
   }
 
   /**

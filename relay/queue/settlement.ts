@@ -3,6 +3,7 @@
  * sender gets no report, so a bounce never answers a bounce (RFC 5321 section 6.1). Pure.
  */
 import { crc32 } from 'node:zlib';
+import { cutBytes } from '#crds/cut.ts';
 import { bothTexts, describeFailure, describeForSender, type Failure } from '#crds/failure.ts';
 import type { Retry } from '#crds/policyfile.ts';
 import type { Destination, Verdict } from '../delivery/courier.ts';
@@ -32,9 +33,13 @@ export interface AttemptFacts {
   readonly isAway: boolean;
 }
 
+/** A record has very many recipients at most. */
+const SAID_BYTES = 500;
+
 /** Without an answer of the name server the provider of the attempt before still says when the mail expires. */
 function markTried(
-  { away: _, provider: before, ...recipient }: Recipient,
+  { away: _, said: __, provider: before, ...recipient }: Recipient,
+  { status, reply }: Failure,
   { now, target, isAway }: Omit<AttemptFacts, 'tellsSender'>,
 ): Recipient {
   const triedTo = digestDestination(target.destination);
@@ -45,12 +50,32 @@ function markTried(
     triedTo,
     ...(provider === undefined ? {} : { provider }),
     ...(isAway ? { away: true } : {}),
+    ...(reply ? { said: { status, code: reply.code, line: cutBytes(reply.line, SAID_BYTES) } } : {}),
   };
+}
+
+/**
+ * Why a recipient waits. `failure`: of its message or of its destination. A reply is told to nobody but the recipients that
+ * got it: others would be told of the wrong address.
+ */
+export function findReason({ said }: Recipient, failure: Failure | undefined): Failure | undefined {
+  if (failure && !failure.reply) return failure;
+  if (!said) return undefined;
+  const { status, ...reply } = said;
+  return { permanent: false, cause: 'reply', status, text: reply.line, reply };
 }
 
 /** A recipient that was never tried, and that no earlier version set aside. */
 export function forgetAttempts(tried: Recipient): Recipient {
-  const { reason: _, triedAt: __, triedTo: ___, provider: ____, away: _____, ...recipient } = tried;
+  const {
+    reason: _,
+    triedAt: __,
+    triedTo: ___,
+    provider: ____,
+    away: _____,
+    said: ______,
+    ...recipient
+  } = tried;
   return { ...recipient, state: 'queued' };
 }
 
@@ -83,7 +108,7 @@ export function applyVerdicts(
     else if (verdict.kind === 'delivered') {
       if (!tellsSender && wants('success-relayed'))
         dsnRecipients.push({ kind: 'success-relayed', recipient, reply: verdict.reply });
-    } else if (!verdict.failure.permanent) left.push(markTried(recipient, attempt));
+    } else if (!verdict.failure.permanent) left.push(markTried(recipient, verdict.failure, attempt));
     else if (wants('failure')) dsnRecipients.push({ kind: 'failure', recipient, failure: verdict.failure });
     else discarded.push(recipient);
   }

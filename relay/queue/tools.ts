@@ -9,6 +9,7 @@ import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { ActionOutcome } from './actions.ts';
 import type { QueueManager } from './manager.ts';
+import { findReason } from './settlement.ts';
 
 /** A queued message in a list. Times are RFC 3339, UTC. */
 export interface QueueEntry {
@@ -157,9 +158,11 @@ export class QueueTools {
       received: instant(receivedAt),
       bytes,
       state: isHeld ? 'held' : 'queued',
-      recipients: recipients.map(({ address, reason, state }) => {
+      recipients: recipients.map((recipient) => {
+        const { address, reason, state } = recipient;
         const { destination, due, failure } = this.#manager.findProspect(id, from, address);
-        const why = reason ?? (failure && describeFailure(failure));
+        const found = findReason(recipient, failure);
+        const why = reason ?? (found && describeFailure(found));
         return {
           address,
           destination,
