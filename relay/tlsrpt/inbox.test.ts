@@ -178,11 +178,22 @@ test('one event a day tells the sums, also after a restart', async () => {
   const sums = { day: '2026-11-28', reports: 1, discarded: 1, successes: 5326, failures: 303 };
   assert.deepEqual(rig.logged, [`tls_reports_of_day ${JSON.stringify(sums)}`]);
   assert.deepEqual(inbox.lastDay, sums);
-  rig.now += DAY_MS;
-  inbox.look();
-  assert.equal(rig.logged.length, 1);
-  assert.deepEqual([inbox.lastDay.day, inbox.lastDay.reports], ['2026-11-29', 0]);
   await inbox.close();
+  const after = makeRig({}, rig.path);
+  after.rig.now = rig.now;
+  after.inbox.look();
+  assert.deepEqual([after.inbox.lastDay, after.rig.logged], [sums, []]);
+  await after.takeMail(await makeReportMail({ signer: undefined }));
+  after.inbox.look();
+  assert.deepEqual(after.inbox.lastDay, sums);
+  after.rig.now += DAY_MS;
+  after.inbox.look();
+  assert.deepEqual([after.inbox.lastDay.day, after.inbox.lastDay.reports], ['2026-11-29', 0]);
+  assert.equal(after.inbox.lastDay.discarded, 1);
+  after.rig.now += DAY_MS;
+  after.inbox.look();
+  assert.deepEqual([after.inbox.lastDay.day, after.inbox.lastDay.discarded], ['2026-11-30', 0]);
+  await after.inbox.close();
 });
 
 test('a file that cannot be read or written costs only counts', async () => {

@@ -88,8 +88,7 @@ export class ReportInbox {
     const { over, left } = closeDays(this.#received, new Date(wall()));
     for (const day of over) log('tls_reports_of_day', { ...day });
     const yesterday = formatDay(wall() - DAY_MS);
-    const told = over.find(({ day }) => day === yesterday);
-    if (told || this.#lastDay.day !== yesterday) this.#lastDay = told ?? emptyDay(yesterday);
+    this.#lastDay = left.told?.day === yesterday ? left.told : emptyDay(yesterday);
     if (over.length > 0) void this.#keep(left);
   }
 

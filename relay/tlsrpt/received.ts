@@ -57,6 +57,8 @@ const received = z.object({
   reports: z.array(z.object({ receivedAt: z.string(), reporter: z.string(), report: keptReport })),
   /** Today, and days that were not told yet. */
   days: z.array(day),
+  /** The last day that was told. A relay that starts again tells its sums once more. */
+  told: day.optional(),
   /** By domain: the last day on which it sent a report. */
   reporters: z.record(z.string(), z.string()),
 });
@@ -101,11 +103,13 @@ export function addDiscarded(before: Received, now: Date): Received {
   return { ...before, days: addToDay(before.days, { ...emptyDay(today), discarded: 1 }) };
 }
 
-/** Takes out the days that are over. Each is told once. */
+/** Takes out the days that are over. Each is told once, and the last one is kept. */
 export function closeDays(before: Received, now: Date): { over: TlsReportsDay[]; left: Received } {
   const today = now.toISOString().slice(0, 10);
   const over = before.days.filter((one) => one.day < today);
-  return { over, left: { ...before, days: before.days.filter((one) => one.day >= today) } };
+  const told = over.at(-1) ?? before.told;
+  const days = before.days.filter((one) => one.day >= today);
+  return { over, left: { ...before, days, ...(told ? { told } : {}) } };
 }
 
 export function emptyDay(name: string): TlsReportsDay {
