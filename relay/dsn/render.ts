@@ -134,7 +134,7 @@ function renderText({ kind, hostname, dsnRecipients, hop, queueId, now }: Report
     WORDS[kind].opening,
     '',
     ...dsnRecipients.flatMap((told) => [
-      `  <${harmless(told.recipient.address)}>`,
+      `  <${harmless(told.recipient.address)}>${nameOriginal(told.recipient)}`,
       `  ${harmless(explain(told, hop))}`,
       ...listEnd(told, now).map((date) => `  It is tried until ${date}.`),
       '',
@@ -142,6 +142,14 @@ function renderText({ kind, hostname, dsnRecipients, hop, queueId, now }: Report
     `The relay knows the message as ${queueId}.`,
     '',
   ]);
+}
+
+/** An alias may lead to an address that the sender has never seen. */
+function nameOriginal({ address, orcpt = '' }: DsnRecipient['recipient']): string {
+  const original = /^(?:rfc822|utf-8);(.*)$/is.exec(orcpt)?.[1] ?? address;
+  return original.toLowerCase() === address.toLowerCase()
+    ? ''
+    : ` (your message was for <${harmless(original)}>)`;
 }
 
 function renderStatus(facts: ReportFacts): string {

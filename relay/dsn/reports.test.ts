@@ -167,6 +167,20 @@ test('a long answer is cut between characters', async () => {
     }
 });
 
+test('the sender reads which address of the message an alias was', async () => {
+  const words = async (orcpt: string) => (await parseParts(await reportOn({ orcpt }))).words;
+  assert.match(
+    await words('rfc822;info@y.example'),
+    /<a@far\.example> \(your message was for <info@y\.example>\)/,
+  );
+  assert.match(await words('utf-8;jörg@y.example'), /for <jörg@y\.example>\)/);
+  for (const same of ['rfc822;A@far.example', 'x400;/c=de', 'rfc822']) {
+    assert.match(await words(same), /<a@far\.example>\r?\n/);
+    assert.doesNotMatch(await words(same), /was for/);
+  }
+  assert.match(await words('rfc822;a\r\n--=_x@y'), /was for <a --=_x@y>/);
+});
+
 test('the address of an international recipient is told in ASCII where the report is', async () => {
   const report = await reportOn({ to: 'jürgen@far.example', smtpUtf8: true });
   assertSevenBit(report);
