@@ -1,6 +1,7 @@
 /** A hop that says goodbye (421) before it has got a message: its reason is told, and it asks for fewer messages. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { describeFailure, describeForSender } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { type Heard, startLineHop, takeAll } from '#test/kit/linehop.ts';
@@ -64,6 +65,21 @@ for (const stays of [true, false])
       );
       assert.equal(hop.sockets.length, 1);
     });
+
+for (const command of ['MAIL', 'RCPT'])
+  test(`what 421 to ${command} says of a message is not told to the senders of others`, async () => {
+    const said = '421 4.7.0 <you@y.example> has too many';
+    const { result } = await deliver(
+      (line) => {
+        if (line.startsWith('EHLO')) return '250 hop';
+        return line.startsWith(command) ? said : takeAll(line);
+      },
+      { tlsLevel: 'None' },
+    );
+    const failure = failureOf(result);
+    assert.ok(describeFailure(failure).endsWith(`: ${said}`), failure.text);
+    assert.match(describeForSender(failure), /^4\.4\.2 \S+:\d+: the session ended with 421 4\.7\.0$/);
+  });
 
 test('another refusal of STARTTLS at level Opportunistic leads to plain text as before', async () => {
   const { result } = await deliver(

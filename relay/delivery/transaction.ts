@@ -10,6 +10,7 @@ import { abortFailure, type SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { judgeContent, makeParameters } from './parameters.ts';
+import { readCodes } from './reply.ts';
 import { saysToSlowDown } from './slowdown.ts';
 import { failureFromReply, judgeReply, type Verdict } from './verdict.ts';
 
@@ -217,9 +218,17 @@ function judgeError({ responseCode, response, message, command }: SmtpError): Ve
   return judgeReply(responseCode, response ?? message, command);
 }
 
-/** The session ended before the message was offered, with a 421 or without a reply. */
+/**
+ * The session ended before the message was offered, with a 421 or without a reply. The failure becomes that of the
+ * destination, so senders of other messages hear of it, and the words of the reply may name an address of this one.
+ */
 function sessionFailure({ responseCode, response, message, command }: SmtpError, where: string): Failure {
-  const said = failureFromReply(responseCode, response ?? message, command);
-  const asked = said.slowDown ? { slowDown: said.slowDown } : {};
-  return makeFailure({ cause: said.cause, status: '4.4.2', text: `${where}: ${said.text}`, ...asked });
+  const { cause, text, reply, slowDown } = failureFromReply(responseCode, response ?? message, command);
+  return makeFailure({
+    cause,
+    status: '4.4.2',
+    text: `${where}: ${text}`,
+    forSender: `${where}: ${reply ? `the session ended with ${readCodes(reply.line)}` : text}`,
+    ...(slowDown ? { slowDown } : {}),
+  });
 }
