@@ -58,6 +58,10 @@ export function tellsOfUnreadable(notice: string): boolean {
   return /^unreadable: /m.test(notice);
 }
 
+export function tellsOfWrite(notice: string): boolean {
+  return /^io: /m.test(notice);
+}
+
 /** A check of the whole store reports a read that failed as if the store were damaged. */
 export function isReadError(problem: string): boolean {
   return READ_ERRORS.some((code) => new RegExp(`error code=${code}\\b`).test(problem));

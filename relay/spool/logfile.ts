@@ -1,9 +1,11 @@
 /**
- * Reads SQLite's write-ahead log (https://sqlite.org/fileformat2.html#walformat). The checksum of a frame covers all
- * frames before it, so SQLite stops at the first broken frame. But each frame can also be checked from the frame before
- * it alone. A whole frame behind a broken one was written, and may have been acknowledged.
+ * Reads SQLite's write-ahead log (https://sqlite.org/fileformat2.html#walformat), and cuts off what is no part of it. The
+ * checksum of a frame covers all frames before it, so SQLite stops at the first broken frame. But each frame can also be
+ * checked from the frame before it alone. A whole frame behind a broken one was written, and may have been acknowledged,
+ * if the last frame of its transaction is whole too: that one is written last. Without it the transaction never was in
+ * force. It may have failed, and a shorter one that was written over it looks like a broken frame.
  */
-import { fstatSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { reportProgress } from './diskpulse.ts';
 import { isDiskError } from './files.ts';
 import { PAGE_BYTES } from './sqlitefile.ts';
@@ -18,43 +20,78 @@ const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
 const LITTLE_ENDIAN = 0x377f0682;
 
 /** The place in the log of the newest image of each page. */
-type Images = ReadonlyMap<number, number>;
+type Images = Map<number, number>;
 
 export interface LogContents {
   /** The frames that SQLite uses: all up to the last transaction before a broken frame. */
-  readonly taken: Images;
-  /** The whole frames behind the broken frame. */
-  readonly behind: Images;
+  readonly taken: ReadonlyMap<number, number>;
+  /** The whole frames of the transactions behind them. A broken header leaves all of them here. */
+  readonly behind: ReadonlyMap<number, number>;
+  /** Where the frames that SQLite uses end. */
+  readonly end: number;
 }
 
 export function readLog(log: number): LogContents {
+  const [taken, behind]: [Images, Images] = [new Map(), new Map()];
   const header = readAt(log, 0, HEADER_BYTES);
-  const [taken, behind] = [new Map<number, number>(), new Map<number, number>()];
-  if (!header || !isHeaderWhole(header)) return { taken, behind };
-  let open = new Map<number, number>();
-  let before = sumAt(header, HEADER_BYTES - 8);
-  let isBroken = false;
+  let isBroken = !header || !isHeaderWhole(header);
+  let end = isBroken ? 0 : HEADER_BYTES;
+  let salt = isBroken ? undefined : header?.subarray(16, 24);
+  let before = header && sumAt(header, HEADER_BYTES - 8);
+  let open: Images = new Map();
   const { size } = fstatSync(log);
   for (let at = HEADER_BYTES; at + FRAME_BYTES <= size; at += FRAME_BYTES) {
     const frame = readAt(log, at, FRAME_BYTES);
+    salt ??= frame?.subarray(8, 16);
     // Behind the end lie frames of an older log, with another salt.
-    const isOurs = frame?.compare(header, 16, 24, 8, 16) === 0;
-    const isWhole = isOurs && isFrameWhole(frame, before);
+    const isOurs = frame && salt?.equals(frame.subarray(8, 16));
+    const isWhole = isOurs && before && isFrameWhole(frame, before);
     before = frame ? sumAt(frame, 16) : before;
     isBroken ||= !isWhole;
-    if (!isWhole || !frame) continue;
-    const [page, place] = [frame.readUInt32BE(0), at + FRAME_HEADER_BYTES];
-    (isBroken ? behind : open).set(page, place);
-    if (isBroken || frame.readUInt32BE(4) === 0) continue;
-    for (const [each, newest] of open) taken.set(each, newest);
+    if (!isWhole) continue;
+    open.set(frame.readUInt32BE(0), at + FRAME_HEADER_BYTES);
+    if (!isLastOfTransaction(frame)) continue;
+    for (const [page, place] of open) (isBroken ? behind : taken).set(page, place);
     open = new Map();
+    if (!isBroken) end = at + FRAME_BYTES;
   }
-  return { taken, behind };
+  return { taken, behind, end };
+}
+
+/** Where so many frames end. */
+export function endOfFrames(frames: number, pageBytes: number): number {
+  return HEADER_BYTES + frames * (FRAME_HEADER_BYTES + pageBytes);
+}
+
+/**
+ * On disk when it returns. By its own handle, which takes the report of an error from no other. SQLite itself cuts the log
+ * while others have it open. No process may write into it meanwhile.
+ */
+export function cutLog(path: string, endOf: (log: number) => number): void {
+  if (!existsSync(path)) return;
+  const log = openSync(path, 'r+');
+  try {
+    const end = endOf(log);
+    if (fstatSync(log).size <= end) return;
+    // First what is kept.
+    fdatasyncSync(log);
+    ftruncateSync(log, end);
+    fdatasyncSync(log);
+  } finally {
+    closeSync(log);
+  }
 }
 
 type Sum = readonly [number, number];
 
+/** It has the size of the file in pages. */
+function isLastOfTransaction(frame: Buffer): boolean {
+  return frame.readUInt32BE(4) > 0;
+}
+
+/** Zeros fit their checksum, and no page has this number. */
 function isFrameWhole(frame: Buffer, before: Sum): boolean {
+  if (frame.readUInt32BE(0) === 0) return false;
   const head = checksum(frame, 0, 8, before);
   const sum = checksum(frame, FRAME_HEADER_BYTES, FRAME_BYTES, head);
   return sum[0] === frame.readUInt32BE(16) && sum[1] === frame.readUInt32BE(20);

@@ -1,12 +1,12 @@
 /**
  * Recovers the store while no process has it open: at each start, and after an error before the next write. Recovery
  * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
- * log is read past the kernel's cache if the file system can do that. The new log ends at the first broken frame, as
- * SQLite reads it. Every acknowledged message lies before that frame. A store with a damaged structure, or with a page
- * that stays unreadable, is renamed, and its readable content goes into a new store. So is a log whose file is gone, and
- * the journal of another store. What was seen once proves nothing:
- * the store is looked through again first, from a fresh handle. The next start finishes a recovery that was killed.
- * Recovery throws if it cannot do its work.
+ * log is read past the kernel's cache if the file system can do that. The log is cut at the first broken frame, where
+ * SQLite ends it. After a write or a sync that failed, every acknowledged message lies before that frame. In any other case
+ * the messages in whole frames behind it are entered first. A store with a damaged structure, or with a page that stays
+ * unreadable, is renamed, and its readable content goes into a new store. So is a log whose file is gone, and the journal
+ * of another store. What was seen once proves nothing: the store is looked through again first, from a fresh handle. The
+ * next start finishes a recovery that was killed. Recovery throws if it cannot do its work.
  */
 import { appendFileSync, existsSync, lstatSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import {
@@ -16,8 +16,10 @@ import {
   type StoreError,
   tellsOfDamage,
   tellsOfUnreadable,
+  tellsOfWrite,
 } from './fault.ts';
 import { copyDurably, findUnreadable, syncFolder } from './files.ts';
+import { cutLog, readLog } from './logfile.ts';
 import { type Check, findProblem, OpenStore } from './openstore.ts';
 import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
 import { PAGE_BYTES, type Row } from './sqlitefile.ts';
@@ -63,12 +65,13 @@ export function recover(
   if (isLost) appendFileSync(path, '');
   if (!existsSync(path)) return undefined;
   renewLog(`${path}-wal`, notice === '');
-  // After an error, rows behind the break were not acknowledged. Without an error they may have been, and so may all of a
-  // log whose file is gone.
-  const behind = notice === '' || isLost ? rowsBehindBreak(path) : [];
+  // After an error of a write or a sync, rows behind the break were not acknowledged. Without one they may have been, and
+  // so may all of a log whose file is gone.
+  const behind = isLost || !tellsOfWrite(notice) ? rowsBehindBreak(path) : [];
   const damage = isLost ? 'its file is missing or empty, and its log is not' : findDamage(path, notice);
   if (damage !== undefined) return rebuild(path, damage.trim(), behind, onReplace);
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
+  endLog(`${path}-wal`, notice === '');
   if (finished) return finished;
   if (messages > 0) return { kind: 'log-damaged', messages };
   return notice === '' ? undefined : { kind: 'log-renewed', reason: notice.trim() };
@@ -99,8 +102,21 @@ function renewLog(log: string, mayStay: boolean): void {
     syncFolder(log);
   } catch (error) {
     rmSync(fresh, { force: true });
-    if (!mayStay || classifyError(error as StoreError) === 'bug') throw error;
+    throwUnless(mayStay, error);
   }
+}
+
+/** What stays behind the end would look like frames behind a break, as soon as a shorter transaction lies before it. */
+function endLog(log: string, mayStay: boolean): void {
+  try {
+    cutLog(log, (file) => readLog(file).end);
+  } catch (error) {
+    throwUnless(mayStay, error);
+  }
+}
+
+function throwUnless(mayStay: boolean, error: unknown): void {
+  if (!mayStay || classifyError(error as StoreError) === 'bug') throw error;
 }
 
 /** Undefined if nothing is damaged for good. */

@@ -1,0 +1,154 @@
+/**
+ * Frames of the log that SQLite does not take: behind the end, where a transaction failed, and behind a part that is
+ * damaged. What never was in force brings no mail, and what may have been acknowledged stays.
+ */
+import assert from 'node:assert/strict';
+import { appendFileSync, cpSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { enter, folder } from '#test/kit/spoolrig.ts';
+import { inFile } from '#test/kit/storefile.ts';
+import type { Recovered } from './recovery.ts';
+import { Spool } from './spool.ts';
+
+const [HEADER_BYTES, FRAME_HEADER_BYTES, FRAME_BYTES] = [32, 24, 24 + 4_096];
+
+const logOf = (stateDir: string) => join(stateDir, 'queue.db-wal');
+const framesIn = (stateDir: string) => (statSync(logOf(stateDir)).size - HEADER_BYTES) / FRAME_BYTES;
+
+/** The folder as a kill leaves it now. */
+function kill(stateDir: string): string {
+  const left = folder();
+  cpSync(stateDir, left, { recursive: true, filter: (name) => !/\.lock$|-shm$/.test(name) });
+  return left;
+}
+
+function start(stateDir: string): { readonly spool: Spool; readonly told: readonly string[] } {
+  const told: string[] = [];
+  const onRecovered = ({ kind }: Recovered) => void told.push(kind);
+  return { spool: new Spool(stateDir, undefined, 'late', { isStart: true, onRecovered }), told };
+}
+
+interface Living {
+  readonly stateDir: string;
+  readonly spool: Spool;
+  readonly ids: readonly string[];
+}
+
+/** All of it is in the log. */
+async function live(messages: number, bytes: number): Promise<Living> {
+  const stateDir = folder();
+  const spool = new Spool(stateDir);
+  const ids: string[] = [];
+  while (ids.length < messages) ids.push(await enter(spool, Buffer.alloc(bytes, String(ids.length))));
+  return { stateDir, spool, ids };
+}
+
+async function deliver(spool: Spool, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    const read = spool.read(id);
+    assert.ok(read.kind === 'message');
+    await spool.settle(id, { ...read.record, recipients: [] });
+  }
+}
+
+function flip(stateDir: string, at: number): void {
+  const bytes = readFileSync(logOf(stateDir));
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  writeFileSync(logOf(stateDir), bytes);
+}
+
+/** Damages the content of a frame, or its checksum. */
+function flipFrame(stateDir: string, frame: number, at = FRAME_HEADER_BYTES + 2_000): void {
+  flip(stateDir, HEADER_BYTES + frame * FRAME_BYTES + at);
+}
+
+/** The log with one more transaction, which this store never had. It writes each page of mail, and not these records. */
+function imagine(stateDir: string, spared: readonly string[]): Buffer {
+  return inFile(join(kill(stateDir), 'queue.db'), (database) => {
+    database.exec('BEGIN; UPDATE bodies SET value = zeroblob(1500)');
+    database
+      .prepare("UPDATE records SET value = x'00' WHERE key NOT IN (SELECT value FROM json_each(?))")
+      .run(JSON.stringify(spared));
+    database.exec('COMMIT');
+    return readFileSync(`${database.location()}-wal`);
+  });
+}
+
+test('a transaction that failed, behind the end of a shorter one, brings back no mail that was delivered', async () => {
+  const { stateDir, spool, ids } = await live(100, 1_500);
+  const [kept, gone] = [ids.slice(0, -3), ids.slice(-3)];
+  const imagined = imagine(stateDir, gone);
+  await deliver(spool, gone);
+  const left = kill(stateDir);
+  // Its last frame was not written.
+  const behind = imagined.subarray(statSync(logOf(left)).size, -FRAME_BYTES);
+  assert.ok(behind.length > 0);
+  appendFileSync(logOf(left), behind);
+  const again = start(left);
+  assert.deepEqual(again.spool.list(), kept.toSorted());
+  assert.deepEqual([again.spool.damaged, again.told], [0, []]);
+  await again.spool.close();
+  await spool.close();
+});
+
+test('mail that an error of the disk has refused does not come back behind a later transaction', async () => {
+  const { stateDir, spool, ids } = await live(100, 1_500);
+  const [kept, gone] = [ids.slice(0, -3), ids.slice(-3)];
+  const imagined = imagine(stateDir, gone);
+  const left = kill(stateDir);
+  writeFileSync(logOf(left), imagined);
+  // The first page of the failed sync never reached the disk.
+  flipFrame(left, framesIn(stateDir));
+  await spool.close();
+  writeFileSync(join(left, 'queue.db.fault'), 'io: disk I/O error\n');
+  const second = start(left);
+  assert.deepEqual(second.told, ['log-renewed']);
+  await deliver(second.spool, gone);
+  const third = start(kill(left));
+  assert.deepEqual(third.spool.list(), kept.toSorted());
+  assert.deepEqual([third.spool.damaged, third.told], [0, []]);
+  for (const each of [second, third]) await each.spool.close();
+});
+
+for (const notice of ['damage: database disk image is malformed\n', 'unreadable: disk I/O error\n'])
+  test(`mail behind a damaged frame stays, also after a kill with the notice "${notice.trim()}"`, async () => {
+    const { stateDir, spool, ids } = await live(10, 6_500);
+    const left = kill(stateDir);
+    await spool.close();
+    flipFrame(left, 30);
+    writeFileSync(join(left, 'queue.db.fault'), notice);
+    const again = start(left);
+    assert.deepEqual(again.spool.list(), ids.toSorted());
+    await again.spool.close();
+  });
+
+test('a damaged frame within the last transaction takes what lies in it, and not what lies before it', async () => {
+  const { stateDir, spool, ids } = await live(5, 6_500);
+  const left = kill(stateDir);
+  await spool.close();
+  // Behind it comes the last part of the body, and before it lies the record.
+  flipFrame(left, framesIn(left) - 2);
+  const again = start(left);
+  assert.deepEqual(again.spool.list(), ids.toSorted());
+  assert.deepEqual(again.told, ['log-damaged']);
+  await again.spool.close();
+});
+
+for (const [part, at] of Object.entries({
+  'magic number': 0,
+  version: 5,
+  'page size': 9,
+  salt: 17,
+  checksum: 25,
+}))
+  test(`a log with a damaged header gives back its mail: ${part}`, async () => {
+    const { stateDir, spool, ids } = await live(3, 100);
+    const left = kill(stateDir);
+    await spool.close();
+    flip(left, at);
+    const again = start(left);
+    assert.deepEqual(again.spool.list(), ids.toSorted());
+    assert.deepEqual(again.told, ['log-damaged']);
+    await again.spool.close();
+  });
