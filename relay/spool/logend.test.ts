@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { enter, folder } from '#test/kit/spoolrig.ts';
 import { inFile } from '#test/kit/storefile.ts';
+import { OpenStore } from './openstore.ts';
 import type { Recovered } from './recovery.ts';
 import { Spool } from './spool.ts';
 
@@ -90,6 +91,36 @@ test('a transaction that failed, behind the end of a shorter one, brings back no
   assert.deepEqual([again.spool.damaged, again.told], [0, []]);
   await again.spool.close();
   await spool.close();
+});
+
+test('a transaction that failed when it was whole in the log is cut off, and nothing that others committed', async () => {
+  const stateDir = folder();
+  const path = join(stateDir, 'queue.db');
+  const [one, other] = [new OpenStore(path, 'early'), new OpenStore(path, 'late')];
+  const values = new Map(
+    Array.from({ length: 60 }, (_, index) => [`key ${index}`, Buffer.alloc(3_000, index)]),
+  );
+  const put = (store: OpenStore, from: number, to: number) =>
+    store.transact(({ bodies }) => {
+      for (const [key, value] of [...values].slice(from, to)) bodies.put(key, value);
+    });
+  const cut = () => {
+    const end = statSync(logOf(stateDir)).size;
+    appendFileSync(logOf(stateDir), Buffer.alloc(3 * FRAME_BYTES, 1));
+    one.cutFailed();
+    assert.equal(statSync(logOf(stateDir)).size, end);
+  };
+  put(one, 0, 20);
+  put(other, 20, 40);
+  cut();
+  // The log begins again, in a file that is longer.
+  one.emptyLog();
+  put(other, 40, 60);
+  cut();
+  for (const store of [one, other, new OpenStore(join(kill(stateDir), 'queue.db'), 'late')]) {
+    for (const [key, value] of values) assert.ok(store.tables.bodies.get(key)?.equals(value));
+    store.close();
+  }
 });
 
 test('mail that an error of the disk has refused does not come back behind a later transaction', async () => {

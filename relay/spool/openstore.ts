@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { asFull, mayBeQuota, type StoreError } from './fault.ts';
 import { isQuotaUsedUp } from './files.ts';
+import { cutLog, endOfFrames } from './logfile.ts';
 import type { StoreSpace } from './room.ts';
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
 
@@ -21,6 +22,7 @@ const LOG_PAGES = { least: 250, most: 4_000 };
 const LOG_SHARE = 1 / 64;
 /** Check the log size after so many commits. A check costs as much as a read. */
 const LOOK_AT_LOG_EVERY = 8;
+const LOG_STATE = 'PRAGMA wal_checkpoint(NOOP)';
 /** Shrinking pays for a file of at least `pages` pages if three of four pages are free and the used pages are few. */
 const SHRINK = { pages: 1_000, usedPages: 2_000, freeShare: 0.75 };
 
@@ -83,7 +85,7 @@ export class OpenStore {
          PRAGMA journal_size_limit = ${limit}; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON`,
       );
       this.tables = openTables(this.#database);
-      this.#logState = this.#database.prepare('PRAGMA wal_checkpoint(NOOP)');
+      this.#logState = this.#database.prepare(LOG_STATE);
       this.#freePages = this.#database.prepare('PRAGMA freelist_count');
       this.#version = this.#database.prepare('PRAGMA data_version');
       // If the file could not be opened for writing, SQLite has opened it for reading. Then this throws.
@@ -117,6 +119,28 @@ export class OpenStore {
   /** Throws if the file cannot take it, which `close` never tells. No other process may have the store open. */
   emptyLog(): void {
     this.#copyLog('TRUNCATE');
+  }
+
+  /**
+   * Call this after a transaction that found no room. It may be whole in the log though it is not in force: without this, a
+   * start after a kill would take it. Nobody reads behind the end, and nobody writes while this has the lock of writers.
+   */
+  cutFailed(): void {
+    let beside: DatabaseSync | undefined;
+    try {
+      beside = new DatabaseSync(this.#path, { timeout: BUSY_MS });
+      this.#database.exec('BEGIN IMMEDIATE');
+      // A handle that has read nothing knows no log, and one that writes may not ask how long it is.
+      beside.prepare('PRAGMA schema_version').get();
+      const { log } = beside.prepare(LOG_STATE).get() as { log: number };
+      const { page_size: pageBytes } = beside.prepare('PRAGMA page_size').get() as { page_size: number };
+      if (log >= 0) cutLog(`${this.#path}-wal`, () => endOfFrames(log, pageBytes));
+    } catch {
+      // Then it is taken at most, and nothing goes.
+    } finally {
+      this.#rollBack();
+      beside?.close();
+    }
   }
 
   get space(): StoreSpace {

@@ -111,7 +111,6 @@ export class Store {
     return this.read(() => this.#open?.space) ?? { free: 0, pending: 0 };
   }
 
-  /** Makes the files small again if nobody has written since the last call. */
   tidyWhenQuiet(): void {
     this.#guardCheckpoint((open) => open.tidyWhenQuiet());
   }
@@ -187,6 +186,7 @@ export class Store {
 
   #failed(error: StoreError): Error {
     const fault = classifyError(error);
+    if (fault === 'full') this.#open?.cutFailed();
     if (fault === 'full') return Object.assign(error, { code: 'ENOSPC' });
     if (this.#open && (fault === 'io' || isAboutContent(fault))) this.#post(error);
     return error;
