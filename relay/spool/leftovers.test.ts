@@ -188,6 +188,18 @@ test('a rebuild that was ended before its last step is told of, and its bodies a
   await begun.spool.close();
 });
 
+test('a process that opens a store whose rebuild was ended, and knows of no error, ends the rebuild before it takes mail', async () => {
+  const { stateDir, path, ids } = await leave('stopped');
+  copyFileSync(path, `${path}.new`);
+  const task = new Spool(stateDir);
+  const taken = await enter(task, Buffer.from('taken meanwhile'));
+  await task.close();
+  const begun = await start(stateDir);
+  await assertWhole(begun, [...ids, taken]);
+  assert.deepEqual(begun.told, []);
+  await begun.spool.close();
+});
+
 for (const [name, harm] of [
   ['gone', (path: string) => rmSync(path)],
   ['empty', (path: string) => truncateSync(path, 0)],

@@ -192,9 +192,14 @@ function copyReadable(path: string, behind: readonly Row[]): Salvaged {
   }
 }
 
+/** A rebuild was ended. What is entered into the old store now would go with it. */
+export function isHalfRebuilt(path: string): boolean {
+  return existsSync(`${path}.new`);
+}
+
 /** A rebuild that was ended. The new store was complete before it got its name. */
 function finishRebuild(path: string, onReplace: () => void): Recovered | undefined {
-  if (!existsSync(`${path}.new`)) return undefined;
+  if (!isHalfRebuilt(path)) return undefined;
   const setAside = putInPlace(path, onReplace);
   const store = new OpenStore(path, 'late');
   try {

@@ -12,7 +12,7 @@ import { answer } from './diskpulse.ts';
 import { classifyError, formatNotice, isAboutContent, type StoreError } from './fault.ts';
 import { cannotOpen } from './opening.ts';
 import { type Checkpoints, endUnclosed, OpenStore } from './openstore.ts';
-import { type Recovered, recover } from './recovery.ts';
+import { isHalfRebuilt, type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
 import { StoreLock } from './storelock.ts';
 import { type Change, joinChanges, type Tables } from './tables.ts';
@@ -240,9 +240,9 @@ export class Store {
     return open;
   }
 
-  /** An error is known that no process has recovered the store from. */
+  /** An error is known that no process has recovered the store from, also where only the rest of a rebuild tells of it. */
   get #isNoticed(): boolean {
-    return this.#unposted !== undefined || this.#lock.isPosted;
+    return this.#unposted !== undefined || this.#lock.isPosted || isHalfRebuilt(this.#path);
   }
 
   /** Another process may have done it while this one waited for the lock. */
