@@ -173,7 +173,7 @@ test('a state folder that cannot be used is one sentence', async () => {
   writeFileSync(join(dirs.stateDir, 'owner.lock'), 'not a lock '.repeat(100));
   await assert.rejects(
     start(),
-    /^Error: Cannot lock ".*owner\.lock": the file is not one of a relay: remove it$/,
+    /^Error: Cannot lock ".*owner\.lock": the file is not one of a relay: move it away$/,
   );
   rmSync(join(dirs.stateDir, 'owner.lock'));
 });

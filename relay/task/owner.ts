@@ -76,7 +76,7 @@ function describe(path: string, { errcode = 0, message }: StoreError): string {
   if (errcode === CANNOT_OPEN && existsSync(path))
     return 'the file cannot be opened: let the user of the relay read and write it';
   if (errcode === CANNOT_OPEN) return 'the file cannot be made: choose another state folder';
-  return errcode === NOT_A_DATABASE ? 'the file is not one of a relay: remove it' : message;
+  return errcode === NOT_A_DATABASE ? 'the file is not one of a relay: move it away' : message;
 }
 
 function owned(stateDir: string): Error {
