@@ -44,14 +44,13 @@ export function makeOwnFolder(path: string): void {
 /** An error that is not known speaks for itself. */
 function explain(error: StoreError): string {
   const { errcode, message } = error;
-  if (classifyError(error) === 'full') return `the disk is full: ${ROOM}`;
-  if (errcode !== undefined) return explainSqlite(errcode) ?? message;
+  if (errcode !== undefined) return explainSqlite(error, errcode & 0xff) ?? message;
   const cure = CURES[nameSystemError(error)];
   return cure === undefined ? message : `${describeSystemError(error)}: ${cure}`;
 }
 
-function explainSqlite(errcode: number): string | undefined {
-  const primary = errcode & 0xff;
+function explainSqlite(error: StoreError, primary: number): string | undefined {
+  if (classifyError(error) === 'full') return `the disk is full: ${ROOM}`;
   if (primary === SQLITE.notADatabase) return `the file is not one of a relay: ${AWAY}`;
   const isRefused = [SQLITE.noPermission, SQLITE.readOnly, SQLITE.cannotOpen].includes(primary);
   return isRefused
