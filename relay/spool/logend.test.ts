@@ -183,3 +183,38 @@ for (const [part, at] of Object.entries({
     assert.deepEqual(again.told, ['log-damaged']);
     await again.spool.close();
   });
+
+/** As a machine with big numbers first writes it. SQLite reads both. */
+function turnRound(log: Buffer): Buffer {
+  const turned = Buffer.from(log);
+  const sum = [0, 0];
+  const add = (from: number, to: number) => {
+    for (let at = from; at < to; at += 8) {
+      sum[0] = ((sum[0] ?? 0) + turned.readUInt32BE(at) + (sum[1] ?? 0)) >>> 0;
+      sum[1] = ((sum[1] ?? 0) + turned.readUInt32BE(at + 4) + (sum[0] ?? 0)) >>> 0;
+    }
+  };
+  const put = (at: number) => {
+    for (const [index, part] of sum.entries()) turned.writeUInt32BE(part, at + 4 * index);
+  };
+  turned.writeUInt32BE(0x377f0683, 0);
+  add(0, 24);
+  put(24);
+  for (let at = HEADER_BYTES; at < turned.length; at += FRAME_BYTES) {
+    add(at, at + 8);
+    add(at + FRAME_HEADER_BYTES, at + FRAME_BYTES);
+    put(at + 16);
+  }
+  return turned;
+}
+
+test('a log that only SQLite can read is left as it is', async () => {
+  const { stateDir, spool, ids } = await live(3, 100);
+  const left = kill(stateDir);
+  await spool.close();
+  writeFileSync(logOf(left), turnRound(readFileSync(logOf(left))));
+  const again = start(left);
+  assert.deepEqual(again.spool.list(), ids.toSorted());
+  assert.deepEqual(again.told, []);
+  await again.spool.close();
+});

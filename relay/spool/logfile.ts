@@ -27,15 +27,15 @@ export interface LogContents {
   readonly taken: ReadonlyMap<number, number>;
   /** The whole frames of the transactions behind them. A broken header leaves all of them here. */
   readonly behind: ReadonlyMap<number, number>;
-  /** Where the frames that SQLite uses end. */
-  readonly end: number;
+  /** Where the frames that SQLite uses end. Undefined if it uses none, or if the disk could not read what follows them. */
+  readonly end: number | undefined;
 }
 
 export function readLog(log: number): LogContents {
   const [taken, behind]: [Images, Images] = [new Map(), new Map()];
   const header = readAt(log, 0, HEADER_BYTES);
   let isBroken = !header || !isHeaderWhole(header);
-  let end = isBroken ? 0 : HEADER_BYTES;
+  let end = isBroken ? undefined : HEADER_BYTES;
   let salt = isBroken ? undefined : header?.subarray(16, 24);
   let before = header && sumAt(header, HEADER_BYTES - 8);
   let open: Images = new Map();
@@ -46,6 +46,7 @@ export function readLog(log: number): LogContents {
     // Behind the end lie frames of an older log, with another salt.
     const isOurs = frame && salt?.equals(frame.subarray(8, 16));
     const isWhole = isOurs && before && isFrameWhole(frame, before);
+    if (!frame && !isBroken) end = undefined;
     before = frame ? sumAt(frame, 16) : before;
     isBroken ||= !isWhole;
     if (!isWhole) continue;
@@ -67,12 +68,12 @@ export function endOfFrames(frames: number, pageBytes: number): number {
  * On disk when it returns. By its own handle, which takes the report of an error from no other. SQLite itself cuts the log
  * while others have it open. No process may write into it meanwhile.
  */
-export function cutLog(path: string, endOf: (log: number) => number): void {
+export function cutLog(path: string, endOf: (log: number) => number | undefined): void {
   if (!existsSync(path)) return;
   const log = openSync(path, 'r+');
   try {
     const end = endOf(log);
-    if (fstatSync(log).size <= end) return;
+    if (end === undefined || fstatSync(log).size <= end) return;
     // First what is kept.
     fdatasyncSync(log);
     ftruncateSync(log, end);

@@ -135,7 +135,7 @@ class StoreFile implements Pages {
   readonly #file: number;
   readonly #log: number | undefined;
   readonly #isEmpty: boolean;
-  readonly #contents: LogContents = { taken: new Map(), behind: new Map(), end: 0 };
+  readonly #contents: LogContents = { taken: new Map(), behind: new Map(), end: undefined };
 
   constructor(path: string) {
     this.#file = openSync(path, 'r');
