@@ -1,14 +1,19 @@
 /**
  * The proof of the library that stands between a relay and its disk: by the kernel's own record of a whole story, from
- * the start of a relay over a change of its policy to its end, no call that changes the state folder goes past it.
+ * the start of a relay over a change of its policy to its end, no call that changes the state folder goes past it. And a
+ * failed sync is told as Linux tells it.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { endWithFile, waitForEnd } from '#test/kit/child.ts';
 import { type DiskCall, readCalls } from '#test/kit/diskrecord.ts';
-import { type Call, DiskShim, isMeant, shimProblem } from '#test/kit/diskshim.ts';
+import { type Call, DiskShim, isMeant, type ProcessKind, shimProblem } from '#test/kit/diskshim.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -144,3 +149,83 @@ function wholeRecord(path: string): string | undefined {
   });
   return lines.some((line) => line.includes(path)) ? undefined : readFileSync(path, 'utf8');
 }
+
+/** Opens files and syncs the descriptors that it got, as its input says. The library knows it by its arguments. */
+const SYNCER = `
+  const fs = require('node:fs');
+  require('node:readline').createInterface(process.stdin).on('line', (line) => {
+    const [what, which] = line.split(' ');
+    try {
+      console.log(what === 'open' ? fs.openSync(which, 'r') : (fs.fdatasyncSync(Number(which)), 'synced'));
+    } catch (error) {
+      console.log(error.code);
+    }
+  });`;
+
+function syncer(shim: DiskShim, kind: ProcessKind) {
+  const child = endWithFile(
+    spawn(process.execPath, ['-e', SYNCER, `${kind}/main.ts`], {
+      env: { ...process.env, ...shim.env() },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
+  );
+  const lines = createInterface(child.stdout);
+  const ask = async (line: string): Promise<string> => {
+    const answer = once(lines, 'line');
+    child.stdin.write(`${line}\n`);
+    const [said] = await answer;
+    return said;
+  };
+  return {
+    open: (path: string) => ask(`open ${path}`),
+    sync: (file: string) => ask(`sync ${file}`),
+    end: () => {
+      child.stdin.end();
+      return waitForEnd(child, 'a process that syncs');
+    },
+  };
+}
+
+test('a failed sync is told once to each older open description of the file, in every process, and to no newer one', {
+  skip: shimProblem() ?? false,
+}, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-told-'));
+  const shim = new DiskShim(dir);
+  mkdirSync(shim.stateDir);
+  const [path, other] = [join(shim.stateDir, 'log'), join(shim.stateDir, 'other')];
+  for (const file of [path, other]) writeFileSync(file, 'x');
+  const [router, listener] = [syncer(shim, 'router'), syncer(shim, 'listener')];
+  try {
+    const [failing, sibling] = [await router.open(path), await router.open(path)];
+    const [elsewhere, otherFile] = [await listener.open(path), await listener.open(other)];
+    shim.arm({ harm: { kind: 'fail', error: 'EIO' }, by: 'router', at: 1, calls: ['sync'], name: 'log' });
+    assert.equal(await router.sync(failing), 'EIO');
+    const newer = await listener.open(path);
+    for (const told of ['EIO', 'synced']) {
+      assert.equal(await router.sync(sibling), told);
+      assert.equal(await listener.sync(elsewhere), told);
+    }
+    assert.equal(await router.sync(failing), 'synced');
+    assert.equal(await listener.sync(newer), 'synced');
+    assert.equal(await listener.sync(otherFile), 'synced');
+    const ends = readCalls(shim.recorded()).filter(({ call }) => call === 'synced');
+    assert.deepEqual(
+      ends.map(({ by, error }) => `${by} ${error}`),
+      [
+        'router 5',
+        'router 5',
+        'listener 5',
+        'router 0',
+        'listener 0',
+        'router 0',
+        'listener 0',
+        'listener 0',
+      ],
+    );
+  } finally {
+    await router.end();
+    await listener.end();
+    shim.remove();
+    rmSync(dir, { recursive: true, force: true });
+  }
+});

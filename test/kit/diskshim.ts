@@ -2,7 +2,8 @@
  * A library in C (test/crash/programs/diskshim.c) between a relay and its disk. All processes of the relay preload it.
  * It numbers each call that changes the state folder, for each kind of process. At the command of a test, while the
  * relay runs, it lets calls fail, ends a process or the whole relay before or after a call, ignores a kind of sync, and
- * records all calls in one order (diskrecord.ts).
+ * records all calls in one order (diskrecord.ts). As on Linux, a sync that fails also fails once for whoever else has the
+ * file open.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -34,7 +34,13 @@
 enum op { OPEN = 1, WRITE, TRUNCATE, SYNC, SYNCED, RENAME, UNLINK, MKDIR, LINK };
 enum mode { NOTHING = 0, FAIL, SHORTEN, KILL_BEFORE, KILL_AFTER };
 enum thread { ANY_THREAD = 0, MAIN, POOL };
-enum { SUPERVISOR = 1, KINDS = 8, FILES = 65536, PATTERN = 128 };
+enum { SUPERVISOR = 1, KINDS = 8, FILES = 65536, PATTERN = 128, FAILURES = 128 };
+
+/* A sync that failed. `number` counts all of them from 1. */
+struct failure {
+  uint64_t inode;
+  uint32_t number, error;
+};
 
 struct control {
   uint32_t mode, kind, error, ops;
@@ -43,7 +49,10 @@ struct control {
   uint32_t deaf_kind, deaf_thread;
   uint64_t counts[KINDS];
   char pattern[PATTERN], deaf[PATTERN], fired_at[PATTERN];
+  uint32_t failed;
+  struct failure failures[FAILURES];
 };
+_Static_assert(sizeof(struct control) <= 4096, "the control file is one page");
 
 struct record {
   uint32_t bytes;
@@ -68,6 +77,8 @@ struct file {
   dev_t device;
   ino_t inode;
   int appends;
+  /* The number of the newest failed sync that this open description need not hear of. */
+  uint32_t heard;
 };
 
 static struct control *control;
@@ -167,7 +178,8 @@ static void remember(int number, const char *name, int flags) {
   struct stat now;
   struct file *file = malloc(sizeof *file);
   if (number < 0 || number >= FILES || !file || fstat(number, &now) != 0) return free(file);
-  *file = (struct file){strdup(name), now.st_dev, now.st_ino, (flags & O_APPEND) != 0};
+  uint32_t heard = __atomic_load_n(&control->failed, __ATOMIC_SEQ_CST);
+  *file = (struct file){strdup(name), now.st_dev, now.st_ino, (flags & O_APPEND) != 0, heard};
   files[number] = file;
 }
 
@@ -291,6 +303,27 @@ static ssize_t write_file(int number, const struct iovec *data, int pieces, off_
   return finish(&call, result, data, pieces);
 }
 
+static void fail(struct file *file, int error) {
+  uint32_t number = __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
+  control->failures[number % FAILURES] = (struct failure){file->inode, number, error};
+  file->heard = number;
+}
+
+/*
+ * Linux tells a failed sync once to every open description of the file that is older (errseq_t), whichever process has it.
+ * An error that this one has not heard of, or 0.
+ */
+static int untold(struct file *file) {
+  int error = 0;
+  for (int at = 0; at < FAILURES; at++) {
+    struct failure *failure = &control->failures[at];
+    if (failure->inode != file->inode || failure->number <= file->heard) continue;
+    file->heard = failure->number;
+    error = failure->error;
+  }
+  return error;
+}
+
 static int sync_file(int number, long system_call) {
   struct file *file = file_at(number);
   struct call call = {.op = SYNC};
@@ -307,11 +340,13 @@ static int sync_file(int number, long system_call) {
   append(&call, 0, NULL, 0, 0);
   unlock();
   int result = error ? -1 : syscall(system_call, number);
-  if (!error) error = errno;
+  int own = errno;
   lock();
+  if (error) fail(file, error);
+  else error = untold(file);
   call.op = SYNCED;
-  errno = error;
-  return finish(&call, result, NULL, 0);
+  errno = error ? error : own;
+  return finish(&call, error ? -1 : result, NULL, 0);
 }
 
 static int truncate_file(int number, off_t length) {
