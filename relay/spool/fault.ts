@@ -10,11 +10,19 @@
 export type Fault = 'full' | 'busy' | 'damage' | 'unreadable' | 'io' | 'bug';
 
 /** Codes of https://sqlite.org/rescode.html. The low byte of an extended code is the primary code. */
-const SQLITE = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26, failedWrite: 778 };
+const SQLITE = {
+  busy: 5,
+  locked: 6,
+  corrupt: 11,
+  full: 13,
+  notADatabase: 26,
+  failedRead: 266,
+  failedWrite: 778,
+};
 /** The second one: there is no room for the index of the log, which takes 32 KiB for each 16 MiB of the log. */
 const FULL = [SQLITE.full, 4_874];
 /** SQLite's own words for the second one are "corrupt file system", but it means each EIO and ENXIO of a read. */
-const READ_ERRORS = [266, 8_458];
+const READ_ERRORS = [SQLITE.failedRead, 8_458];
 /** A short read, and a wrong checksum. */
 const DAMAGE = new Set([522, 8_202]);
 
@@ -37,6 +45,11 @@ export function mayBeQuota({ errcode }: StoreError): boolean {
 
 export function asFull(error: StoreError): StoreError {
   return Object.assign(error, { errcode: SQLITE.full, message: 'the share of the disk is used up' });
+}
+
+/** What was read is not what was written. */
+export function asUnreadable(error: Error): StoreError {
+  return Object.assign(error, { errcode: SQLITE.failedRead });
 }
 
 /** True if the store must be read from another handle, and perhaps from another file, before it is read again. */

@@ -10,7 +10,7 @@ import { reportProgress } from './diskpulse.ts';
 import { isDiskError } from './files.ts';
 import { PAGE_BYTES } from './sqlitefile.ts';
 
-const HEADER_BYTES = 32;
+export const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
 /**

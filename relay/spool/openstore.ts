@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { asFull, mayBeQuota, type StoreError } from './fault.ts';
 import { isQuotaUsedUp } from './files.ts';
+import { lookAtLog, writeLogAgain } from './logagain.ts';
 import { cutLog, endOfFrames } from './logfile.ts';
 import type { StoreSpace } from './room.ts';
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
@@ -90,10 +91,23 @@ export class OpenStore {
       this.#version = this.#database.prepare('PRAGMA data_version');
       // If the file could not be opened for writing, SQLite has opened it for reading. Then this throws.
       this.#logState.get();
-      this.log = openSync(`${path}-wal`, 'r');
+      this.log = openSync(`${path}-wal`, 'r+');
     } catch (error) {
       this.#database.close();
       throw this.#tellFull(error);
+    }
+  }
+
+  /** For a process that is not the only one: its own sync covers what it writes, whatever the others have heard. */
+  static share(path: string, checkpoints: Checkpoints): OpenStore {
+    const store = new OpenStore(path, checkpoints);
+    try {
+      const seen = lookAtLog(store.log, () => endOfFrames(store.#countFrames().log, store.#pageBytes));
+      store.transact(() => writeLogAgain(store.log, seen));
+      return store;
+    } catch (error) {
+      store.close();
+      throw error;
     }
   }
 
@@ -133,8 +147,7 @@ export class OpenStore {
       // A handle that has read nothing knows no log, and one that writes may not ask how long it is.
       beside.prepare('PRAGMA schema_version').get();
       const { log } = beside.prepare(LOG_STATE).get() as { log: number };
-      const { page_size: pageBytes } = beside.prepare('PRAGMA page_size').get() as { page_size: number };
-      if (log >= 0) cutLog(`${this.#path}-wal`, () => endOfFrames(log, pageBytes));
+      if (log >= 0) cutLog(`${this.#path}-wal`, () => endOfFrames(log, this.#pageBytes));
     } catch {
       // Then it is taken at most, and nothing goes.
     } finally {
@@ -167,8 +180,16 @@ export class OpenStore {
   }
 
   get #pendingPages(): number {
-    const { log, checkpointed } = this.#logState.get() as { log: number; checkpointed: number };
+    const { log, checkpointed } = this.#countFrames();
     return Math.max(0, log - checkpointed);
+  }
+
+  get #pageBytes(): number {
+    return (this.#database.prepare('PRAGMA page_size').get() as { page_size: number }).page_size;
+  }
+
+  #countFrames(): { log: number; checkpointed: number } {
+    return this.#logState.get() as { log: number; checkpointed: number };
   }
 
   #tidy(): void {

@@ -271,7 +271,7 @@ export class Store {
   #openShared(waitMs: number): OpenStore {
     this.#lock.share(waitMs);
     try {
-      this.#open = new OpenStore(this.#path, this.#deps.checkpoints);
+      this.#open = OpenStore.share(this.#path, this.#deps.checkpoints);
       return this.#open;
     } catch (error) {
       this.#lock.letGo();
