@@ -45,6 +45,11 @@ export function nameSystemError(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+/** True where the disk is full, or a quota is used up. */
+export function isDiskFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(nameSystemError(error));
+}
+
 export function isSystemCode(code: string): boolean {
   return Object.hasOwn(WORDS, code);
 }

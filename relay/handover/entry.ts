@@ -16,6 +16,8 @@ export const POLICIES_PATH = '/mta-sts';
 
 /** The status code for an entry, of which an earlier offer is still under way. */
 export const ON_ITS_WAY = 409;
+/** The status code for what finds no room on the disk. */
+export const NO_ROOM = 507;
 
 export const HEADERS = { recordBytes: 'mailrelay-record-bytes', bodyBytes: 'mailrelay-body-bytes' } as const;
 

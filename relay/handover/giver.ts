@@ -120,9 +120,9 @@ export class Giver {
   }
 
   async #handOver(taken: Loaded & { kind: 'message' }): Promise<void> {
-    const { spool, log, clock } = this.#options;
+    const { spool, log } = this.#options;
     for (const sibling of this.#inOrderFor(taken.id)) {
-      if (sibling.askAgainAt > clock()) continue;
+      if (!sibling.mayTake(taken.record.bytes)) continue;
       const reason = await this.#policies.giveTo(sibling);
       if (reason !== undefined) {
         log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason });

@@ -13,13 +13,22 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { isDiskFull } from '#crds/systemwords.ts';
 import { POLICIES_AT_MOST } from '../mtasts/handover.ts';
 import type { Log } from '../observe/log.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
 import { Strangers } from '../task/strangers.ts';
-import { HEADERS, ON_ITS_WAY, POLICIES_PATH, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
+import {
+  HEADERS,
+  NO_ROOM,
+  ON_ITS_WAY,
+  POLICIES_PATH,
+  parseEntryPath,
+  RECORD_AT_MOST,
+  splitRecord,
+} from './entry.ts';
 import { acceptPinned, makePin, type Pin, Stranger } from './pin.ts';
 
 /** A sibling that is silent for this long has gone. */
@@ -102,7 +111,8 @@ export class Receiver {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { code, text } = await this.#take(request, response).catch((error: Error) => {
       this.#options.log('handover_failed', { message: error.message });
-      return { code: 500, text: error.message };
+      // A quota shows only when somebody writes.
+      return isDiskFull(error) ? NO_ROOM_LEFT : { code: 500, text: error.message };
     });
     if (response.destroyed) return;
     // Unread bytes would be parsed as the next request.
@@ -122,7 +132,7 @@ export class Receiver {
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
     if (this.#underWay.has(id)) return refusal(ON_ITS_WAY, 'this entry is on its way already');
     if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
-    if (!spool.hasRoom(recordBytes + bodyBytes)) return refusal(507, 'no room left on the disk of this pod');
+    if (!spool.hasRoom(recordBytes + bodyBytes)) return NO_ROOM_LEFT;
     // The sibling then removes its copy, so the body counts too.
     if (spool.load(id).kind === 'message') return { code: 200, text: 'known' };
     this.#underWay.add(id);
@@ -139,7 +149,7 @@ export class Receiver {
     const bytes = Number(request.headers[HEADERS.bodyBytes]);
     if (!(bytes > 0 && bytes <= POLICIES_AT_MOST)) return refusal(400, 'not the policies of MTA-STS');
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
-    if (!spool.hasRoom(bytes)) return refusal(507, 'no room left on the disk of this pod');
+    if (!spool.hasRoom(bytes)) return NO_ROOM_LEFT;
     this.#underWay.add(request);
     try {
       if (request.headers.expect) response.writeContinue();
@@ -180,6 +190,8 @@ export class Receiver {
     return { code: 201, text: 'durable' };
   }
 }
+
+const NO_ROOM_LEFT = refusal(NO_ROOM, 'no room left on the disk of this pod');
 
 function refusal(code: number, why: string): Answer {
   return { code, text: `${STATUS_CODES[code]}: ${why}` };

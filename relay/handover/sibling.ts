@@ -10,7 +10,7 @@ import { encodeRecord } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import { answerTo, readBody } from '../task/httpanswer.ts';
 import type { PairText } from '../task/messages.ts';
-import { HEADERS, ON_ITS_WAY, POLICIES_PATH, printEntryPath } from './entry.ts';
+import { HEADERS, NO_ROOM, ON_ITS_WAY, POLICIES_PATH, printEntryPath } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
 const ANSWER_MS = 60_000;
@@ -18,10 +18,18 @@ const NO_ANSWER = `no answer within ${ANSWER_MS / 1000} s`;
 const ANSWER_BYTES = 64 * 1024;
 const PAUSE_FIRST_MS = 500;
 const PAUSE_LAST_MS = 30_000;
+const ROOMLESS_MS = 2_000;
 
 export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+/** Large entries that find no room: none of this size or more is offered until then. */
+interface Roomless {
+  readonly bytes: number;
+  readonly until: number;
+  readonly reason: string;
 }
 
 type Sizes = Readonly<Record<string, number>>;
@@ -33,6 +41,8 @@ export type Offered =
   | { kind: 'taken' }
   /** The sibling refused this entry and does not have it. Another sibling may take it. */
   | { kind: 'refused'; reason: string }
+  /** The same, because there is no room for it. There may be room for a smaller one. */
+  | { kind: 'noRoom'; reason: string }
   /** The sibling cannot take entries now and does not have this one. It is not asked for a while. */
   | { kind: 'away'; reason: string }
   /** The sibling may have the entry, so the same sibling is asked again. */
@@ -44,8 +54,8 @@ export class Sibling {
   readonly #clock: () => number;
   #failures = 0;
   #pausedUntil = 0;
-  /** Why the last offer failed. Undefined while the sibling takes entries. */
-  fault: string | undefined;
+  #roomless: Roomless | undefined;
+  #fault: string | undefined;
 
   constructor(address: Address, pair: PairText, clock: () => number) {
     this.address = address;
@@ -58,19 +68,44 @@ export class Sibling {
     return this.#pausedUntil;
   }
 
+  /** True if the sibling may be asked now for an entry with a body of this size. */
+  mayTake(bytes: number): boolean {
+    const now = this.#clock();
+    return (
+      this.#pausedUntil <= now &&
+      !(this.#roomless && bytes >= this.#roomless.bytes && now < this.#roomless.until)
+    );
+  }
+
+  /** Why entries stay here. Undefined while the sibling takes all of them. */
+  get fault(): string | undefined {
+    return this.#fault ?? this.#roomless?.reason;
+  }
+
   async offer({ id, record, open }: Loaded & { kind: 'message' }): Promise<Offered> {
     const head = encodeRecord(record);
-    const sizes = { [HEADERS.recordBytes]: head.length, [HEADERS.bodyBytes]: record.bytes };
-    return this.#put(printEntryPath(id), sizes, (call, goesOn) => {
+    const { bytes, body } = record;
+    const sizes = { [HEADERS.recordBytes]: head.length, [HEADERS.bodyBytes]: bytes };
+    const offered = await this.#ask(printEntryPath(id), sizes, (call, goesOn) => {
       call.write(head);
-      pipeline(open(), (body) => watch(body, goesOn), call).catch((error: Error) => call.destroy(error));
+      pipeline(open(), (pieces) => watch(pieces, goesOn), call).catch((error: Error) => call.destroy(error));
     });
+    // Where a small one finds no room, none does.
+    if (offered.kind === 'noRoom' && body === 'file') this.#lacksRoom(bytes, offered.reason);
+    else this.#learn(offered);
+    if (offered.kind === 'taken' && this.#roomless && bytes >= this.#roomless.bytes)
+      this.#roomless = undefined;
+    return offered;
   }
 
   /** A sibling that has them already takes them again. */
   async offerPolicies(policies: string): Promise<Offered> {
     const bytes = Buffer.byteLength(policies);
-    return this.#put(POLICIES_PATH, { [HEADERS.bodyBytes]: bytes }, (call) => call.end(policies));
+    const offered = await this.#ask(POLICIES_PATH, { [HEADERS.bodyBytes]: bytes }, (call) =>
+      call.end(policies),
+    );
+    this.#learn(offered);
+    return offered;
   }
 
   close(): void {
@@ -82,19 +117,19 @@ export class Sibling {
     const now = this.#clock();
     if (offered.kind === 'taken') {
       this.#failures = 0;
-      this.fault = undefined;
+      this.#fault = undefined;
       return;
     }
-    this.fault = offered.reason;
+    this.#fault = offered.reason;
     if (offered.kind === 'refused' || now < this.#pausedUntil) return;
     this.#failures += 1;
     this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
   }
 
-  async #put(path: string, sizes: Sizes, send: Send): Promise<Offered> {
-    const offered = await this.#ask(path, sizes, send);
-    this.#learn(offered);
-    return offered;
+  #lacksRoom(bytes: number, reason: string): void {
+    const now = this.#clock();
+    const known = this.#roomless && now < this.#roomless.until ? this.#roomless.bytes : bytes;
+    this.#roomless = { bytes: Math.min(known, bytes), until: now + ROOMLESS_MS, reason };
   }
 
   async #ask(path: string, sizes: Sizes, send: Send): Promise<Offered> {
@@ -139,6 +174,7 @@ function judge(status: number, reason: string): Offered {
   if (status < 300) return { kind: 'taken' };
   // An earlier offer is under way there and may arrive.
   if (status === ON_ITS_WAY) return { kind: 'unanswered', reason };
+  if (status === NO_ROOM) return { kind: 'noRoom', reason };
   return { kind: status < 500 ? 'refused' : 'away', reason };
 }
 

@@ -4,7 +4,7 @@
  * and a history hears of it as soon as it can. Otherwise throws a Refusal and leaves nothing behind.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
-import { nameSystemError } from '#crds/systemwords.ts';
+import { isDiskFull, nameSystemError } from '#crds/systemwords.ts';
 import { encodeArrival } from '../events/encode.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { type Envelope, newQueueId } from '../spool/record.ts';
@@ -17,7 +17,6 @@ import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
 const ABORTED = new Set<unknown>(['ECONNECTION', 'ERR_STREAM_PREMATURE_CLOSE']);
-const FULL = ['ENOSPC', 'EDQUOT'];
 
 export interface ReceiveDeps {
   readonly spool: Spool;
@@ -98,7 +97,6 @@ function describeNowhere(id: string, envelope: Envelope, bytes: number): MailFor
 /** The reply for the client: our own refusal, an error of the disk, or the end of the connection. */
 export function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  const code = nameSystemError(error);
-  if (ABORTED.has(code)) return new Refusal(REPLIES.aborted);
-  return new Refusal(FULL.includes(code) ? REPLIES.diskFull : REPLIES.diskFailed);
+  if (ABORTED.has(nameSystemError(error))) return new Refusal(REPLIES.aborted);
+  return new Refusal(isDiskFull(error) ? REPLIES.diskFull : REPLIES.diskFailed);
 }
