@@ -105,6 +105,31 @@ test('an entry that is offered again is acknowledged and not entered again', asy
   assert.equal(pod.spool.depth, 1);
 });
 
+test('an entry is known only when it is on disk: the process that wrote it may have died before its sync', async () => {
+  let syncs = 0;
+  const from = openSpool();
+  const spool = openSpool(() => {
+    syncs += 1;
+  });
+  const pod = await openPod(pair, 0, spool);
+  const id = await enter(from, Buffer.from('once'));
+  const { record, body } = await readContent(from, id);
+  assert.equal(await put(pod.port, id, record, body), 201);
+  const before = syncs;
+  assert.equal(await put(pod.port, id, record, body), 200);
+  assert.equal(syncs, before + 1);
+});
+
+test('an entry that is known is told as known although there is no room: another sibling would get it too', async () => {
+  const [from, pod] = [openSpool(), await openPod()];
+  const id = await enter(from, Buffer.from('once'));
+  const { record, body } = await readContent(from, id);
+  assert.equal(await put(pod.port, id, record, body), 201);
+  pod.spool.hasRoom = () => false;
+  assert.equal(await put(pod.port, id, record, body), 200);
+  assert.equal(await put(pod.port, newQueueId(Date.now()), record, body), 507);
+});
+
 test('what an attempt that broke off left behind is no hindrance', async () => {
   const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.alloc(LARGE, 'x'));

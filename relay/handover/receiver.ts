@@ -128,20 +128,27 @@ export class Receiver {
     const bodyBytes = Number(request.headers[HEADERS.bodyBytes]);
     if (id === undefined || !(recordBytes > 0 && recordBytes <= RECORD_AT_MOST) || !(bodyBytes >= 0))
       return refusal(400, 'not a queue entry');
-    const { spool } = this.#options;
-    if (this.#isDraining) return refusal(503, 'this pod leaves too');
     if (this.#underWay.has(id)) return refusal(ON_ITS_WAY, 'this entry is on its way already');
-    if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
-    if (!spool.hasRoom(recordBytes + bodyBytes)) return NO_ROOM_LEFT;
-    // The sibling then removes its copy, so the body counts too.
-    if (spool.load(id).kind === 'message') return { code: 200, text: 'known' };
     this.#underWay.add(id);
     try {
+      const refused = await this.#judge(id, recordBytes + bodyBytes);
+      if (refused) return refused;
       if (request.headers.expect) response.writeContinue();
       return await this.#enter(id, request, recordBytes, bodyBytes);
     } finally {
       this.#underWay.delete(id);
     }
+  }
+
+  /** Undefined if the entry should come. */
+  async #judge(id: string, bytes: number): Promise<Answer | undefined> {
+    const { spool } = this.#options;
+    if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
+    // First, because the sibling gives an entry that is refused to another one. It removes its copy of one that is known, so
+    // the body counts too; and the process that wrote it may have died before its sync.
+    if (spool.load(id).kind === 'message' && (await spool.confirm(id))) return { code: 200, text: 'known' };
+    if (this.#isDraining) return refusal(503, 'this pod leaves too');
+    return spool.hasRoom(bytes) ? undefined : NO_ROOM_LEFT;
   }
 
   async #takePolicies(request: IncomingMessage, response: ServerResponse): Promise<Answer> {

@@ -109,10 +109,7 @@ export class Spool {
     return new BodyWriter(this.#bodies, `${id}-received`);
   }
 
-  /**
-   * Removes the rest of the body of a message that did not enter. Call this only if nobody else writes a body of this
-   * id.
-   */
+  /** Removes the rest of the body of a message that did not enter. Nobody else may write a body of this id. */
   removeStray(id: string): void {
     if (this.read(id).kind === 'gone') rmSync(this.#bodies.pathOf(id), { force: true });
   }
@@ -129,6 +126,12 @@ export class Spool {
       removeEvents(tables, events);
     };
     return this.#store.write(write, undo);
+  }
+
+  /** True if the message is on disk and whole, whoever wrote it. A sync covers what all processes wrote before it. */
+  async confirm(id: string): Promise<boolean> {
+    await this.#store.write(() => undefined);
+    return this.load(id).kind === 'message';
   }
 
   /**
@@ -235,10 +238,7 @@ export class Spool {
     return true;
   }
 
-  /**
-   * Returns entries to the queue that were set aside but can be read now. An older relay may not have known their
-   * format.
-   */
+  /** Returns entries to the queue that were set aside but can be read now: an older relay may not know a format. */
   async restore(): Promise<void> {
     for (const id of this.listDamaged()) {
       const [bytes, body] = this.#store.read(({ damaged, bodies }) => [damaged.get(id), bodies.get(id)]);

@@ -28,9 +28,9 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-export function openSpool(): Spool & { readonly stateDir: string } {
+export function openSpool(onSync?: () => void): Spool & { readonly stateDir: string } {
   const stateDir = mkdtempSync(join(tmpdir(), 'mailrelay-handover-'));
-  const spool = Object.assign(new Spool(stateDir), { stateDir });
+  const spool = Object.assign(new Spool(stateDir, onSync), { stateDir });
   ends.push(async () => {
     await spool.close();
     rmSync(stateDir, { recursive: true });
