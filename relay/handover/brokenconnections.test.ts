@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { ends, enter, LARGE, openPod, openSpool, readContent, startGiver } from '#test/kit/handoverrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 
@@ -101,4 +102,21 @@ test('a sibling that dies while many entries are on their way keeps none of them
   await mortal.live();
   await eventually(() => from.depth === 0);
   assert.deepEqual(to.spool.list(), ids.toSorted());
+});
+
+test('an entry whose acknowledgement is lost waits for the sibling that has it, and goes to no other one', async () => {
+  const [from, to, other] = [openSpool(), await openPod(), await openPod()];
+  const id = await enter(from, Buffer.from('once'));
+  const mortal = await openMortal(to.port);
+  const enterIt = to.spool.enter.bind(to.spool);
+  to.spool.enter = async (...entry) => {
+    await enterIt(...entry);
+    mortal.die();
+  };
+  const ports = [mortal.port, other.port];
+  const giver = startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
+  await eventually(() => giver.figures.deferrals.some(({ message }) => message.includes('ECONNREFUSED')));
+  await mortal.live();
+  await eventually(() => from.depth === 0);
+  assert.deepEqual([to.spool.list(), other.spool.list()], [[id], []]);
 });

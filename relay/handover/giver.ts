@@ -11,7 +11,7 @@ import type { Loaded, Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
 import { PolicyGiver } from './policygiver.ts';
-import type { Sibling } from './sibling.ts';
+import type { Offered, Sibling } from './sibling.ts';
 
 /**
  * Entries under way at a time, each on a connection of its own. They share the syncs of both sides, and memory is
@@ -21,6 +21,8 @@ const CONCURRENT = 8;
 /** How often the queue is read again. The interval grows while no sibling takes an entry. */
 const LOOK_MS = 500;
 const LOOK_LAST_MS = 15_000;
+/** How long an entry waits for the sibling that may have it. A pod starts again within this time; a node may not. */
+const UNANSWERED_MS = 10 * 60_000;
 
 export interface GiverOptions {
   readonly spool: Spool;
@@ -39,6 +41,8 @@ export class Giver {
   #work: Promise<void> = Promise.resolve();
   /** Oldest first. */
   #left = new Set<string>();
+  /** Entries that a sibling may have. From another one they would go twice. */
+  readonly #unanswered = new Map<string, { readonly sibling: Sibling; readonly until: number }>();
   #wake: () => void = () => undefined;
 
   constructor(options: GiverOptions) {
@@ -121,7 +125,7 @@ export class Giver {
 
   async #handOver(taken: Loaded & { kind: 'message' }): Promise<void> {
     const { spool, log } = this.#options;
-    for (const sibling of this.#inOrderFor(taken.id)) {
+    for (const sibling of this.#siblingsFor(taken.id)) {
       if (!sibling.mayTake(taken.record.bytes)) continue;
       const reason = await this.#policies.giveTo(sibling);
       if (reason !== undefined) {
@@ -129,6 +133,7 @@ export class Giver {
         continue;
       }
       const offered = await sibling.offer(taken);
+      this.#remember(taken.id, sibling, offered);
       if (offered.kind === 'taken') {
         await spool.settle(taken.id, { ...taken.record, recipients: [] });
         this.#left.delete(taken.id);
@@ -139,6 +144,19 @@ export class Giver {
       log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason: offered.reason });
       if (offered.kind === 'unanswered') return;
     }
+  }
+
+  /** An offer that was never sent says nothing of the one before. The time runs from the first one on. */
+  #remember(id: string, sibling: Sibling, { kind }: Offered): void {
+    const until = this.#unanswered.get(id)?.until ?? this.#options.clock() + UNANSWERED_MS;
+    if (kind === 'unanswered') this.#unanswered.set(id, { sibling, until });
+    else if (kind !== 'away') this.#unanswered.delete(id);
+  }
+
+  /** For some time only the sibling that may have the entry. */
+  #siblingsFor(id: string): Sibling[] {
+    const asked = this.#unanswered.get(id);
+    return asked && this.#options.clock() < asked.until ? [asked.sibling] : this.#inOrderFor(id);
   }
 
   /**
