@@ -42,6 +42,12 @@ export const LOG_WORDS: Readonly<Record<LogEvent, LogWord>> = {
     cause: BAD_DISK,
     cure: MEND_DISK,
   },
+  inputs_not_read: {
+    meaning:
+      'the mounted policy, certificates and Secrets could not be read; all stays as it is, and they are read again',
+    cause: 'the process has no free file descriptors or no memory, or the disk of the node is broken',
+    cure: 'see "message" in the line; raise the limit of open files or pod.resources, or look at the disk of the node',
+  },
   no_queue_tools: {
     meaning: 'the queue tools cannot reach this relay; mail goes on',
     cause: 'the socket in the state folder could not be made, such as for a path that is too long',

@@ -50,6 +50,11 @@ export function isDiskFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(nameSystemError(error));
 }
 
+/** True where the system has no means to do it now. That says nothing of the file. */
+export function lacksMeans(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO'].includes(nameSystemError(error));
+}
+
 export function isSystemCode(code: string): boolean {
   return Object.hasOwn(WORDS, code);
 }

@@ -17,6 +17,7 @@ const LEVELS = {
   history_not_written: 'error',
   command_failed: 'error',
   handover_port_not_open: 'error',
+  inputs_not_read: 'error',
   no_queue_tools: 'error',
   not_kept: 'error',
   policy_refused: 'error',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { after, test } from 'node:test';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
+import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { beforeReads } from '#test/kit/beforereads.ts';
 import { mount, podDirs } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
@@ -108,4 +110,33 @@ test('a folder that appears later is found', async () => {
   rmSync(policyDir, { recursive: true });
   await eventually(() => seen === undefined);
   stop();
+});
+
+test('a link that is swapped while its folder is read gives all files of the new folder, and no part of the old one', (t) => {
+  const users = join(dirs.secretsDir, 'users');
+  mount(users, { a: 'old', b: 'old' });
+  mount(dirs.certificateDir, { 'tls.crt': 'old', 'tls.key': 'old' });
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'old', [SCALE_FILE_NAME]: 'old' });
+  const second = new Map([
+    ['b', users],
+    ['tls.key', dirs.certificateDir],
+    [SCALE_FILE_NAME, dirs.policyDir],
+  ]);
+  beforeReads(t, (path) => {
+    const [name, dir] = [basename(path), second.get(basename(path))];
+    if (dir === undefined || !second.delete(name)) return;
+    const old = join(dir, readlinkSync(join(dir, '..data')));
+    mount(dir, Object.fromEntries(readdirSync(old).map((one) => [one, 'new'])));
+    rmSync(old, { recursive: true });
+  });
+  const { policy, scale, cert, key, materials } = readInputs(dirs);
+  assert.deepEqual([policy, scale, cert, key], ['new', 'new', 'new', 'new']);
+  assert.deepEqual(materials.secrets['users'], { a: 'new', b: 'new' });
+});
+
+test('where the system has no means to read, nothing is told to be missing', (t) => {
+  beforeReads(t, () => {
+    throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+  });
+  assert.throws(() => readInputs(dirs), /EMFILE/);
 });

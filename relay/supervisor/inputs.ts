@@ -1,7 +1,8 @@
 /**
  * The contents of the mounted files. A kubelet swaps the link `..data` and does not change file times, so contents are
- * compared and never times. Both files of a pair come from one resolved folder, so they belong together. An unreadable
- * file is a value, not an exception.
+ * compared and never times. All files of a folder come from one state of it, so those of a pair belong together. A missing
+ * or unreadable file is a value. Where the system has no means to read now, the look throws: that no file is there would be
+ * false, and clients would be refused for it.
  */
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { AUTHORITIES_FILE_NAME } from '#crds/authoritiesfile.ts';
 import { POLICY_FILE_NAME, type Policy } from '#crds/policyfile.ts';
 import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { lacksMeans } from '#crds/systemwords.ts';
 import type { Files, Materials } from '../task/materials.ts';
 import { findTableFiles, listWantedTables, resolvedFolder, type TableFiles } from './tablefiles.ts';
 
@@ -40,13 +42,14 @@ export interface Inputs extends PairFiles {
 /** `inForce`: the policy whose tables are needed, even if the mounted policy has others. */
 export function readInputs(dirs: InputDirs, inForce?: Policy): Inputs {
   const { policyDir, certificateDir, nextCertificateDir, secretsDir, configMapsDir } = dirs;
-  const orderDir = resolvedFolder(policyDir);
-  const policy = readText(join(orderDir, POLICY_FILE_NAME));
-  const wanted = listWantedTables(policy, inForce);
+  const order = readBehind(policyDir, (folder) => ({
+    policy: readText(join(folder, POLICY_FILE_NAME)),
+    scale: readText(join(folder, SCALE_FILE_NAME)),
+    authorities: readText(join(folder, AUTHORITIES_FILE_NAME)),
+  }));
+  const wanted = listWantedTables(order.policy, inForce);
   return {
-    policy,
-    scale: readText(join(orderDir, SCALE_FILE_NAME)),
-    authorities: readText(join(orderDir, AUTHORITIES_FILE_NAME)),
+    ...order,
     ...readPair(certificateDir),
     next: readNext(nextCertificateDir),
     materials: {
@@ -57,9 +60,20 @@ export function readInputs(dirs: InputDirs, inForce?: Policy): Inputs {
   };
 }
 
-function readPair(folder: string): PairFiles {
-  const dir = resolvedFolder(folder);
-  return { cert: readText(join(dir, 'tls.crt')), key: readText(join(dir, 'tls.key')) };
+/** A kubelet removes the folder behind a link that it has swapped, so what was read of that may be a part. */
+function readBehind<T>(dir: string, read: (folder: string) => T): T {
+  for (;;) {
+    const folder = resolvedFolder(dir);
+    const found = read(folder);
+    if (resolvedFolder(dir) === folder) return found;
+  }
+}
+
+function readPair(dir: string): PairFiles {
+  return readBehind(dir, (folder) => ({
+    cert: readText(join(folder, 'tls.crt')),
+    key: readText(join(folder, 'tls.key')),
+  }));
 }
 
 function readNext(folder: string | undefined): Inputs['next'] {
@@ -85,7 +99,11 @@ export function watchInputs(dirs: InputDirs, look: () => void, everyMs = 2_000):
   };
   const arm = () => {
     for (const watcher of watchers) watcher.close();
-    watchers = watchedFolders(dirs).flatMap((dir) => watchFolder(dir, hint));
+    try {
+      watchers = watchedFolders(dirs).flatMap((dir) => watchFolder(dir, hint));
+    } catch {
+      // No means to read now. The poll finds every change, and the folders are listed again.
+    }
   };
   arm();
   const poll = setInterval(look, everyMs);
@@ -112,7 +130,8 @@ function watchFolder(dir: string, hint: () => void): FSWatcher[] {
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
+  } catch (error) {
+    if (lacksMeans(error)) throw error;
     return undefined;
   }
 }
@@ -136,10 +155,7 @@ function watchedFolders(dirs: InputDirs): string[] {
 /** A folder that has only tables stays unread. */
 function readFolders(dir: string, onlyTables: ReadonlySet<string>): Readonly<Record<string, Files>> {
   return Object.fromEntries(
-    namesIn(dir).map((name) => [
-      name,
-      onlyTables.has(name) ? {} : readFiles(resolvedFolder(join(dir, name))),
-    ]),
+    namesIn(dir).map((name) => [name, onlyTables.has(name) ? {} : readBehind(join(dir, name), readFiles)]),
   );
 }
 
@@ -158,7 +174,8 @@ function namesIn(dir: string): string[] {
     return readdirSync(dir)
       .filter((name) => !name.startsWith('..'))
       .toSorted();
-  } catch {
+  } catch (error) {
+    if (lacksMeans(error)) throw error;
     return [];
   }
 }

@@ -1,9 +1,12 @@
 /** A policy that changes, or cannot be taken, while a whole relay serves: sessions and mail go on. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { hashContent, POLICY_FILE_NAME, type Policy } from '#crds/policyfile.ts';
+import { beforeReads } from '#test/kit/beforereads.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { hopTo, listenerAt, mount, policyOf } from '#test/kit/relayrig.ts';
 import {
@@ -130,6 +133,22 @@ test('a policy that cannot be taken is refused by name, the old one stays in for
   await started.reload();
   assert.equal(started.status().policy.refused, null);
   taken.close();
+});
+
+test('where the system has no means to read what is mounted, all stays as it is, and the log says so once', async (t) => {
+  mountPair(pair);
+  const good = policyWith('Enabled');
+  mountPolicy(good);
+  const started = await start();
+  mountPolicy(policyWith('Required'));
+  beforeReads(t, (path) => {
+    if (path.startsWith(dirs.certificateDir)) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+  });
+  await started.reload();
+  await started.reload();
+  const { policy, certificateProblem } = started.status();
+  assert.deepEqual([policy.hash, policy.refused, certificateProblem], [hashContent(good), null, null]);
+  assert.equal(readFileSync(join(dirs.root, 'log'), 'utf8').split('"inputs_not_read"').length, 2);
 });
 
 test('a listener that is added is served, one that is removed closes its port', async () => {

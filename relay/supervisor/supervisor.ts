@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { joinSessions, type OpenSessions } from '#crds/sessions.ts';
+import { describeSystemError } from '#crds/systemwords.ts';
 import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
@@ -52,6 +53,8 @@ export class Supervisor implements Relay {
   /** Set from the announcement on: new clients should use other pods. */
   #evacuation: Evacuation | null = null;
   #seen = '';
+  /** Why the last look could not read what is mounted. */
+  #unread = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
@@ -164,7 +167,8 @@ export class Supervisor implements Relay {
   /** Reads the files and applies what changed, or what failed and is due again. */
   async #look(): Promise<void> {
     if (this.#stopping) return;
-    const read = readInputs(this.#options, this.#service.policy);
+    const read = this.#read();
+    if (!read) return;
     const digest = computeDigest(read);
     const isNews = digest !== this.#seen;
     if (isNews || [this.#certificates, this.#orders, this.#tables].some((part) => part.isDue())) {
@@ -175,6 +179,20 @@ export class Supervisor implements Relay {
     }
     // The port may have been in use at the last look.
     await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
+  }
+
+  /** Undefined: what is mounted cannot be told now. All stays as it is until a later look. */
+  #read(): Inputs | undefined {
+    try {
+      const inputs = readInputs(this.#options, this.#service.policy);
+      this.#unread = '';
+      return inputs;
+    } catch (error) {
+      const message = describeSystemError(error);
+      if (message !== this.#unread) this.#log('inputs_not_read', { message });
+      this.#unread = message;
+      return undefined;
+    }
   }
 
   async #follow(inputs: Inputs): Promise<void> {
