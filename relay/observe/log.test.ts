@@ -80,3 +80,11 @@ test('where no key can be kept, lines are written all the same', () => {
   });
   assert.match(String(lines[0]?.['from']), /^[0-9a-f]{16}@example\.com$/);
 });
+
+test('a line that its file does not take, on a full disk or after its end, ends nothing', () => {
+  const fd = openSync('/dev/full', 'w');
+  const log = jsonLog('listener', fd, () => 0);
+  log('accepted');
+  closeSync(fd);
+  log('accepted');
+});

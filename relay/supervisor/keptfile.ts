@@ -2,7 +2,7 @@
  * Small files beside the queue that a restarted relay reads again: the last policy in force, which clients sent in
  * plain text, and how deliveries were protected. They are written atomically. A failed write is logged and changes nothing.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { POLICY_FORMAT } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
@@ -33,12 +33,7 @@ export function keep(stateDir: string, log: Log, what: Kept, text: string): void
 
 function writeKept(stateDir: string, what: Kept, text: string): void {
   const path = join(stateDir, KEPT[what]);
-  const file = openSync(`${path}.new`, 'w', 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  // A write of its own may end early on a disk that is nearly full, without an error.
+  writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }
