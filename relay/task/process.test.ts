@@ -24,17 +24,20 @@ interface Rig {
   readonly call: () => Socket;
 }
 
-async function rig(t: TestContext): Promise<Rig> {
-  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-task-'));
-  const entry = join(dir, 'task.cjs');
-  writeFileSync(entry, PROGRAM);
-  const task = new TaskProcess<{ kind: string }, { kind: string }>({
+const makeTask = (entry: string) =>
+  new TaskProcess<{ kind: string }, { kind: string }>({
     entry,
     logFd: 2,
     onMessage: () => undefined,
     onPulse: () => undefined,
     patience: new Patience(),
   });
+
+async function rig(t: TestContext): Promise<Rig> {
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-task-'));
+  const entry = join(dir, 'task.cjs');
+  writeFileSync(entry, PROGRAM);
+  const task = makeTask(entry);
   let passed = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     passed += 1;
@@ -81,5 +84,15 @@ test('connections on their way to a process that dies end with it', async (t) =>
 test('a process that does not answer when it is asked for its sessions is given up within seconds', async (t) => {
   const { task } = await rig(t);
   process.kill(task.pid, 'SIGSTOP');
+  assert.equal(await task.sessions(), undefined);
+});
+
+test('a process that the system does not make is a start that failed, and has ended', async (t) => {
+  t.after(() => delete process.env['MAILRELAY_TOO_LARGE']);
+  // Node throws this error as it throws a lack of memory.
+  process.env['MAILRELAY_TOO_LARGE'] = 'x'.repeat(200_000);
+  const task = makeTask('/nowhere.cjs');
+  assert.deepEqual(await task.start({ kind: 'configure' }), { kind: 'failed', message: 'spawn E2BIG' });
+  await task.exited;
   assert.equal(await task.sessions(), undefined);
 });

@@ -40,7 +40,8 @@ export interface TaskTerms<From> {
 }
 
 export class TaskProcess<To extends { kind: string }, From extends { kind: string }> {
-  readonly #child: ChildProcess;
+  /** Undefined if the system made none. */
+  readonly #child: ChildProcess | undefined;
   readonly #onPulse: () => void;
   readonly #patience: Patience;
   readonly #started = Promise.withResolvers<Started>();
@@ -58,16 +59,10 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   constructor({ entry, logFd, flags = [], onMessage, onPulse, patience }: TaskTerms<From>) {
     this.#onPulse = onPulse;
     this.#patience = patience;
-    // No flag of this process (of a test runner or debugger) may reach a task.
-    this.#child = fork(entry, {
-      execArgv: [SMALL_NURSERY, ...flags],
-      env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
-      // A log file has the last words of a task too: there is a view on the terminal.
-      stdio: ['ignore', logFd, logFd > 2 ? logFd : 'inherit', 'ipc'],
-    });
-    this.#child.on('message', (message) => this.#onMessage(message as From | FromTask, onMessage));
-    this.#child.on('error', (error) => this.#started.resolve({ kind: 'failed', message: error.message }));
-    this.#child.once('exit', () => this.#exited.resolve());
+    this.#child = this.#fork({ entry, logFd, flags });
+    this.#child?.on('message', (message) => this.#onMessage(message as From | FromTask, onMessage));
+    this.#child?.on('error', (error) => this.#started.resolve({ kind: 'failed', message: error.message }));
+    this.#child?.once('exit', () => this.#exited.resolve());
     this.exited.then(() => {
       clearTimeout(this.#killTimer);
       clearInterval(this.#looking);
@@ -76,8 +71,29 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     });
   }
 
+  /** Node throws some errors of the system, such as a lack of memory, and tells others by an event. */
+  #fork({
+    entry,
+    logFd,
+    flags,
+  }: Required<Pick<TaskTerms<From>, 'entry' | 'logFd' | 'flags'>>): ChildProcess | undefined {
+    try {
+      // No flag of this process (of a test runner or debugger) may reach a task.
+      return fork(entry, {
+        execArgv: [SMALL_NURSERY, ...flags],
+        env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
+        // A log file has the last words of a task too: there is a view on the terminal.
+        stdio: ['ignore', logFd, logFd > 2 ? logFd : 'inherit', 'ipc'],
+      });
+    } catch (error) {
+      this.#started.resolve({ kind: 'failed', message: (error as Error).message });
+      this.#exited.resolve();
+      return undefined;
+    }
+  }
+
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#child?.pid ?? 0;
   }
 
   /** Why the process may have to be replaced, for people. Undefined while it is healthy. */
@@ -114,7 +130,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
    * it ends before: the client of such a connection would wait in silence. This process closes its copy itself.
    */
   send(message: To | ToTask, socket?: Socket): void {
-    if (!this.#child.connected || this.#hasEnded) {
+    if (!this.#child?.connected || this.#hasEnded) {
       socket?.destroy();
       return;
     }
@@ -127,7 +143,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
 
   /** The channel may stay open for a moment after the end. What waits in it then is never sent. */
   get #hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+    return this.#child?.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Its open sessions. Undefined: it does not answer in time, or has ended. */
@@ -152,7 +168,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
 
   kill(): void {
     clearInterval(this.#looking);
-    this.#child.kill('SIGKILL');
+    this.#child?.kill('SIGKILL');
     setTimeout(() => this.#exited.resolve(), KILLED_WITHIN_MS).unref();
   }
 
