@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -122,6 +122,16 @@ test('files that no process opens any more go, and those of an earlier life too'
   tables = makeTables();
   assert.equal((await look()).to, '5@c.example');
   assert.equal(files(), 1);
+});
+
+test('a file that the disk does not let go ends nothing, as on a volume that became read-only', async () => {
+  put('a@b.example one@c.example\n');
+  await look();
+  const stays = join(dirs.stateDir, 'tables', 'stays');
+  mkdirSync(stays);
+  put('a@b.example two@c.example\n');
+  assert.equal((await look()).to, 'two@c.example');
+  rmdirSync(stays);
 });
 
 test('what the system refuses is tried again, though no file changes', async () => {

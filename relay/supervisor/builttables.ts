@@ -111,7 +111,7 @@ export class BuiltTables {
     const now = new Set([...this.#known.values()].flatMap(({ state }) => state.path ?? []));
     for (const file of listFiles(this.#dir)) {
       const path = join(this.#dir, file);
-      if (!now.has(path) && !this.#before.has(path)) rmSync(path, { force: true });
+      if (!now.has(path) && !this.#before.has(path)) removeIfPossible(path);
     }
     this.#before = now;
   }
@@ -123,6 +123,15 @@ async function buildInTurns(contents: Buffer): Promise<BuiltTable> {
     const step = steps.next();
     if (step.done) return step.value;
     await setImmediate();
+  }
+}
+
+/** A volume that became read-only keeps the file. The next change of a table tries again. */
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It takes room, and nobody opens it.
   }
 }
 
