@@ -1,6 +1,8 @@
 /** Policies on disk: they survive a restart, come from a sibling, and a file or folder that is broken stops nothing. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -116,4 +118,26 @@ test('a folder that cannot be written leaves the cache in memory', async () => {
   await cache.close();
   assert.equal(errors.length, 1);
   assert.deepEqual(cache.domains, ['example.com']);
+});
+
+test('what a sibling hands over is on disk with its name before the sibling hears so', async (t) => {
+  const [stateDir, { open }] = [mkdtempSync(join(dir, 'pod-')), fs];
+  const synced: string[] = [];
+  const mocked = t.mock.method(fs, 'open', async (path: string, flags?: string) => {
+    const file = await open(path, flags);
+    const sync = file.sync.bind(file);
+    file.sync = () => sync().then(() => void synced.push(path));
+    return file;
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    mocked.mock.restore();
+    syncBuiltinESMExports();
+  });
+  await keepForRouter(stateDir, printPolicies([['a.example', JSON.stringify(entry(1))]]));
+  const folder = join(stateDir, `${CACHE_FILE}.handed-over`);
+  assert.deepEqual(
+    new Set(synced.map((path) => path.replace(/[^/]+\.json\.new$/, 'file'))),
+    new Set([stateDir, `${folder}/file`, folder]),
+  );
 });

@@ -5,8 +5,8 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { UNFINISHED, writeAtomically } from '../task/atomicfile.ts';
+import { dirname, join } from 'node:path';
+import { syncFolder, UNFINISHED, writeAtomically } from '../task/atomicfile.ts';
 import { parsePolicies } from './policiestext.ts';
 
 type Policies = ReturnType<typeof parsePolicies>;
@@ -84,6 +84,7 @@ export class HandedOver {
 export async function keepHandedOver(path: string, name: string, text: string): Promise<void> {
   const folder = folderBeside(path);
   await mkdir(folder, { recursive: true });
+  await syncFolder(dirname(folder));
   await writeAtomically(join(folder, `${name}${SUFFIX}`), text);
 }
 
