@@ -199,7 +199,7 @@ export class QueueClient {
     switch (code) {
       case 'ENOENT':
       case 'ECONNREFUSED':
-        return `No relay with a queue runs with the state folder ${where}: start it, or name the folder of the one that runs by --state DIR`;
+        return `No relay with a queue runs with the state folder ${where}: start it, or name the folder of the one that runs by --state DIR; a pod that hands its queue over has no queue tools`;
       case 'EACCES':
         return `You may not use the queue in ${where}: run this as the user of the relay`;
       case 'EINVAL':

@@ -103,7 +103,7 @@ function whyItWaits({ report, ip, hasRun, stranger, trouble }: PodView): string 
     return `version ${report.version} cannot hand it over, so the pod must be replaced by a newer one`;
   const { held, depth } = report.queue;
   if (report.evacuation?.state === 'HandingOver' && held > 0 && depth === 0)
-    return 'it has damaged entries, which wait for a person';
+    return 'it has damaged entries, which a person can remove by the queue tools after replicas is raised again';
   return report.evacuation?.message ?? undefined;
 }
 
