@@ -1,7 +1,8 @@
 /** Real listener processes, without the rest of a relay. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, openSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -44,8 +45,9 @@ async function rig(t: TestContext, processes: number) {
     await Promise.all(begun.flatMap(({ members }) => members.map(({ process }) => process.exited)));
     rmSync(stateDir, { recursive: true });
   });
-  const begin = async (): Promise<Generation> => {
-    const started = await tasks.start(policyOf({ listeners: [listenerAt(PORT)] }), NO_MATERIALS);
+  const begin = async (proxyNetworks: string[] = []): Promise<Generation> => {
+    const policy = policyOf({ listeners: [listenerAt(PORT, { proxyNetworks })] });
+    const started = await tasks.start(policy, NO_MATERIALS);
     assert.ok('members' in started);
     begun.push(started);
     return started;
@@ -94,4 +96,21 @@ test('of several processes only those that are missing are started', async (t) =
   assert.equal(generation.members.length, 2);
   assert.ok(generation.members.every(({ ready }) => ready) && generation.members.some((one) => one === kept));
   assert.deepEqual(died, [pid]);
+});
+
+test('a connection whose PROXY header comes when the relay stops is ended, and does not wait for ever', async (t) => {
+  const { tasks, begin, port } = await rig(t, 1);
+  tasks.putInService(await begin(['127.0.0.0/8']));
+  const proxy = connect(port, '127.0.0.1');
+  await once(proxy, 'connect');
+  // The header of this one is read, so the first connection has been accepted.
+  const other = connect(port, '127.0.0.1');
+  other.write('PROXY UNKNOWN\r\n');
+  assert.match(String((await once(other, 'data'))[0]), /^220 /);
+  other.destroy();
+  const stopped = tasks.stop(0);
+  proxy.end('PROXY UNKNOWN\r\n');
+  proxy.resume();
+  await once(proxy, 'close');
+  await stopped;
 });

@@ -34,6 +34,7 @@ export class Reception {
   readonly #deps: ReceptionDeps;
   readonly #told = new MessageRate();
   #waiting: Accepted[] = [];
+  #isEnded = false;
 
   constructor(deps: ReceptionDeps) {
     this.#deps = deps;
@@ -55,7 +56,9 @@ export class Reception {
     for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
   }
 
+  /** No connection waits any more, also none whose PROXY header is still to come: it would keep this process from its end. */
   endWaiting(): void {
+    this.#isEnded = true;
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();
   }
 
@@ -78,7 +81,7 @@ export class Reception {
 
   #admit(accepted: Accepted): void {
     if (this.#deps.admit(accepted)) return;
-    if (this.#waiting.length < MOST_WAITING) {
+    if (this.#waiting.length < MOST_WAITING && !this.#isEnded) {
       this.#waiting.push(accepted);
       return;
     }
