@@ -120,6 +120,25 @@ test('a drain begins nothing more and waits for what is under way', async () => 
   assert.deepEqual([begun, spool.depth], [1, 1]);
 });
 
+test('a drain that may last for minutes ends soon when the relay stops meanwhile', async () => {
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  const manager = runnerWith(async (_hop, parcel) => {
+    begun += 1;
+    await gate.promise;
+    return all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await manager.start();
+  await eventually(() => begun === 1);
+  const drained = manager.drain(600_000);
+  void manager.drain(0);
+  await drained;
+  assert.equal(spool.depth, 1);
+  gate.resolve();
+  await eventually(() => spool.depth === 0);
+});
+
 test('a message that was put off keeps its reason, whatever else its destination takes', async () => {
   let now = Date.now();
   const manager = runnerWith(

@@ -59,6 +59,8 @@ export class QueueManager {
   #running = false;
   readonly #fresh = new FreshMessages();
   readonly #shaping: Shaping;
+  #drainEnd = Number.POSITIVE_INFINITY;
+  #drained: Promise<void> | undefined;
 
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
@@ -187,15 +189,20 @@ export class QueueManager {
     if (!this.#isLoaded) void this.loaded.then(hurry);
   }
 
-  /** Begins no more deliveries. Resolves when those under way have ended, or at the deadline. */
-  async drain(deadlineMs: number): Promise<void> {
+  /** Begins no more deliveries. Resolves when those under way have ended, or at the earliest deadline of all calls. */
+  drain(deadlineMs: number): Promise<void> {
+    this.#drainEnd = Math.min(this.#drainEnd, this.#deps.clock() + deadlineMs);
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
     this.#running = false;
     this.#scan.stop();
     this.actions.stop();
     this.#queues.stop();
     this.#deps.courier.close();
-    const end = this.#deps.clock() + deadlineMs;
-    while (this.#queues.inFlight > 0 && this.#deps.clock() < end)
+    while (this.#queues.inFlight > 0 && this.#deps.clock() < this.#drainEnd)
       await new Promise((tick) => setTimeout(tick, 10));
     this.actions.close();
     await this.#shaping.write();

@@ -73,7 +73,11 @@ task.serve(
     entered: ({ ids }) => enter(ids),
     nowhere: ({ mail }) => history && keepMailForNobody(history, mail),
     look,
-    drain: ({ deadlineMs }) => task.leave(() => drain(deadlineMs)),
+    drain: ({ deadlineMs }) => {
+      // A relay that stops gives less time than the evacuation that it has begun.
+      void router?.manager.drain(deadlineMs);
+      return task.leave(() => drain(deadlineMs));
+    },
   },
   listSessions,
 );
