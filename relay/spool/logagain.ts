@@ -5,13 +5,11 @@
  * store writes the frames again where they lie, and its own next sync covers them.
  */
 import { writeSync } from 'node:fs';
-import { nameSystemError } from '#crds/systemwords.ts';
+import { isDiskFull } from '#crds/systemwords.ts';
 import { asUnreadable } from './fault.ts';
 import { HEADER_BYTES, readAt, readLog } from './logfile.ts';
 
 const COPY_BYTES = 2 ** 20;
-/** Where the disk writes to another place, it may have no room for this. It must not keep a process from its store. */
-const FULL = ['ENOSPC', 'EDQUOT'];
 
 interface SeenLog {
   readonly begin: Buffer | undefined;
@@ -36,7 +34,8 @@ export function writeLogAgain(log: number, { begin, used, whole }: SeenLog): voi
   try {
     for (let at = 0; at < used; at += COPY_BYTES) copyInPlace(log, at, Math.min(COPY_BYTES, used - at));
   } catch (error) {
-    if (!FULL.includes(nameSystemError(error))) throw error;
+    // Where the disk writes to another place it may have no room for this, and the process needs its store.
+    if (!isDiskFull(error)) throw error;
   }
 }
 
