@@ -4,7 +4,6 @@
  * object, the result has an obstacle and the other objects go on. If the API server does not answer, the function
  * throws.
  */
-import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import type { Answers } from './answers.ts';
 import { attempt, caught, contentOf, paced, read, readFor, type Writer } from './attempt.ts';
@@ -14,35 +13,39 @@ import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from 
 import { listed } from './judge/words.ts';
 import type { KeptObject, KubeObject } from './kube/client.ts';
 import { isKubeError, KubeError } from './kube/errors.ts';
-import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, CLAIM, type Kind, OWNED, STATEFUL_SET } from './kube/kinds.ts';
 import { isPartial } from './kube/partial.ts';
 import type { Rendered } from './render/index.ts';
+import type { Confirm } from './wish.ts';
 import type { Obstacle, World } from './world.ts';
 
 /** Is called for each write, with the line for the log. */
 export type OnWrite = (verb: 'applied' | 'deleted' | 'patched', object: string) => void;
 
-/** An object of which `isLeft` is true stays as it is for now. */
+interface Plan {
+  readonly wanted: readonly Rendered[];
+  /** True for an object that stays as it is for now. */
+  readonly isLeft: (object: Rendered) => boolean;
+  readonly confirm: Confirm;
+}
+
 export async function applyAll(
   writer: Writer,
   answers: Answers,
   world: World,
-  {
-    wanted,
-    isLeft,
-  }: { readonly wanted: readonly Rendered[]; readonly isLeft: (object: Rendered) => boolean },
+  { wanted, isLeft, confirm }: Plan,
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
   for (const object of wanted) {
     if (world.absentKinds.includes(object.kind) || isLeft(object)) continue;
     const apply = async () => {
-      const obstacle = await applyOne(writer, answers, world, object, onWrite);
+      const obstacle = await applyOne(writer, answers, world, { wanted: object, confirm }, onWrite);
       if (obstacle) obstacles.push(obstacle);
     };
     obstacles.push(...(await caught(nameOf(object), apply)));
   }
-  return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
+  return [...obstacles, ...(await prune(writer, world, { wanted, confirm }, onWrite))];
 }
 
 const nameOf = ({ kind, metadata }: Rendered) => `${kind}/${metadata.name}`;
@@ -51,7 +54,7 @@ async function applyOne(
   writer: Writer,
   answers: Answers,
   world: World,
-  wanted: Rendered,
+  { wanted, confirm }: Pick<Judged, 'wanted' | 'confirm'>,
   onWrite: OnWrite,
 ): Promise<Obstacle | undefined> {
   const kind = findKind(wanted);
@@ -70,27 +73,30 @@ async function applyOne(
   const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
   const claims = storage?.kind === 'changes' ? storage.claims.map(({ claim }) => contentOf(claim)) : [];
   const basis = [[wanted, ...claims], contentOf(live)];
-  return paced(writer, name, basis, () => write(writer, answers, world, { wanted, live, storage }, onWrite));
+  return paced(writer, name, basis, () =>
+    write(writer, answers, world, { wanted, live, storage, confirm }, onWrite),
+  );
 }
 
 interface Judged {
   readonly wanted: Rendered;
   readonly live: KubeObject | undefined;
   readonly storage: StoragePlan | undefined;
+  readonly confirm: Confirm;
 }
 
 async function write(
   writer: Writer,
   answers: Answers,
   world: World,
-  { wanted, live, storage }: Judged,
+  { wanted, live, storage, confirm }: Judged,
   onWrite: OnWrite,
 ): Promise<Obstacle | undefined> {
   const kind = findKind(wanted);
   const name = nameOf(wanted);
   const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
-  if (live && !hasController(live) && !(await isThere(writer, world.relay)))
-    return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
+  // A person who deletes a MailRelay can keep its objects. What was adopted again in between would be deleted with its owner.
+  if (!live || !hasController(live)) await confirm();
   const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
   if (claim !== undefined) return { kind: 'nameTaken', object: claim };
   // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
@@ -101,7 +107,7 @@ async function write(
   }
   if (storage?.kind === 'shrinks') return storage;
   if (!live || !storage) return undefined;
-  await changeStorage(writer, live, storage, onWrite);
+  await changeStorage(writer, live, { ...storage, confirm }, onWrite);
   return { kind: 'going', object: name };
 }
 
@@ -155,9 +161,11 @@ function claimNames({ metadata, spec }: Rendered): string[] {
 async function changeStorage(
   writer: Writer,
   live: KubeObject,
-  { claims, size }: Extract<StoragePlan, { kind: 'changes' }>,
+  { claims, size, confirm }: Extract<StoragePlan, { kind: 'changes' }> & { readonly confirm: Confirm },
   onWrite: OnWrite,
 ): Promise<void> {
+  // No volume shrinks again, and the pods of a StatefulSet that is gone do not go with their MailRelay.
+  await confirm();
   for (const { claim, granted } of claims) {
     const spec = { resources: { requests: { storage: size } } };
     const note =
@@ -165,13 +173,13 @@ async function changeStorage(
     await mergePatch(writer, CLAIM, claim, { ...note, spec });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
-  await remove(writer, STATEFUL_SET, live, 'Orphan', onWrite);
+  await remove(writer, STATEFUL_SET, live, { confirm, propagationPolicy: 'Orphan' }, onWrite);
 }
 
 async function prune(
   writer: Writer,
   world: World,
-  wanted: readonly Rendered[],
+  { wanted, confirm }: Pick<Plan, 'wanted' | 'confirm'>,
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
@@ -183,21 +191,16 @@ async function prune(
     if (!isOwnedBy(object, world.relay)) continue;
     obstacles.push(
       ...(await attempt(writer, name, ['remove', contentOf(object)], () =>
-        remove(writer, kind, object, 'Background', onWrite),
+        remove(writer, kind, object, { confirm }, onWrite),
       )),
     );
   }
   return obstacles;
 }
 
-/**
- * True if the API server still has the MailRelay. A person who deletes it can keep its objects; Kubernetes then removes
- * their owner first. The caches may see that before the deletion. An object that the operator adopted again in between
- * would be deleted with its owner.
- */
-async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean> {
-  const live = await read(writer, apiPath(MAIL_RELAY, metadata.namespace, metadata.name));
-  return live?.metadata.uid === metadata.uid && live.metadata.deletionTimestamp === undefined;
+interface Deletion {
+  readonly confirm: Confirm;
+  readonly propagationPolicy?: 'Orphan' | 'Background';
 }
 
 /**
@@ -208,9 +211,10 @@ export async function remove(
   writer: Writer,
   kind: Kind,
   { metadata }: KeptObject,
-  propagationPolicy: string,
+  { confirm, propagationPolicy = 'Background' }: Deletion,
   onWrite: OnWrite,
 ): Promise<void> {
+  await confirm();
   const { namespace, name, uid, resourceVersion } = metadata;
   try {
     await writer.request({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { asksForRelay } from '#test/fixtures/deps.ts';
 import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
 import { settleClaims } from './claims.ts';
 import type { KubeObject, Request } from './kube/client.ts';
@@ -31,10 +32,12 @@ function recorder(answer: (request: Request) => unknown = () => ({})) {
 
 const nothing = { replicas: 2, unmarked: [], marked: [], removed: [] };
 const quiet = () => undefined;
+const believed = async () => undefined;
 
 test('a pod that is wanted again is told so only after the mark is off its claim', async () => {
-  const { requests, writer } = recorder(({ method }) => {
-    if (method === 'GET') throw new KubeError('notFound', 'not found', 404);
+  const { requests, writer } = recorder((request) => {
+    if (asksForRelay(request)) return relayObject();
+    if (request.method === 'GET') throw new KubeError('notFound', 'not found', 404);
     return {};
   });
   const relay = relayObject();
@@ -63,7 +66,7 @@ test('a claim is removed as it was judged, and one that changed meanwhile is lef
   const { requests, writer } = recorder(() => {
     throw new KubeError('conflict', 'changed', 409);
   });
-  await settleClaims(writer, scaling, quiet);
+  await settleClaims(writer, scaling, believed, quiet);
   const [{ method, body } = { method: '', body: undefined }] = requests;
   assert.equal(method, 'DELETE');
   assert.deepEqual((body as { preconditions: unknown }).preconditions, {
@@ -77,5 +80,5 @@ test('a word that could not be written is an error, so that it is written again'
   const { writer } = recorder(() => {
     throw new KubeError('conflict', 'changed', 409);
   });
-  await assert.rejects(settleClaims(writer, { ...nothing, marked }, quiet), /changed/);
+  await assert.rejects(settleClaims(writer, { ...nothing, marked }, believed, quiet), /changed/);
 });

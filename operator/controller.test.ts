@@ -44,6 +44,7 @@ class Server {
     const items = path.endsWith('/mailrelays') ? [version(1)] : [];
     if (method === 'GET' && !path.includes('/namespaces/'))
       return { items, metadata: { resourceVersion: '1' } } as T;
+    if (method === 'GET' && path.endsWith('/mailrelays/relay')) return this.#told as T;
     if (method === 'GET') throw new KubeError('notFound', 'no', 404);
     this.writes.push({ method, path, ...rest });
     const { metadata, ...body } = rest.body as KubeObject;

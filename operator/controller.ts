@@ -19,7 +19,7 @@ import { isKubeError } from './kube/errors.ts';
 import { type RelayEvent, writeEvent } from './kube/events.ts';
 import { separatePartial } from './kube/partial.ts';
 import { WorkQueue } from './kube/workqueue.ts';
-import { readLacking, wasReadFor } from './lacking.ts';
+import { readLacking } from './lacking.ts';
 import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { AllPaces } from './paces.ts';
@@ -33,6 +33,7 @@ import { Rollouts } from './rollouts.ts';
 import { type Reporting, withFaultsTold } from './tellstatus.ts';
 import { TlsaLookups } from './tlsalookups.ts';
 import { ToldCauses } from './toldcauses.ts';
+import { isSameWish } from './wish.ts';
 import type { World } from './world.ts';
 
 /** The longest wait for running writes at the end. A slow API server must not keep the Lease from the next leader. */
@@ -159,8 +160,7 @@ export class Controller {
     const { metrics } = this.#options;
     const begun = performance.now();
     try {
-      const isOurs = await this.#claim(key);
-      const relay = isOurs ? this.#caches.relay(key) : undefined;
+      const relay = (await this.#claim(key)) ? this.#caches.relay(key) : undefined;
       if (relay) {
         const writer = this.#writer(key);
         await withFaultsTold(relay, this.#options.client.now(), this.#reporting(key, writer), () =>
@@ -217,7 +217,7 @@ export class Controller {
       dnsOf: (one) => this.#lookups.answersFor(one),
       now: () => this.#options.client.now(),
     };
-    if (!wasReadFor(relay, caches.relay(key))) return;
+    if (!isSameWish(relay, caches.relay(key))) return;
     const world = gatherWorld(key, sources, lacking);
     this.#lookups.follow(key, world && !isPaused(relay) ? listAwaited(world) : []);
     if (world) await this.#reconcile(key, world, writer, heardAt);

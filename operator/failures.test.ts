@@ -32,10 +32,14 @@ describe('a write that fails', () => {
       const writes = fault.requests.length;
       for (let nth = 0; nth < writes; nth++) {
         let count = 0;
-        const deps = recordingDeps((request) => {
+        const failNth = <T>(answer: T) => {
           if (count++ === nth) throw new KubeError(kind, 'injected');
-          return notFound(request);
-        });
+          return answer;
+        };
+        const deps = recordingDeps(
+          (request) => failNth(request) && notFound(request),
+          () => failNth(relayObject()),
+        );
         await assert.rejects(reconcile(world, deps), /injected/);
         const again = recordingDeps(notFound);
         await reconcile(world, again);

@@ -49,15 +49,6 @@ export async function readLacking(
   return { found, unread };
 }
 
-/** False if what people wish has changed during the reads. The change begins another look. */
-export function wasReadFor(relay: MailRelay, now: MailRelay | undefined): boolean {
-  return (
-    now?.metadata.uid === relay.metadata.uid &&
-    now.metadata.generation === relay.metadata.generation &&
-    isPaused(now) === isPaused(relay)
-  );
-}
-
 /**
  * An absence of these is remembered. Of the others nothing is written as long as there is nothing to tell, so somebody may
  * restore one meanwhile.

@@ -31,6 +31,7 @@ import { objectNames } from './render/metadata.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
 import { type Reporting, STATUS, tellStatus } from './tellstatus.ts';
+import { confirming } from './wish.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
@@ -129,14 +130,10 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   };
   const scaling = holdScaling(world, planned, refused);
   const { wanted, obstacles: held } = plan(world, policy, scaling, refused, deps);
-  const applied = await applyAll(
-    writer,
-    answers,
-    world,
-    { wanted, isLeft: (object) => isLeft(world, object, refused) },
-    onWrite,
-  );
-  const settled = await settleClaims(writer, scaling, onWrite);
+  const confirm = confirming(writer, world.relay);
+  const left = (object: Rendered) => isLeft(world, object, refused);
+  const applied = await applyAll(writer, answers, world, { wanted, isLeft: left, confirm }, onWrite);
+  const settled = await settleClaims(writer, scaling, confirm, onWrite);
   const unread = world.lacking?.unread ?? [];
   return [...unread, ...unlabelled, ...marked, ...labelled, ...held, ...applied, ...settled];
 }

@@ -22,12 +22,15 @@ describe('a relay that is looked at twice a second, while the API server refuses
   async function minute(error: KubeError, isIt: (request: Request) => boolean, world: World, at = noChange) {
     let now = 0;
     const all = new AllPaces(() => now);
-    const deps = recordingDeps((request) => {
+    let { relay } = world;
+    const answer = (request: Request) => {
       if (request.method !== 'GET' && isIt(request)) throw error;
       return notFound(request);
-    });
+    };
+    const deps = recordingDeps(answer, () => relay);
     for (let nth = 0; nth < LOOKS; nth++, now += MINUTE / LOOKS) {
       const seen = at({ ...world, now: world.now + now }, nth);
+      relay = seen.relay;
       const paces = all.of('mail/relay', seen.relay.metadata.generation);
       await look(seen, { ...deps, writer: { ...deps.writer, paces } }).catch((thrown) =>
         assert.equal(thrown.message, error.message),

@@ -3,10 +3,12 @@
  * on it: a stale view (watches are silent during the action), a gap (no operator runs during the action), and a crash
  * (during the repair). Each time the world becomes as it was.
  */
+import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath, type Kind, OWNED } from '#operator/kube/kinds.ts';
+import { apiPath, CONFIG_MAP, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
 import { Operator } from './process.ts';
@@ -113,6 +115,38 @@ describe('a world that is not there', { concurrency: false }, () => {
       await operate();
     },
   };
+
+  test('nothing is made again for a MailRelay whose deletion no watch tells', async () => {
+    const asked = { relay: 0 };
+    const isOfRelay = (uri: string) => uri.endsWith('/namespaces/sieve-deleted/mailrelays/relay');
+    await operate({
+      onAnswered: ({ method, uri }) => {
+        if (method === 'GET' && isOfRelay(uri)) asked.relay += 1;
+      },
+    });
+    await api.makeNamespace('sieve-deleted');
+    await putRelay(api, relayNamed('sieve-deleted', 'relay', SPEC));
+    await whenSettled(api, 'sieve-deleted', 'relay');
+    await whenQuiet(api);
+    const pathOf = (kind: Kind, name: string) => apiPath(kind, 'sieve-deleted', name);
+    const isGone = async (kind: Kind, name: string) => {
+      const found = await api.admin.request({ method: 'GET', path: pathOf(kind, name) }).catch((error) => {
+        if (!isKubeError(error, 'notFound')) throw error;
+      });
+      return found === undefined;
+    };
+    const since = Date.now();
+    const before = asked.relay;
+    wire.silenceWatches('/mailrelays?');
+    await api.admin.request({ method: 'DELETE', path: pathOf(MAIL_RELAY, 'relay') });
+    await until('its pods to go', () => isGone(STATEFUL_SET, 'relay'));
+    await until('its policy to go', () => isGone(CONFIG_MAP, 'relay-policy'));
+    // It heard of these ends, and asks each time before it makes anything anew.
+    const made = () =>
+      api.calls(since).filter(({ verb, uri }) => verb === 'patch' && !uri.includes('/status'));
+    await until('the looks', () => asked.relay >= before + 4 || made().length > 0);
+    assert.deepEqual([made(), await isGone(STATEFUL_SET, 'relay')], [[], true]);
+  });
 
   for (const way of WAYS) {
     test(`${way}: whatever was done to whatever object, the world is as it was`, async () => {

@@ -40,9 +40,8 @@ export class Wire {
   readonly #server = createServer((request, response) => {
     this.#serve(request, response).catch(() => response.destroy());
   });
-  /** Watches with a lower number bring no more events. */
-  #silenced = 0;
-  #watches = 0;
+  /** The watches that were begun, each with its path. Those that are silent bring no more events. */
+  readonly #watches: { readonly uri: string; silent: boolean }[] = [];
   #blackHole = false;
 
   constructor(plane: Plane, hooks: WireHooks = {}) {
@@ -66,9 +65,9 @@ export class Wire {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Makes every open watch silent: it stays open and brings no more events. */
-  silenceWatches(): void {
-    this.#silenced = this.#watches;
+  /** Makes every open watch silent whose path has this part: it stays open and brings no more events. */
+  silenceWatches(part = ''): void {
+    for (const watch of this.#watches) watch.silent ||= watch.uri.includes(part);
   }
 
   /** Drops all data without closing the connections. Connections that were open stay dead afterwards. */
@@ -104,19 +103,19 @@ export class Wire {
     }
     response.writeHead(upstream.statusCode ?? 502, upstream.headers);
     response.flushHeaders();
-    if (call.uri.includes('watch=true')) await pipeline(upstream, this.#muffler(), response);
+    if (call.uri.includes('watch=true')) await pipeline(upstream, this.#muffler(call), response);
     else await pipeline(upstream, response);
   }
 
   /** Forwards a watch until it is silenced. */
-  #muffler(): Transform {
-    this.#watches += 1;
-    const number = this.#watches;
+  #muffler({ uri }: WireCall): Transform {
+    const watch = { uri, silent: false };
+    this.#watches.push(watch);
     return new Transform({
-      transform: (chunk, _encoding, done) => done(null, number > this.#silenced ? chunk : undefined),
+      transform: (chunk, _encoding, done) => done(null, watch.silent ? undefined : chunk),
       // A silent watch does not even report its end.
       flush: (done) => {
-        if (number > this.#silenced) done();
+        if (!watch.silent) done();
       },
     });
   }
