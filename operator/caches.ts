@@ -100,14 +100,15 @@ export class Caches {
   }
 
   /**
-   * The extras of which it is not known what this MailRelay has of them, because they cannot be listed, or may not be watched any
-   * more. Those that it needs to know are as they were heard of last.
+   * The extras that cannot be listed, or may not be watched any more. Those that this MailRelay needs are as they were heard of last.
    */
-  listUnlisted(key: string): UnlistedKind[] {
-    const isUnlisted = ({ overdue, isDeaf, kind }: ListWatch) =>
-      isExtra(kind) && (overdue || (isDeaf && !needsToKnow(this.#relays.get(key), kind)));
-    const unlisted = this.#watchesFor(key)?.filter(isUnlisted) ?? [];
-    return unlisted.map(({ kind, failure }) => ({ kind: kind.kind, message: failure }));
+  listUnlisted(key: string): Record<'unlisted' | 'unheard', readonly UnlistedKind[]> {
+    const all =
+      this.#watchesFor(key)?.filter((one) => isExtra(one.kind) && (one.overdue || one.isDeaf)) ?? [];
+    const isNeeded = ({ kind }: ListWatch) => needsToKnow(this.#relays.get(key), kind);
+    const told = (watches: readonly ListWatch[]) =>
+      watches.map(({ kind, failure }) => ({ kind: kind.kind, message: failure }));
+    return { unlisted: told(all.filter((one) => !isNeeded(one))), unheard: told(all.filter(isNeeded)) };
   }
 
   #watchesFor(key: string): ListWatch[] | undefined {

@@ -178,7 +178,10 @@ test('of the Secrets of other relays, those that a relay fills itself are known'
 
 test('a kind that cannot be listed is not taken for one that the cluster lacks', () => {
   const unlisted = [{ kind: 'Certificate', message: 'no' }];
-  const world = gathered({ knows: ({ kind }) => kind === 'PodMonitor', listUnlisted: () => unlisted });
+  const world = gathered({
+    knows: ({ kind }) => kind === 'PodMonitor',
+    listUnlisted: () => ({ unlisted, unheard: [] }),
+  });
   assert.deepEqual(world?.unlisted, unlisted);
   assert.deepEqual(world?.absentKinds, ['CertificateRequest', 'DNSEndpoint']);
 });
@@ -221,7 +224,11 @@ test('of a kind that is not heard of any more nothing is believed, written or de
   const old: KubeObject = { kind: 'Certificate', metadata: { ...metadata, ownerReferences: [owner] } };
   const of = async (unlisted: readonly UnlistedKind[]) => {
     const objects = liveObjects(relay).set('Certificate/relay', old);
-    const caches = { relay: () => relay, objectsOf: () => objects, listUnlisted: () => [...unlisted] };
+    const caches = {
+      relay: () => relay,
+      objectsOf: () => objects,
+      listUnlisted: () => ({ unlisted, unheard: [] }),
+    };
     const world = gathered(caches) as World;
     const deps = recordingDeps((request) =>
       request.path.endsWith('/pods') ? { items: [] } : notFound(request),

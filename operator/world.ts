@@ -80,6 +80,8 @@ export interface World {
   readonly absentKinds: readonly string[];
   /** Optional kinds that the API server does not list. Whether there are such objects is not known. */
   readonly unlisted?: readonly UnlistedKind[];
+  /** Those that the relay needs, and that may not be watched any more: its objects are as they were heard of last. */
+  readonly unheard?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
   /** What Kubernetes says is in the way; read only while a pod or a volume is missing or does not come. */

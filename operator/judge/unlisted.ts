@@ -40,6 +40,17 @@ export const certManagerUnlisted: Check = ({ relay, unlisted = [] }) => {
   );
 };
 
+/** A relay that publishes by a DNSEndpoint goes on by what was heard of it last. No other kind is needed so. */
+export const dnsEndpointsUnheard: Check = ({ unheard: [first] = [] }) => {
+  if (!first) return undefined;
+  const cure = findCure(first.message) ?? 'see that external-dns and its CRD are whole';
+  return is(
+    'Unknown',
+    'ExternalDNSUnheard',
+    `The API server tells no more of DNSEndpoints, so what others do to that of this relay is not seen: ${quoted(first.message)}: ${cure}`,
+  );
+};
+
 /** Only a Certificate is part of what the spec asks for; a CertificateRequest tells why one is not issued. */
 export const certificatesUnlisted: Check = (world) => {
   const isTheirs = world.unlisted?.some(({ kind }) => kind === 'Certificate') ?? false;

@@ -1,7 +1,7 @@
 /**
  * Three ways in which a controller sees a wrong world (Sieve, OSDI 2022), for every object of a relay and every action
  * on it: a stale view (watches are silent during the action), a gap (no operator runs during the action), and a crash
- * (during the repair). Each time the world becomes as it was.
+ * (during the repair). Each time the world becomes as it was. And nothing comes back for a MailRelay that is gone.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
