@@ -12,7 +12,7 @@
 import { isNumbered, MOST_REPLICAS, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import { type OnWrite, patchIfThere } from './apply.ts';
-import { attempt, caught, contentOf, readFor, type Writer } from './attempt.ts';
+import { attempt, caught, contentOf, paced, read, type Writer } from './attempt.ts';
 import { covers, hasController, isOwnedBy } from './compare.ts';
 import { countPlaces, isRead, type SetStatus } from './judge/allseen.ts';
 import { isOfSetNamed, isOwnPod } from './judge/ownpods.ts';
@@ -207,7 +207,7 @@ async function restoreClaim(
   let state: ClaimState = 'unread';
   const look = async () => {
     // A label that is taken back pauses all that has the name of its write, and a claim that is not read hides those behind it.
-    const claim = await readFor(writer, nameReading(object), undefined, path);
+    const claim = await paced(writer, nameReading(object), undefined, () => read(writer, path));
     state = claim ? judgeClaim(claim, world) : 'absent';
     if (claim && state === 'own' && !isLabelled(claim, world)) refused.push(...(await restore(CLAIM, claim)));
   };

@@ -71,3 +71,15 @@ test('a step before a write is refused for itself, and its success ends no pause
   );
   assert.equal(reads, 0);
 });
+
+test('a reading that succeeds ends its own pauses: one that fails much later is tried again soon', async () => {
+  let now = 0;
+  const paces = new Paces(new Map(), () => now);
+  const fails = () => assert.rejects(paces.recall('StatefulSet/relay', 'x', refuse), WORDS);
+  for (let nth = 0; nth < 10; nth++, now += 60_000) await fails();
+  assert.equal(await paces.recall('StatefulSet/relay', 'x', async () => 'found'), 'found');
+  now += 3_600_000;
+  await fails();
+  now += 500;
+  assert.equal(await paces.recall('StatefulSet/relay', 'x', async () => 'read again'), 'read again');
+});

@@ -74,7 +74,7 @@ export class Paces {
     const isSame = before?.basis === hashBasis(basis);
     if (isSame && (before.found === undefined || this.#isPaused(what))) return before.found as T | undefined;
     this.#answers.delete(what);
-    const found = await this.step(nameReading(what), basis, read);
+    const found = await this.pace(nameReading(what), basis, read);
     this.#answers.set(what, { basis: hashBasis(basis), found });
     return found;
   }

@@ -155,3 +155,28 @@ test('the relay does not scale in, and its volumes keep their size, while one of
   assert.equal(scaleOf(written), 2);
   assert.doesNotMatch(JSON.stringify(written), /9Gi|DeleteOptions/);
 });
+
+test('a claim whose reading fails, long after it failed for a while, is read again soon', async () => {
+  let now = 0;
+  const server = [pod(0), pod(1), claim(0), claim(1, {})];
+  const all = new AllPaces(() => now);
+  const answers = answering(server).writer;
+  const readsAt = async (ms: number, isRefused: boolean) => {
+    now += ms;
+    let reads = 0;
+    const request = async <T>(sent: Request): Promise<T> => {
+      const isIts = sent.method === 'GET' && sent.path.endsWith('/spool-relay-1');
+      if (isIts) reads += 1;
+      if (isIts && isRefused) throw new KubeError('forbidden', 'no rights', 403);
+      return answers.request(sent);
+    };
+    await reconcile(world(server), {
+      ...recordingDeps(),
+      writer: { request, paces: all.of('mail/relay', 3) },
+    });
+    return reads;
+  };
+  for (let nth = 0; nth < 10; nth++) assert.equal(await readsAt(60_000, true), 1);
+  assert.equal(await readsAt(60_000, false), 1);
+  assert.deepEqual([await readsAt(3_600_000, true), await readsAt(600, false)], [1, 1]);
+});
