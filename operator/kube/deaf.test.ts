@@ -39,6 +39,25 @@ test('a server that streams no list is only watched meanwhile: to list may be al
   assert.deepEqual([cache.isDeaf, api.lists.length], [true, 1]);
 });
 
+test('on such a server a watch that may be had again is short, and its end tells it', async () => {
+  api.onList = listOf('5', pod('a', '3'));
+  const ends: typeof api.onWatch = (_request, response) => {
+    response.writeHead(200).flushHeaders();
+    setTimeout(() => response.end(), 1_100);
+  };
+  api.onWatch = inTurn(...REFUSALS, ends, events());
+  const { cache } = start();
+  const failures = cache.restarts;
+  for (let count = 1; count <= REFUSALS.length; count++) {
+    await until('a refusal', () => cache.restarts === failures + count);
+    cache.renew();
+  }
+  await until('it to hear again', () => api.watches.length === 6 && !cache.isDeaf);
+  const seconds = api.watches.map(({ searchParams }) => Number(searchParams.get('timeoutSeconds')) < 60);
+  assert.deepEqual(seconds, [false, false, false, false, true, false]);
+  assert.equal(api.lists.length, 1);
+});
+
 test('one refusal after an absence of the server makes it not deaf, and several around one do', async () => {
   api.onList = listOf('5', pod('a', '3'));
   const heard = events({ type: 'ADDED', object: pod('b', '6') });

@@ -11,6 +11,8 @@ import type { ListWatchOptions } from './listwatchoptions.ts';
 import { sleepUnlessAborted } from './sleep.ts';
 
 const WATCH_SECONDS = 290;
+/** Of a watch that may be refused: only its end shows that it is not, if nothing happens. */
+const PROBE_SECONDS = 5;
 /**
  * After this much silence the connection is dead, because a bookmark comes about once a minute. A busy server may skip
  * one. Then the new watch costs a request without need, which is better than a dead watch for one more minute.
@@ -139,6 +141,8 @@ export class ListWatch {
         await this.#watch();
         // Without this error, a server that ends watches at once would get requests in a tight loop.
         if (performance.now() - begun < HASTY_MS) throw new Error('the watch ended at once');
+        // One that the server ended in its time could be read, though nothing happened.
+        this.#onSuccess();
       } catch (error) {
         if (!this.#isRenewed()) await this.#failed(error);
       }
@@ -174,7 +178,7 @@ export class ListWatch {
 
   async #watch(): Promise<void> {
     const { random, silenceMs = SILENCE_MS } = this.#options;
-    const seconds = Math.round(WATCH_SECONDS + 20 * random());
+    const seconds = this.isDeaf ? PROBE_SECONDS : Math.round(WATCH_SECONDS + 20 * random());
     for await (const event of this.#collection.watch(this.#version, seconds, silenceMs, this.#signal))
       this.#hear(event);
   }
