@@ -1,8 +1,8 @@
 /**
  * Whether the API server still has the wish that a look works for. The caches may be behind it by more than a minute, where a
  * watch is silent. So what a look creates, adopts or deletes waits for one read of the MailRelay: what it would create for one
- * that is gone would come anew as often as it goes, and what it deletes does not come back. All other writes need none. They name
- * the uid or the version of an object that is there, so they create nothing, and the next look takes them back.
+ * that is gone would come anew as often as it goes, and what it deletes does not come back. All other writes need none: they name
+ * the uid or the version of an object that is there, so they create nothing and delete nothing.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
