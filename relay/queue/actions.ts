@@ -17,7 +17,7 @@ import { Changes } from './changes.ts';
 import { listRemoved, listVerdicts, type MailRecorder } from './mailevent.ts';
 import type { Changed } from './progress.ts';
 import { findShortestExpiry } from './retry.ts';
-import { type AttemptTarget, applyVerdicts, findReason, forgetAttempts, makeExpired } from './settlement.ts';
+import { type AttemptTarget, applyVerdicts, forgetAttempts, makeExpired } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
@@ -32,7 +32,7 @@ interface ActedQueue {
   changes(id: string): void;
   ids(after: string): Iterable<string>;
   isDelivering(id: string): boolean;
-  findProspect(id: string, from: string, to: string, provider?: string): Prospect;
+  findProspect(id: string, from: string, recipient: Recipient): Prospect;
 }
 
 /** The state of one recipient: when the next attempt is, and why it waits. */
@@ -250,11 +250,10 @@ export class MessageActions {
   /** The late recipients, each with the reason. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
-      const { address, provider } = recipient;
-      const prospect = this.#options.queue.findProspect(id, record.from, address, provider);
+      const prospect = this.#options.queue.findProspect(id, record.from, recipient);
       const text = `${prospect.destination} has not taken it yet`;
       const unknown = makeFailure({ cause: 'connect', status: '4.4.1', text });
-      return { ...prospect, recipient, failure: findReason(recipient, prospect.failure) ?? unknown };
+      return { ...prospect, recipient, failure: prospect.failure ?? unknown };
     });
   }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type FailureCause, makeFailure } from '#crds/failure.ts';
-import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { type AnswerFor, answers, NOBODY, QueueRig, queued } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import type { AttemptResult } from '../delivery/courier.ts';
@@ -137,7 +137,7 @@ test('mail that was never offered, for want of a key, does not expire by the fai
   await eventually(() => rig.count('deferred') === 1 && isIdle());
   await manager.actions.sweep();
   assert.equal(rig.count('expired'), 0);
-  assert.equal(manager.findProspect(id, 'me@nokey.example', 'a@hop.example').failure, noKey);
+  assert.equal(manager.findProspect(id, 'me@nokey.example', queued('a@hop.example')).failure, noKey);
 });
 
 test('a message that this relay refuses says nothing of its destination', async () => {
@@ -169,7 +169,7 @@ for (const days of [6, 3_650])
     };
     const manager = rig.begin(answer, { ...policy, queue: { ...policy.queue, delayWarningSeconds: 3_600 } });
     const deferred = async (id: string, to: string) => {
-      const due = () => manager.findProspect(id, '', to).due ?? 0;
+      const due = () => manager.findProspect(id, '', queued(to)).due ?? 0;
       await eventually(() => due() > rig.now + rig.stepped && isIdle());
       return due() - rig.now - rig.stepped;
     };
@@ -200,7 +200,7 @@ test('after a step back mail is tried less and less often as before', async () =
   const later = makeFailure({ cause: 'reply', status: '4.7.1', text: '451 later' });
   const manager = rig.begin((_, parcel) => answers(parcel, () => later));
   const id = await rig.enter('', ['a@hop.example'], rig.now - HOUR);
-  const pause = () => (manager.findProspect(id, '', 'a@hop.example').due ?? 0) - rig.now - rig.stepped;
+  const pause = () => (manager.findProspect(id, '', queued('a@hop.example')).due ?? 0) - rig.now - rig.stepped;
   await manager.start();
   await eventually(() => pause() > 0 && isIdle());
   rig.stepped = -DAY;

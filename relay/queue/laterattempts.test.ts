@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { isOfMaterials, makeFailure } from '#crds/failure.ts';
-import { answers, greylisted, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { answers, greylisted, NOBODY, QueueRig, queued } from '#test/kit/queuerig.ts';
 import { eventually } from '#test/kit/wait.ts';
 
 const HOUR = 3_600_000;
@@ -25,7 +25,7 @@ test('a restart begins no back-off anew: what was put off waits as long as its a
   };
   const id = await rig.enter('', ['later@hop.example', 'a@hop.example']);
   await rig.begin(answer).start();
-  const due = () => rig.manager.findProspect(id, '', 'later@hop.example').due ?? 0;
+  const due = () => rig.manager.findProspect(id, '', queued('later@hop.example')).due ?? 0;
   await eventually(() => due() > rig.now);
   for (const [age, pause] of [
     [0, 1],
@@ -77,7 +77,7 @@ test('a new policy that sends mail to other hosts tries it at once', async () =>
   };
   const id = await rig.enter('', ['later@hop.example']);
   await rig.begin(answer).start();
-  await eventually(() => (rig.manager.findProspect(id, '', 'later@hop.example').due ?? 0) > rig.now);
+  await eventually(() => (rig.manager.findProspect(id, '', queued('later@hop.example')).due ?? 0) > rig.now);
   await rig.manager.drain(0);
   rig.routes = 'other ';
   await rig.begin(answer).start();

@@ -8,7 +8,7 @@ import type { Policy, Retry } from '#crds/policyfile.ts';
 import type { Concerned, Courier, Destination } from '../delivery/courier.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
-import type { QueueRecord } from '../spool/record.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import type { QueueFigures } from '../task/messages.ts';
@@ -23,6 +23,7 @@ import type { MailRecorder } from './mailevent.ts';
 import { findLoginPause, findPause, type LoginPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
 import { chooseRetry } from './retry.ts';
+import { findReason } from './settlement.ts';
 import { Shaping } from './shaping.ts';
 import type { Share } from './slots.ts';
 import { SpoolScan } from './spoolscan.ts';
@@ -155,18 +156,17 @@ export class QueueManager {
     return this.#queues.isDelivering(id);
   }
 
-  /** `provider`: of the last attempt, where it is known. */
-  findProspect(id: string, from: string, to: string, provider?: string): Prospect {
+  findProspect(id: string, from: string, recipient: Recipient): Prospect {
     const { courier, clock, wall, policy } = this.#deps;
-    const destination = courier.route(from, to);
+    const destination = courier.route(from, recipient.address);
     const queue = this.#queues.known(destination);
     const now = clock();
     const due = queue?.findDue(id, now);
-    const { expireAfterSeconds } = this.#retryFor(destination, queue?.shared, provider);
+    const { expireAfterSeconds } = this.#retryFor(destination, queue?.shared, recipient.provider);
     return {
       destination: destination.name,
       due: due === undefined ? undefined : wall() + due - now,
-      failure: queue?.failureFor(id),
+      failure: findReason(recipient, destination, queue?.failureFor(id)),
       mayExpire: queue?.mayExpire(id, now) ?? false,
       expireMs: (expireAfterSeconds ?? policy.queue.expireAfterSeconds) * 1000,
     };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import type { Provider, Retry } from '#crds/policyfile.ts';
-import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { type AnswerFor, answers, NOBODY, QueueRig, queued } from '#test/kit/queuerig.ts';
 import { policyOf, routeTo } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 
@@ -29,7 +29,7 @@ const providerWith = (retry: Retry | null): Provider => ({
 
 /** The time until the next attempt, once there was one. */
 async function pauseOf(id: string, to: string): Promise<number> {
-  const left = () => (rig.manager.findProspect(id, '', to).due ?? 0) - rig.now;
+  const left = () => (rig.manager.findProspect(id, '', queued(to)).due ?? 0) - rig.now;
   await eventually(() => !rig.manager.isDelivering(id) && left() > 0);
   return left();
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
-import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { type AnswerFor, answers, NOBODY, QueueRig, queued } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { WaitingMessages } from './waiting.ts';
@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rig.remove());
 
 const isIdle = () => !rig.manager.ids().some((id) => rig.manager.isDelivering(id));
-const dueOf = (id: string) => rig.manager.findProspect(id, '', 'a@hop.example').due ?? 0;
+const dueOf = (id: string) => rig.manager.findProspect(id, '', queued('a@hop.example')).due ?? 0;
 
 /** A process that defers this message and ends. The next process begins after it. */
 async function deferOldMessage(answer: AnswerFor): Promise<void> {
@@ -56,7 +56,7 @@ for (const to of ['a@hop.example', 'a@mx.example'])
       return answers(parcel);
     });
     await manager.start();
-    const left = (id: string) => (manager.findProspect(id, '', to).due ?? 0) - rig.now;
+    const left = (id: string) => (manager.findProspect(id, '', queued(to)).due ?? 0) - rig.now;
     assert.deepEqual([left(old), left(refused)], [15 * 60_000 - 1_000, 59_000]);
     manager.add(await rig.enter('', [`new-${to}`]));
     await eventually(() => sent.length > 0 && isIdle());

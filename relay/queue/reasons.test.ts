@@ -107,3 +107,38 @@ test('of a destination that cannot be reached any more, no recipient keeps an ol
   const nobody = 'X-mailrelay; 4.4.1 nobody there';
   assert.deepEqual(await sweep(), { 'full@hop.example': nobody, 'grey@hop.example': nobody });
 });
+
+const listReasons = () =>
+  new QueueTools(rig.manager, rig.spool)
+    .list()
+    .flatMap(({ recipients }) => recipients.map(({ reason }) => reason))
+    .toArray();
+
+test('mail that goes elsewhere now does not wait for what the hop before has said', async () => {
+  await begin();
+  for (const to of ['full', 'grey']) rig.manager.add(await rig.enter('me@here.example', [`${to}@hop.example`]));
+  await eventually(() => rig.count('deferred') === 2 && isIdle());
+  await rig.manager.drain(0);
+  rig.routes = 'others';
+  rig.limits = { 'hop.example': { connectionsPerDestination: 1, messagesPerDestinationPerMinute: 1 } };
+  const later = failureFromReply(451, '451 4.7.1 later', 'RCPT TO');
+  answer = (to) => answers({ to } as Parameters<typeof answers>[0], () => later);
+  await begin();
+  await eventually(() => rig.count('deferred') === 3 && isIdle());
+  assert.deepEqual(listReasons().toSorted(), ['451 4.7.1 later', undefined]);
+});
+
+test('an answer that an earlier version has left in the record is not that of its attempt', async () => {
+  await begin();
+  const id = await rig.enter('me@here.example', ['full@hop.example']);
+  rig.manager.add(id);
+  await eventually(() => rig.count('deferred') === 1 && isIdle());
+  await rig.manager.drain(0);
+  const read = rig.spool.read(id);
+  if (read.kind !== 'message') assert.fail();
+  const recipients = read.record.recipients.map((one) => ({ ...one, triedAt: rig.now + 1 }));
+  await rig.spool.settle(id, { ...read.record, recipients });
+  rig.now += 2;
+  await begin();
+  assert.deepEqual(listReasons(), [undefined]);
+});

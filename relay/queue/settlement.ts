@@ -50,18 +50,23 @@ function markTried(
     triedTo,
     ...(provider === undefined ? {} : { provider }),
     ...(isAway ? { away: true } : {}),
-    ...(reply ? { said: { status, code: reply.code, line: cutBytes(reply.line, SAID_BYTES) } } : {}),
+    ...(reply ? { said: { at: now, status, code: reply.code, line: cutBytes(reply.line, SAID_BYTES) } } : {}),
   };
 }
 
 /**
- * Why a recipient waits. `failure`: of its message or of its destination. A reply is told to nobody but the recipients that
- * got it: others would be told of the wrong address.
+ * Why a recipient waits for this destination. `failure`: of its message or of its destination. A reply is told to nobody but
+ * the recipients that got it: others would be told of the wrong address. It counts as long as it is the last attempt's: mail
+ * may go elsewhere now, and an earlier version leaves the reply in the record when it tries again.
  */
-export function findReason({ said }: Recipient, failure: Failure | undefined): Failure | undefined {
+export function findReason(
+  { said, triedAt, triedTo }: Recipient,
+  destination: AttemptTarget['destination'],
+  failure: Failure | undefined,
+): Failure | undefined {
   if (failure && !failure.reply) return failure;
-  if (!said) return undefined;
-  const { status, ...reply } = said;
+  if (!said || said.at !== triedAt || triedTo !== digestDestination(destination)) return undefined;
+  const { at: _, status, ...reply } = said;
   return { permanent: false, cause: 'reply', status, text: reply.line, reply };
 }
 

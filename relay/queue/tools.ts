@@ -9,7 +9,6 @@ import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { ActionOutcome } from './actions.ts';
 import type { QueueManager } from './manager.ts';
-import { findReason } from './settlement.ts';
 
 /** A queued message in a list. Times are RFC 3339, UTC. */
 export interface QueueEntry {
@@ -160,9 +159,8 @@ export class QueueTools {
       state: isHeld ? 'held' : 'queued',
       recipients: recipients.map((recipient) => {
         const { address, reason, state } = recipient;
-        const { destination, due, failure } = this.#manager.findProspect(id, from, address);
-        const found = findReason(recipient, failure);
-        const why = reason ?? (found && describeFailure(found));
+        const { destination, due, failure } = this.#manager.findProspect(id, from, recipient);
+        const why = reason ?? (failure && describeFailure(failure));
         return {
           address,
           destination,

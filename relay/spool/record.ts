@@ -29,8 +29,13 @@ export interface Recipient {
   readonly triedTo?: string;
   /** The provider of that attempt, if the policy gives it a retry schedule: after a restart it is not looked up first. */
   readonly provider?: string;
-  /** The answer of the next hop in that attempt, if there was one. */
-  readonly said?: { readonly status: string; readonly code: number; readonly line: string };
+  /** The answer of the next hop in the attempt at this time. */
+  readonly said?: {
+    readonly at: number;
+    readonly status: string;
+    readonly code: number;
+    readonly line: string;
+  };
   /** That attempt got no session: the pause is that of the destination, not that of the message. */
   readonly away?: boolean;
 }

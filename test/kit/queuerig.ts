@@ -8,7 +8,7 @@ import type { DestinationLimits, Policy, Provider, Retry } from '#crds/policyfil
 import type { AttemptResult, Courier, Destination, FoundProvider, Parcel } from '#relay/delivery/courier.ts';
 import type { Signer } from '#relay/dkim/signer.ts';
 import { QueueManager } from '#relay/queue/manager.ts';
-import { newQueueId } from '#relay/spool/record.ts';
+import { newQueueId, type Recipient } from '#relay/spool/record.ts';
 import { Spool } from '#relay/spool/spool.ts';
 import { NO_LOGINS } from '#relay/task/messages.ts';
 import { hopTo, podDirs, policyOf } from './relayrig.ts';
@@ -21,6 +21,9 @@ export const NOBODY: AttemptResult = {
   failure: makeFailure({ cause: 'connect', status: '4.4.1', text: 'nobody there' }),
   hadSession: false,
 };
+
+/** A recipient that was never tried. */
+export const queued = (address: string): Recipient => ({ address, state: 'queued' });
 
 /** Of a recipient. */
 export const greylisted = makeFailure({
@@ -86,7 +89,7 @@ export class QueueRig {
   /** Puts a message into the spool without telling the queue. */
   async enter(from: string, to: readonly string[], receivedAt = this.now): Promise<string> {
     const id = newQueueId(receivedAt);
-    const recipients = to.map((address) => ({ address, state: 'queued' as const }));
+    const recipients = to.map(queued);
     const envelope = { from, recipients, receivedAt, smtpUtf8: false, eightBit: false };
     await this.spool.enter(id, envelope, {
       kind: 'inline',
