@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
-import { WaitingMessages } from './waiting.ts';
+import fc from '#test/kit/property.ts';
+import { type Waiting, WaitingMessages } from './waiting.ts';
 
 const failure = makeFailure({ cause: 'reply', status: '4.2.2', text: '452 4.2.2 full', command: 'RCPT TO' });
 const names = (prefix: string, count: number) =>
@@ -73,4 +74,79 @@ test('what a person wants tried now goes before all others, whatever was wanted 
   const line = lineWith(old, fresh.slice(0, 1));
   line.hurry((id) => fresh.includes(id));
   assert.equal(line.next(200)?.id, fresh[0]);
+});
+
+const KINDS: readonly Partial<Waiting>[] = [
+  // Most mail is new.
+  ...Array.from({ length: 8 }, () => ({})),
+  { wasTried: true },
+  { failure },
+  { failure, isAway: true },
+  { round: { deferred: [], alone: [] } },
+];
+const idOf = fc.nat(60).map((number) => String(number).padStart(16, '0'));
+const added = fc.record({
+  id: idOf,
+  after: fc.integer({ min: -9, max: 9 }),
+  kind: fc.constantFrom(...KINDS),
+});
+const stepOf = fc.oneof(
+  added.map((one) => ({ does: 'add', ...one }) as const),
+  fc.nat(9).map((after) => ({ does: 'next', after }) as const),
+  fc
+    .record({ ids: fc.uniqueArray(idOf, { size: 'medium' }), isSet: fc.boolean() })
+    .map((one) => ({ does: 'hurry', ...one }) as const),
+  fc.constant({ does: 'reached' } as const),
+);
+
+test('whatever is added, hurried and taken, each message comes once, and none before it is due', () => {
+  fc.assert(
+    fc.property(
+      fc.array(added, { minLength: 30, maxLength: 60 }),
+      fc.array(stepOf, { size: 'medium' }),
+      (first, steps) => {
+        const line = new WaitingMessages('other');
+        const waits = new Map<string, Waiting>();
+        const hurried = new Set<string>();
+        let now = 10;
+        for (const step of [...first.map((one) => ({ does: 'add', ...one }) as const), ...steps]) {
+          if (step.does === 'add') {
+            const waiting: Waiting = { id: step.id, share: 'other', due: now + step.after, ...step.kind };
+            line.add(waiting, now);
+            if (!waits.has(step.id)) waits.set(step.id, waiting);
+          } else if (step.does === 'reached') {
+            line.reached(now + 5);
+            for (const [id, { isAway, ...one }] of waits)
+              if (isAway && !hurried.has(id)) waits.set(id, { ...one, due: Math.min(one.due, now + 5) });
+          } else if (step.does === 'hurry') {
+            const ids = new Set(step.ids.filter((id) => waits.has(id)));
+            const has = line.hurry(step.isSet ? new Set(step.ids) : (id) => step.ids.includes(id));
+            assert.equal(has, ids.size > 0);
+            for (const id of ids) hurried.add(id);
+          } else {
+            now += step.after;
+            const due = [...waits.values()].filter((one) => hurried.has(one.id) || one.due <= now);
+            const taken = line.next(now);
+            assert.equal(taken !== undefined, due.length > 0);
+            assert.ok(taken === undefined || due.some(({ id }) => id === taken.id));
+            const isPutOff = ({ id }: Waiting) => waits.get(id)?.failure !== undefined;
+            if (taken && due.some((one) => hurried.has(one.id) && isPutOff(one)))
+              assert.ok(hurried.has(taken.id));
+            assert.equal(taken?.failure, waits.get(taken?.id ?? '')?.failure);
+            waits.delete(taken?.id ?? '');
+            hurried.delete(taken?.id ?? '');
+          }
+          const dues = [...waits.values()].map(({ id, due }) => (hurried.has(id) ? now : Math.max(due, now)));
+          assert.equal(line.nextDue(now) ?? Number.POSITIVE_INFINITY, Math.min(...dues));
+          assert.equal(line.size, waits.size);
+          assert.equal(line.only?.id, waits.size === 1 ? [...waits.keys()][0] : undefined);
+          for (const [id, { due }] of waits) {
+            assert.ok(line.has(id));
+            const found = line.get(id)?.due ?? Number.NaN;
+            assert.ok(found === due || (hurried.has(id) && found === 0));
+          }
+        }
+      },
+    ),
+  );
 });
