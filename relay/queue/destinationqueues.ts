@@ -4,7 +4,6 @@
  * many domains cost nothing. That it answered is remembered for a while. A destination at rest is packed
  * (restingqueue.ts), so many domains that cannot be reached cost little.
  */
-
 import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
 import type { QueueFigures } from '../task/messages.ts';
@@ -13,7 +12,7 @@ import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
 import type { Answers } from './health.ts';
 import type { LoginPause } from './pause.ts';
 import { Providers, type ProvidersDeps } from './providers.ts';
-import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
+import { hasFailure, idOf, type PackedQueue, QueuePacker } from './restingqueue.ts';
 import { type Share, Slots, STANDINGS, type Standing } from './slots.ts';
 import type { Waiting, Wanted } from './waiting.ts';
 import { Wakeups } from './wakeups.ts';
@@ -89,15 +88,14 @@ export class DestinationQueues {
   /** The caller changes the queue and then pumps it. */
   to(destination: Destination): DestinationQueue {
     const { key } = destination;
-    const answers = this.#answers.get(key);
-    const queue = this.#read(key) ?? this.#open(destination, answers);
+    const queue = this.#read(key) ?? this.#open(destination);
     this.#answers.delete(key);
     this.#queues.set(key, queue);
     return queue;
   }
 
-  #open(destination: Destination, answers: Answers | undefined): DestinationQueue {
-    const queue = new DestinationQueue(destination, this.#deps.terms, answers);
+  #open(destination: Destination): DestinationQueue {
+    const queue = new DestinationQueue(destination, this.#deps.terms, this.#answers.get(destination.key));
     const pause = this.#deps.findLoginPause?.(destination);
     if (pause) queue.learnLoginPause(pause);
     return queue;
@@ -135,11 +133,13 @@ export class DestinationQueues {
   }
 
   /** Tries the messages that are wanted now, even during a pause of their destination. */
-  hurry(findWanted: (destination: Destination) => Wanted): void {
-    const now = this.#deps.clock();
-    for (const key of [...this.#queues.keys()]) {
+  hurry(wanted: ReadonlySet<string> | ((destination: Destination) => Wanted)): void {
+    const findWanted = typeof wanted === 'function' ? wanted : () => wanted;
+    for (const [key, known] of [...this.#queues]) {
+      // Very many may be at rest, and a person may want few messages.
+      if (typeof known === 'string' && typeof wanted !== 'function' && !wanted.has(idOf(known))) continue;
       const queue = this.#read(key);
-      if (queue?.hurry(findWanted(queue.destination), now)) this.pump(queue);
+      if (queue?.hurry(findWanted(queue.destination), this.#deps.clock())) this.pump(queue);
     }
   }
 

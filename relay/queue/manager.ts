@@ -174,7 +174,7 @@ export class QueueManager {
 
   /** Tries these messages now, even during a pause of their destination. */
   hurry(wanted: Wanted): void {
-    this.#queues.hurry(() => wanted);
+    this.#queues.hurry(typeof wanted === 'function' ? () => wanted : wanted);
   }
 
   /** Tries messages again that waited for a login or a trust bundle of these destinations, or for a signing key. */

@@ -86,7 +86,8 @@ type Step =
       readonly owes: number;
     }
   | { readonly kind: 'time'; readonly ms: number }
-  | { readonly kind: 'hurry'; readonly to: number };
+  | { readonly kind: 'hurry'; readonly to: number }
+  | { readonly kind: 'retry'; readonly messages: readonly number[] };
 type Answer = 'taken' | 'deferred' | 'away' | 'broken';
 
 const steps = fc.array(
@@ -99,6 +100,7 @@ const steps = fc.array(
     }),
     fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(1, 500, 1_000, 7_000, 60_000) }),
     fc.record({ kind: fc.constant('hurry' as const), to: fc.nat(5) }),
+    fc.record({ kind: fc.constant('retry' as const), messages: fc.array(fc.nat(30), { minLength: 1 }) }),
   ),
   { minLength: 10, maxLength: 60, size: 'max' },
 );
@@ -120,6 +122,8 @@ const answer = (queue: DestinationQueue, waiting: Waiting, kind: Answer, now: nu
     now,
   });
 };
+
+const toId = (index: number) => `m${index}`.padEnd(16);
 
 /** Everything that can be seen of the queues after each step. */
 async function play(to: (index: number) => Destination, script: readonly Step[]): Promise<unknown[]> {
@@ -143,6 +147,7 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
   mock.timers.tick(1_000);
   for (const [index, step] of script.entries()) {
     if (step.kind === 'time') mock.timers.tick(step.ms);
+    else if (step.kind === 'retry') queues.hurry(new Set(step.messages.map(toId)));
     else if (step.kind === 'hurry')
       queues.hurry(
         ({ name }) =>
@@ -150,7 +155,7 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
             name === to(step.to).name,
       );
     else {
-      const id = `m${index}`.padEnd(16);
+      const id = toId(index);
       left.set(id, [...step.answers]);
       const queue = queues.to(to(step.to));
       queue.learnAway(step.owes);
@@ -189,6 +194,28 @@ test('a queue that is packed whenever it rests does what one does that is never 
     }),
     { numRuns: 40 },
   );
+});
+
+test('of very many queues at rest, a retry of few messages unpacks few', (context) => {
+  const queues = new DestinationQueues({
+    terms: {
+      limits: { connectionsPerDestination: 2, messagesPerDestinationPerMinute: null },
+      paces: new Paces(),
+      slowDowns: new SlowDowns(),
+    },
+    clock: () => 0,
+    wall: () => 0,
+    deliver: () => new Promise(() => {}),
+  });
+  for (let index = 0; index < 100; index++) {
+    const queue = queues.to(toMx(`d${index}.example`));
+    queue.add({ id: toId(index), share: 'other', due: 60_000 }, 0);
+    queues.pump(queue);
+  }
+  const unpack = context.mock.method(QueuePacker.prototype, 'unpack');
+  queues.hurry(new Set([toId(7), toId(70)]));
+  queues.stop();
+  assert.deepEqual([unpack.mock.callCount(), queues.inFlight], [2, 2]);
 });
 
 test('a destination that cannot be reached needs less than 400 bytes, with its message and the reason', async () => {

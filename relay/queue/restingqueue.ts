@@ -27,11 +27,11 @@ export type PackedQueue = string;
 /** What MX destinations of one route have in common. */
 type Route = Omit<MxDestination, 'key' | 'name' | 'domain'>;
 
-/** The failure comes first, so that it is found without unpacking. */
+/** The id and the failure come first, so that they are found without unpacking. */
 type Packed = readonly [
+  id: string,
   failure: PackedFailure | null,
   isDeferred: 0 | 1,
-  id: string,
   ...PackedNumbers,
   domain: string,
 ];
@@ -59,7 +59,12 @@ type PackedFailure = readonly [
 
 /** True if a message of the queue was deferred. */
 export function hasFailure(queue: PackedQueue): boolean {
-  return !queue.startsWith('[null');
+  return !queue.startsWith('null', queue.indexOf(',') + 1);
+}
+
+/** The id of the message that waits. */
+export function idOf(queue: PackedQueue): string {
+  return queue.slice(2, queue.indexOf('"', 2));
 }
 
 export class QueuePacker {
@@ -67,9 +72,9 @@ export class QueuePacker {
 
   pack({ destination, waiting, health, wakeAt }: RestingQueue): PackedQueue {
     const packed: Packed = [
+      waiting.id,
       health.failure ? packFailure(health.failure) : null,
       waiting.failure ? 1 : 0,
-      waiting.id,
       this.#numberRoute(destination),
       waiting.due,
       health.failures,
@@ -88,7 +93,7 @@ export class QueuePacker {
   }
 
   unpack(key: string, queue: PackedQueue): RestingQueue {
-    const [packedFailure, isDeferred, id, ...others] = JSON.parse(queue) as Packed;
+    const [id, packedFailure, isDeferred, ...others] = JSON.parse(queue) as Packed;
     const [route, due, failures, answers, awayMs, pausedUntil, failedAt, failingSince, ...last] = others;
     const [wakeAt, keepsMailUntil, isAway, answeredAt, domain] = last;
     const failure = packedFailure ? unpackFailure(packedFailure) : undefined;
