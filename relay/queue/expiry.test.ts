@@ -200,7 +200,8 @@ test('after a step back mail is tried less and less often as before', async () =
   const later = makeFailure({ cause: 'reply', status: '4.7.1', text: '451 later' });
   const manager = rig.begin((_, parcel) => answers(parcel, () => later));
   const id = await rig.enter('', ['a@hop.example'], rig.now - HOUR);
-  const pause = () => (manager.findProspect(id, '', queued('a@hop.example')).due ?? 0) - rig.now - rig.stepped;
+  const pause = () =>
+    (manager.findProspect(id, '', queued('a@hop.example')).due ?? 0) - rig.now - rig.stepped;
   await manager.start();
   await eventually(() => pause() > 0 && isIdle());
   rig.stepped = -DAY;

@@ -116,7 +116,8 @@ const listReasons = () =>
 
 test('mail that goes elsewhere now does not wait for what the hop before has said', async () => {
   await begin();
-  for (const to of ['full', 'grey']) rig.manager.add(await rig.enter('me@here.example', [`${to}@hop.example`]));
+  for (const to of ['full', 'grey'])
+    rig.manager.add(await rig.enter('me@here.example', [`${to}@hop.example`]));
   await eventually(() => rig.count('deferred') === 2 && isIdle());
   await rig.manager.drain(0);
   rig.routes = 'others';

@@ -148,5 +148,6 @@ test('whatever is added, hurried and taken, each message comes once, and none be
         }
       },
     ),
+    { numRuns: 50 },
   );
 });
