@@ -53,6 +53,9 @@ export type HandshakeReason =
   | 'the connection ended'
   | 'other';
 
+/** In place of a command: the message was answered for this recipient alone (LMTP, RFC 2033 section 4.2). */
+export const MESSAGE_FOR_ONE = 'DATA for one recipient';
+
 /** A reply of a next hop, as one line: "550 5.1.1 No such user". */
 interface HopReply {
   readonly code: number;

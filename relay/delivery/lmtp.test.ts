@@ -11,6 +11,8 @@ import { letters, reasons, rig } from '#test/kit/linerig.ts';
 import { freePort } from '#test/kit/ports.ts';
 import fc from '#test/kit/property.ts';
 import { HOSTNAME, hopTo, makeParcel } from '#test/kit/relayrig.ts';
+import { listVerdicts } from '../queue/mailevent.ts';
+import { countsAsBounce } from '../suppression/entry.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import type { NextHop, Parcel } from './courier.ts';
@@ -87,6 +89,23 @@ test('LHLO greets, each recipient has its own reply, and the session takes the n
   assert.deepEqual(hop.lines('EHLO'), []);
   assert.deepEqual(hop.lines('LHLO'), [`LHLO ${HOSTNAME}`]);
   assert.equal(hop.taken[0]?.text, TEXT);
+});
+
+test('what a store says of one recipient after the message is the word about that recipient', async () => {
+  const gone = '550 5.1.1 no such user';
+  const { way } = await store({ answer: byName({ nobody: gone }, { gone, left: gone }) });
+  const to = at('a', 'nobody', 'gone', 'left');
+  const result = await sender()(way, parcelTo(to));
+  assert.ok(result.kind === 'answered');
+  const recipients = to.map((address) => ({ address, state: 'queued' as const }));
+  const byAddress = new Map(result.verdicts.map((verdict, index) => [to[index] ?? '', verdict]));
+  const attempt = { id: '1k86ld9njg720qjr', at: 1, hop: 'store:24' };
+  const events = listVerdicts({ recipients }, byAddress, attempt);
+  const terms = { statuses: ['5.1.1'], seconds: 1, bounces: 1, action: 'Refuse' as const };
+  assert.deepEqual(
+    events.map((event) => countsAsBounce(event, terms)),
+    [false, true, true, true],
+  );
 });
 
 test('any mix of replies gives each recipient the verdict of its own reply', async () => {

@@ -4,7 +4,7 @@
  * verdict of the recipients.
  */
 
-import { type Failure, makeFailure } from '#crds/failure.ts';
+import { type Failure, MESSAGE_FOR_ONE, makeFailure } from '#crds/failure.ts';
 import { type AttemptBudget, OVERDUE } from './budget.ts';
 import { abortFailure, type SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
@@ -209,7 +209,7 @@ function collectOwn(
   return new Map([
     ...errors.map((error) => [error.recipient ?? '', judgeError(error)] as const),
     ...[...finalReplies].map(
-      ([address, { code, text }]) => [address, judgeReply(code, text, 'DATA')] as const,
+      ([address, { code, text }]) => [address, judgeReply(code, text, MESSAGE_FOR_ONE)] as const,
     ),
   ]);
 }

@@ -2,7 +2,7 @@
  * What happened to a recipient of the queue, as a value for those who keep it or tell it to others. It is made where the
  * change is written (actions.ts). Pure.
  */
-import { describeFailure, type FailureCause } from '#crds/failure.ts';
+import { describeFailure, type FailureCause, MESSAGE_FOR_ONE } from '#crds/failure.ts';
 import type { Complaint, Verdict } from '../delivery/courier.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
@@ -53,7 +53,7 @@ interface Attempt {
 
 /** One event for each recipient that waits and has a verdict. */
 export function listVerdicts(
-  { recipients }: QueueRecord,
+  { recipients }: Pick<QueueRecord, 'recipients'>,
   verdicts: ReadonlyMap<string, Verdict>,
   { id, at, hop, ends }: Attempt,
 ): MailEvent[] {
@@ -70,7 +70,8 @@ export function listVerdicts(
     const { failure } = verdict;
     const { cause, status, command = 'RCPT TO' } = failure;
     const kind = failure.permanent ? (ends ?? 'bounced') : 'deferred';
-    const isOwn = command.startsWith('RCPT') || (isOfMessage(verdict) && readers === 1);
+    const isForOne = command.startsWith('RCPT') || command === MESSAGE_FOR_ONE;
+    const isOwn = isForOne || (isOfMessage(verdict) && readers === 1);
     const more = isOwn ? {} : { isOfOthers: true as const };
     return [{ ...about, kind, cause, status, text: describeFailure(failure), ...more }];
   });

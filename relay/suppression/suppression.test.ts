@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { MESSAGE_FOR_ONE } from '#crds/failure.ts';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { inFile } from '#test/kit/storefile.ts';
 import { eventually } from '#test/kit/wait.ts';
@@ -131,10 +132,9 @@ test('what a next hop says of the sender, or of a message for several, is no bou
   const taken = judgeReply(250, '250 ok');
   const counted = (...verdicts: Verdict[]) => {
     const recipients = verdicts.map((_, n) => ({ address: `${n}@b.example`, state: 'queued' as const }));
-    const record = { from: 'a@x.example', recipients, receivedAt: now, smtpUtf8: false, eightBit: false };
     const byAddress = new Map(verdicts.map((verdict, n) => [`${n}@b.example`, verdict]));
     const attempt = { id: '1k86ld9njg720qjr', at: now, hop: 'mx.example.net:25' };
-    const events = listVerdicts({ ...record, bytes: 0, crc: 0, body: 'store' }, byAddress, attempt);
+    const events = listVerdicts({ recipients }, byAddress, attempt);
     return events.map((event) => countsAsBounce(event, TERMS));
   };
   assert.deepEqual(counted(said('RCPT TO'), taken, said('RCPT TO')), [true, false, true]);
@@ -144,6 +144,8 @@ test('what a next hop says of the sender, or of a message for several, is no bou
   assert.deepEqual(counted(said('RCPT TO'), said('DATA')), [true, true]);
   assert.deepEqual(counted(said('DATA'), said('DATA')), [false, false]);
   assert.deepEqual(counted(said('DATA'), taken), [false, false]);
+  const own = said(MESSAGE_FOR_ONE);
+  assert.deepEqual(counted(own, taken, own, said('RCPT TO')), [true, false, true, true], 'LMTP');
 });
 
 test('a lifted recipient gets mail again, and has no bounces', async () => {
