@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeWords } from 'postal-mime';
 import { type Entry, makeAddressMap, makeTable } from '../addresses/addressmap.ts';
 import { listOnce } from './compile.ts';
-import { addCopies, sendAllTo } from './copies.ts';
+import { addCopies, renderOriginal, sendAllTo } from './copies.ts';
 import type { Addressee } from './envelope.ts';
 
 type Terms = Parameters<typeof addCopies>[1];
@@ -109,4 +110,13 @@ test('one box knows for whom the mail was, without the copies', () => {
   assert.deepEqual(boxed(one('box@s.example')), [{ address: 'box@s.example', isCopy: true }]);
   assert.deepEqual(boxed(copy), [{ address: 'box@s.example', isCopy: true }]);
   assert.deepEqual(boxed(), []);
+});
+
+test('the header names in ASCII for whom the mail was, as a mail program shows it', () => {
+  assert.equal(renderOriginal('c@y.example'), 'X-Original-To: c@y.example\r\n');
+  for (const address of ['jörg@y.example', `${'漢'.repeat(240)}@y.example`]) {
+    const field = renderOriginal(address);
+    assert.match(field, /^X-Original-To: (?:[!-~]{1,61}\r\n\t)*[!-~]{1,61}\r\n$/);
+    assert.equal(decodeWords(field.replaceAll('\r\n', '')), `X-Original-To: ${address}`);
+  }
 });

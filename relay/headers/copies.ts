@@ -1,5 +1,6 @@
 /** The recipients that the policy adds or puts in the place of all. Pure. */
-import { readMailbox } from '../addresses/address.ts';
+import { encodedWords } from '#crds/encodedwords.ts';
+import { needsSmtpUtf8, readMailbox } from '../addresses/address.ts';
 import { type AddressMap, keyOf } from '../addresses/addressmap.ts';
 import { readTargets } from '../addresses/rewrite.ts';
 import type { Addressee, Addresses, Changed } from './envelope.ts';
@@ -10,6 +11,9 @@ export interface CopyTerms {
   readonly recipientBcc: AddressMap | undefined;
   readonly alwaysBcc: string | null;
 }
+
+/** UTF-8 bytes in an encoded word: a line with one has 76 characters at most (RFC 2047 section 2). */
+const WORD_BYTES = 33;
 
 type Listed = { readonly kind: 'copies'; readonly to: readonly string[] } | { readonly kind: 'unreadable' };
 
@@ -43,9 +47,10 @@ export function sendAllTo({ from, to }: Addresses, box: string): Addresses {
   return { from, to: [{ address: box, isCopy: true, ...more }] };
 }
 
-/** As bytes in a text of one character for each (section.ts). */
+/** In ASCII: this field must not keep the message from a box without SMTPUTF8. */
 export function renderOriginal(address: string): string {
-  return `X-Original-To: ${Buffer.from(address).toString('latin1')}\r\n`;
+  const text = needsSmtpUtf8(address) ? encodedWords(address, WORD_BYTES).join('\r\n\t') : address;
+  return `X-Original-To: ${text}\r\n`;
 }
 
 function listGiven(to: readonly Addressee[]): readonly string[] {
