@@ -165,15 +165,19 @@ function renderStatus(facts: ReportFacts): string {
 }
 
 function recipientStatus({ kind, now, hop }: ReportFacts, told: DsnRecipient) {
-  const { address, orcpt } = told.recipient;
+  const { address, orcpt, triedAt } = told.recipient;
+  // Where the DNS names no host, none was asked.
+  const isAsked = hop !== null && (told.kind === 'success-relayed' || told.failure.cause !== 'dns');
+  // What no hop gave is told later than the attempt, if there was one.
+  const attempt = hop === null ? triedAt : now.getTime();
   return [
     ...(orcpt === undefined ? [] : [`Original-Recipient: ${harmless(orcpt)}`]),
     `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${harmless(address)}`,
     `Action: ${WORDS[kind].action}`,
     `Status: ${readStatus(told)}`,
-    ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
+    ...(isAsked ? [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`] : []),
     `Diagnostic-Code: ${harmless(diagnose(told))}`,
-    `Last-Attempt-Date: ${rfc5322Date(now)}`,
+    ...(attempt === undefined ? [] : [`Last-Attempt-Date: ${rfc5322Date(new Date(attempt))}`]),
     ...listEnd(told, now).map((date) => `Will-Retry-Until: ${date}`),
   ];
 }

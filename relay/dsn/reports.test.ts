@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import PostalMime from 'postal-mime';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import fc from '#test/kit/property.ts';
+import { failureFromReply } from '../delivery/verdict.ts';
 import { makeExpired } from '../queue/settlement.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient } from './recipient.ts';
@@ -21,12 +22,16 @@ interface Told {
   readonly ret?: 'FULL';
   readonly smtpUtf8?: boolean;
   readonly orcpt?: string;
+  readonly hop?: string;
+  readonly triedAt?: number;
 }
 
 async function reportOn(told: Told): Promise<NewMessage> {
   const { from = 'me@client.example', to = 'a@far.example', reason = 'no', smtpUtf8 = false } = told;
   const original = told.original ?? Buffer.from('Subject: s\r\n\r\nbody\r\n');
-  const recipient = { address: to, state: 'queued' as const, ...(told.orcpt ? { orcpt: told.orcpt } : {}) };
+  const { hop = null, orcpt, triedAt } = told;
+  const facts = { ...(orcpt ? { orcpt } : {}), ...(triedAt ? { triedAt } : {}) };
+  const recipient = { address: to, state: 'queued' as const, ...facts };
   const loaded: Loaded & { kind: 'message' } = {
     kind: 'message',
     id: '0123456789abcdef',
@@ -47,7 +52,7 @@ async function reportOn(told: Told): Promise<NewMessage> {
   };
   const failure = told.failure ?? makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
   const failed: DsnRecipient = { kind: 'failure', recipient, failure };
-  const reporting = { hostname: 'relay.example.com', now: 2_000, hop: null };
+  const reporting = { hostname: 'relay.example.com', now: 2_000, hop };
   const [report] = await makeReports(loaded, [failed], reporting);
   assert.ok(report);
   return report;
@@ -154,6 +159,22 @@ test('a report to an address beyond ASCII is international, and says so in its e
   );
   assert.match(parts[0]?.bytes.toString() ?? '', /^Final-Recipient: utf-8; änne@far\.example\r?$/m);
   assert.match(bytesOf(report).toString(), /^To: <jürgen@client\.example>\r$/m);
+});
+
+test('a report names a host only where one was asked, and the time of the attempt, not of the report', async () => {
+  const fields = async (told: Told) => {
+    const status = (await parseParts(await reportOn(told))).parts[0]?.bytes.toString() ?? '';
+    return status.match(/^(?:Remote-MTA|Last-Attempt-Date): .*(?=\r?$)/gm) ?? [];
+  };
+  const failure = failureFromReply(550, '550 5.1.1 no');
+  const attempt = (second: number) => `Last-Attempt-Date: Thu, 01 Jan 1970 00:00:0${second} +0000`;
+  const hop = 'mx.far.example:25';
+  for (const asked of [{ failure, triedAt: 1_000 }, { reason: 'The next hop does not offer SMTPUTF8' }])
+    assert.deepEqual(await fields({ hop, ...asked }), ['Remote-MTA: dns; mx.far.example', attempt(2)]);
+  const unknown = makeFailure({ cause: 'dns', status: '5.1.2', text: 'The domain does not exist' });
+  assert.deepEqual(await fields({ hop: 'none.example', failure: unknown, triedAt: 1_000 }), [attempt(2)]);
+  assert.deepEqual(await fields({ failure, triedAt: 1_000 }), [attempt(1)], 'expired');
+  assert.deepEqual(await fields({}), [], 'never tried');
 });
 
 test('a long answer is cut between characters', async () => {
