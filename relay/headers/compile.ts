@@ -36,7 +36,6 @@ function compile(terms: StepTerms): CompiledSteps {
       address === '' ? { kind: 'changed', to: '' } : chain(senders, address, undefined),
     changeRecipient: (one, moment) => chainMany(recipients, one, moment),
     changeAll: ({ from, to }, moment) => {
-      if (!terms.maps.recipient) return chain(all, { from, to }, moment);
       // The steps ask for each address that the client gave: only their result is bounded.
       const changed = chain(all, { from, to: listOnce(to) }, moment);
       return changed.kind === 'refused'
@@ -88,10 +87,11 @@ export function listOnce(to: readonly Addressee[]): readonly Addressee[] {
   const equal = Map.groupBy(to, ({ address }) => address.toLowerCase());
   return [...equal.values()].flatMap((all) => {
     const [first] = all;
-    if (!first || all.length === 1 || all.every(({ given }) => given === undefined)) return first ?? [];
+    if (!first || all.length === 1) return first ?? [];
     const { notify: _, orcpt: __, ...one } = first;
+    const isChanged = all.some(({ given }) => given !== undefined);
     const given = [...new Set(all.flatMap(({ address, given }) => given ?? [address]))];
-    return { ...one, ...joinWishes(all), given };
+    return { ...one, ...joinWishes(all), ...(isChanged ? { given } : {}) };
   });
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compiledOf, policyOf } from '#test/kit/relayrig.ts';
 import { listOnce } from './compile.ts';
 import { sendAllTo } from './copies.ts';
 import type { Addressee } from './envelope.ts';
@@ -36,4 +37,21 @@ test('a sender who wants to hear of one alias hears of the address that several 
 test('a sender who wants to hear of none of them hears nothing', () => {
   assert.deepEqual(joined(NEVER, NEVER), [NEVER, 'rfc822;0@x.example']);
   assert.deepEqual(joined(undefined, undefined), [undefined, 'rfc822;0@x.example']);
+});
+
+test('also without a map two names of the postmaster are one recipient, with the wishes for both', () => {
+  const { changeRecipient, changeAll } = compiledOf(policyOf({ acceptDomains: ['y.example'] }), false);
+  const moment = { sender: 'a@x.example', at: 0 };
+  const names: readonly Addressee[] = [
+    { address: 'postmaster', notify: NEVER },
+    { address: 'Postmaster@y.example', notify: ['FAILURE'], orcpt: 'rfc822;p@y.example' },
+  ];
+  const to = names.flatMap((one) => {
+    const changed = changeRecipient(one, moment);
+    return changed.kind === 'changed' ? changed.to : [];
+  });
+  const changed = changeAll({ from: moment.sender, to }, moment);
+  assert.deepEqual(changed.kind === 'changed' && changed.to.to, [
+    { address: 'postmaster@y.example', notify: ['FAILURE'], orcpt: 'rfc822;p@y.example' },
+  ]);
 });

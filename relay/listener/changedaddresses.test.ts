@@ -47,8 +47,8 @@ function begin(
   const session = { envelope: { mailFrom, rcptTo } } as unknown as SMTPServerSession;
   addresses.refusalOfSender(mailFrom, false);
   return {
-    give: (address: string, orcpt = '') => {
-      const one = { address, args: false, dsn: { orcpt } } as unknown as SMTPServerAddress;
+    give: (address: string, orcpt = '', notify: readonly string[] = []) => {
+      const one = { address, args: false, dsn: { orcpt, notify } } as unknown as SMTPServerAddress;
       const refusal = addresses.refusalOfRecipient(one, session, false);
       const known = rcptTo.findIndex((other) => other.address.toLowerCase() === address.toLowerCase());
       if (!refusal) rcptTo.splice(known === -1 ? rcptTo.length : known, known === -1 ? 0 : 1, one);
@@ -95,6 +95,20 @@ test('a repeated recipient takes the place of the one before, and counts in the 
   assert.deepEqual(refusals, [...Array(5).fill(undefined), refused, refused]);
   const { to } = read();
   assert.deepEqual([to.length, to[0]?.orcpt], [1, '4']);
+});
+
+test('a sender who wants to hear of a repeated recipient at one time hears of it', () => {
+  const joined = (...wishes: readonly (readonly string[])[]) => {
+    const { give, read } = begin(['ann@y.example'], () => false);
+    for (const notify of wishes) assert.equal(give('bob@y.example', 'rfc822;bob', notify), undefined);
+    const [one, ...others] = read().to;
+    assert.deepEqual([one?.address, others], ['ann@y.example', []]);
+    return one?.notify;
+  };
+  assert.deepEqual(joined(['SUCCESS', 'FAILURE'], ['NEVER']), ['SUCCESS', 'FAILURE']);
+  assert.deepEqual(joined(['SUCCESS'], ['NEVER'], ['DELAY']), ['DELAY', 'SUCCESS']);
+  assert.deepEqual(joined([], ['NEVER']), undefined);
+  assert.deepEqual(joined(['NEVER'], ['NEVER']), ['NEVER']);
 });
 
 test('the addresses of a repeated alias are there once', () => {

@@ -9,6 +9,7 @@ import type { MapRefusal } from '../addresses/rewrite.ts';
 import { type CompiledSteps, compileSteps, listBounded, listOnce } from '../headers/compile.ts';
 import type { Addressee, Addresses, Moment } from '../headers/envelope.ts';
 import type { Maps } from '../headers/maps.ts';
+import { joinWishes } from '../headers/wishes.ts';
 import { wall } from '../task/clock.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import type { ReportAddress, Reports } from './reportaddress.ts';
@@ -33,8 +34,8 @@ type Sorted = Record<'left' | 'discarded', readonly Addressee[]>;
 
 interface Transaction {
   readonly sender: string;
-  /** By the name under which the library knows them: a repeated RCPT takes the place of the one before. */
-  readonly recipients: Map<string, Sorted>;
+  /** By the name under which the library knows them: a repeated RCPT takes the place of the one before, and its wishes join. */
+  readonly recipients: Map<string, Sorted & { readonly given: Addressee }>;
   /** RCPTs that were taken, repeated ones too. */
   given: number;
   /** Of the recipients that were taken, suppressed ones too. Undefined: there is none yet. */
@@ -96,7 +97,10 @@ export class ChangedAddresses {
     if (queue.mode === 'CutThrough' && transaction.given > 0) return REPLIES.oneRecipient;
     // A client may give an address again. That costs as much as another recipient, so it counts as one (as with Postfix).
     if (transaction.given >= recipients) return REPLIES.tooManyRecipients;
-    const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
+    const key = readKey(one);
+    const replaced = transaction.recipients.get(key);
+    const given = makeAddressee(one, replaced?.given);
+    const changed = this.#choose(isSubmitted).changeRecipient(given, readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     const sorted = this.#sort(changed.to);
     const reports = this.#reportAddress.list(changed.to);
@@ -105,15 +109,13 @@ export class ChangedAddresses {
     const left = sorted.left.length;
     if (left === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
     if (queue.mode === 'CutThrough' && left > 1) return REPLIES.severalInCutThrough;
-    const key = readKey(one);
-    const replaced = transaction.recipients.get(key);
     const addresses = transaction.addresses + countAddresses(sorted) - countAddresses(replaced);
     if (transaction.given > 0 && addresses > Math.max(recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
     transaction.given += 1;
     transaction.reports = reports;
     transaction.addresses = addresses;
-    transaction.recipients.set(key, sorted);
+    transaction.recipients.set(key, { ...sorted, given });
     return undefined;
   }
 
@@ -177,13 +179,13 @@ function readMoment({ envelope }: SMTPServerSession): Moment {
   return { sender: envelope.mailFrom === false ? '' : envelope.mailFrom.address, at: wall() };
 }
 
-function makeAddressee({ address, dsn }: SMTPServerAddress): Addressee {
+function makeAddressee({ address, dsn }: SMTPServerAddress, before: Addressee | undefined): Addressee {
   const { notify, orcpt } = dsn ?? {};
-  return {
-    address,
+  const wishes = {
     ...(notify && notify.length > 0 ? { notify } : {}),
     ...(orcpt ? { orcpt } : {}),
   };
+  return { address, ...(before ? joinWishes([wishes, before]) : wishes) };
 }
 
 export function replyTo(refusal: MapRefusal): Reply {
