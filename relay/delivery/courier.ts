@@ -58,7 +58,7 @@ export interface NextHop extends Hop {
 }
 
 /** The DSN parameters of the sender (RFC 3461), for the next hop. */
-export interface DsnRequest {
+interface DsnRequest {
   readonly ret: 'FULL' | 'HDRS' | null;
   readonly envid: string | null;
   /** In the order of the recipients. */

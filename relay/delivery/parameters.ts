@@ -1,9 +1,10 @@
 /**
- * The parameters of MAIL and RCPT: the DSN wishes of each recipient (RFC 3461) and SMTPUTF8 (RFC 6531). Also decides
+ * The parameters of MAIL and RCPT: ENVID and the DSN wishes of each recipient (RFC 3461), and SMTPUTF8 (RFC 6531). Also decides
  * whether a next hop can take the message at all. Pure.
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
+import { encodeOctets, encodeXtext } from '../addresses/xtext.ts';
 import type { Parcel } from './courier.ts';
 import type { Extension } from './hopconnection.ts';
 
@@ -18,9 +19,14 @@ export function makeParameters(
   offers: Offers,
 ): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
+  const { envid } = dsn;
   // The library adds SMTPUTF8 by itself for international addresses, but for nothing else.
-  if (smtpUtf8 && offers('SMTPUTF8') && isAscii([from, ...to].join('')))
-    parameters.set(`MAIL FROM:<${from}>`, 'SMTPUTF8');
+  const addsUtf8 = smtpUtf8 && offers('SMTPUTF8') && isAscii([from, ...to].join(''));
+  const ofMail = [
+    ...(envid !== null && offers('DSN') ? [`ENVID=${encodeXtext(envid)}`] : []),
+    ...(addsUtf8 ? ['SMTPUTF8'] : []),
+  ];
+  if (ofMail.length > 0) parameters.set(`MAIL FROM:<${from}>`, ofMail.join(' '));
   if (!offers('DSN')) return parameters;
   to.forEach((address, index) => {
     const { notify = null, orcpt = null } = dsn.recipients[index] ?? {};
@@ -61,19 +67,14 @@ export async function judgeContent(
 
 /** An address beyond ASCII has the form of RFC 6533 section 3 that every host with DSN takes. */
 function encodeOrcpt(orcpt: string): string {
-  return /^utf-8;/i.test(orcpt) ? orcpt.replace(BEYOND_XTEXT, embed) : xtext(orcpt);
+  return /^utf-8;/i.test(orcpt) ? orcpt.replace(BEYOND_XTEXT, embed) : encodeXtext(orcpt);
 }
 
-/** A client may have sent this form already. */
+/** A client may have sent this form already, or an octet that is no character. */
 function embed(piece: string): string {
-  return piece.startsWith('\\x{') ? piece : `\\x{${piece.codePointAt(0)?.toString(16).toUpperCase()}}`;
-}
-
-/** The encoding of RFC 3461 section 4. */
-function xtext(text: string): string {
-  return Buffer.from(text)
-    .toString('latin1')
-    .replace(/[^!-*,-<>-~]/g, (char) => `+${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  const octet = encodeOctets(piece);
+  if (piece.startsWith('\\x{') || octet !== piece) return octet;
+  return `\\x{${piece.codePointAt(0)?.toString(16).toUpperCase()}}`;
 }
 
 function isAscii(text: string): boolean {

@@ -7,7 +7,7 @@
 import { type Failure, MESSAGE_FOR_ONE, makeFailure } from '#crds/failure.ts';
 import { type AttemptBudget, OVERDUE } from './budget.ts';
 import { abortFailure, type SmtpError } from './connectfailure.ts';
-import type { DsnRequest, NextHop, Parcel } from './courier.ts';
+import type { NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { judgeContent, makeParameters } from './parameters.ts';
 import { readCodes } from './reply.ts';
@@ -85,7 +85,8 @@ async function send(
 ): Promise<Sent> {
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = connection.offers('DSN');
-  const dsn = tellsSender ? { dsn: dsnOptions(parcel.dsn) } : {};
+  const { ret } = parcel.dsn;
+  const dsn = tellsSender && ret !== null ? { dsn: { ret } } : {};
   const requireTls = { requireTLSExtensionEnabled: parcel.requireTls };
   const envelope = { from, to: [...parcel.to], size, use8BitMime, ...requireTls, ...dsn };
   const bodyMs = size === 0 ? STREAMED_MS : BODY_MS + size / BYTES_PER_MS;
@@ -194,11 +195,6 @@ function endedEarly(
 function answered(parcel: Parcel, verdict: (address: string) => Verdict, reusable: boolean): Answered {
   const verdicts = parcel.to.map(verdict);
   return { kind: 'answered', verdicts, reusable, inOrder: true, tellsSender: false, mayTryAnother: false };
-}
-
-/** The DSN parameters in the notation of the library. A value that the sender did not set is left out. */
-function dsnOptions({ ret, envid }: DsnRequest) {
-  return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
 }
 
 /** The verdicts by recipient: of those that RCPT refused, and with LMTP of those that were answered one by one. */

@@ -6,6 +6,7 @@
  */
 import { cutText } from '#crds/cut.ts';
 import { tellSender } from '#crds/failure.ts';
+import { encodeOctets } from '../addresses/xtext.ts';
 import { isAscii, isPlain, renderPart } from './encoding.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
 
@@ -146,10 +147,18 @@ function renderText({ kind, hostname, dsnRecipients, hop, queueId, now }: Report
 
 /** An alias may lead to an address that the sender has never seen. */
 function nameOriginal({ address, orcpt = '' }: DsnRecipient['recipient']): string {
-  const original = /^(?:rfc822|utf-8);(.*)$/is.exec(orcpt)?.[1] ?? address;
+  const [, type = '', named = address] = /^(rfc822|utf-8);(.*)$/is.exec(orcpt) ?? [];
+  const original = type.toLowerCase() === 'utf-8' ? readEmbedded(named) : named;
   return original.toLowerCase() === address.toLowerCase()
     ? ''
     : ` (your message was for <${harmless(original)}>)`;
+}
+
+/** A host before this one may have written an address in the notation of RFC 6533 section 3. */
+function readEmbedded(text: string): string {
+  return text.replace(/\\x\{(10[0-9a-f]{4}|(?!d[89a-f]..\})[0-9a-f]{2,5})\}/gi, (_, hex) =>
+    String.fromCodePoint(Number.parseInt(hex, 16)),
+  );
 }
 
 function renderStatus(facts: ReportFacts): string {
@@ -194,10 +203,10 @@ function withoutBoundary(bytes: Buffer, boundary: string): Buffer {
   return Buffer.from(bytes.toString('latin1').replaceAll(`--${boundary}`, `- -${boundary}`), 'latin1');
 }
 
-/** One line without control characters, of a length that RFC 5322 section 2.1.1 allows. */
+/** One line of text without control characters, of a length that RFC 5322 section 2.1.1 allows. */
 function harmless(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what must not get through
-  return cutText(text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' '), 500);
+  return cutText(encodeOctets(text).replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' '), 500);
 }
 
 /**

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import PostalMime from 'postal-mime';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import fc from '#test/kit/property.ts';
+import { decodeXtext } from '../addresses/xtext.ts';
 import { failureFromReply } from '../delivery/verdict.ts';
 import { makeExpired } from '../queue/settlement.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
@@ -194,12 +195,26 @@ test('the sender reads which address of the message an alias was', async () => {
     await words('rfc822;info@y.example'),
     /<a@far\.example> \(your message was for <info@y\.example>\)/,
   );
-  assert.match(await words('utf-8;jörg@y.example'), /for <jörg@y\.example>\)/);
-  for (const same of ['rfc822;A@far.example', 'x400;/c=de', 'rfc822']) {
+  for (const same of ['utf-8;jörg@y.example', 'utf-8;j\\x{F6}rg@y.example'])
+    assert.match(await words(same), /for <jörg@y\.example>\)/);
+  assert.match(await words('utf-8;\\x{D8}\\x{1F600}@y.example'), /for <Ø😀@y\.example>\)/);
+  for (const no of ['utf-8;a\\x{D800}@y', 'utf-8;a\\x{110000}@y', 'rfc822;a\\x{F6}@y'])
+    assert.ok((await words(no)).includes(`for <${no.replace(/.*;/, '')}>`), no);
+  for (const same of ['rfc822;A@far.example', 'UTF-8;\\x{41}@far.example', 'x400;/c=de', 'rfc822']) {
     assert.match(await words(same), /<a@far\.example>\r?\n/);
     assert.doesNotMatch(await words(same), /was for/);
   }
   assert.match(await words('rfc822;a\r\n--=_x@y'), /was for <a --=_x@y>/);
+});
+
+test('an original recipient that is no UTF-8 is told in xtext', async () => {
+  for (const from of ['me@client.example', 'jürgen@client.example']) {
+    const { words, parts } = await parseParts(
+      await reportOn({ from, orcpt: decodeXtext('rfc822;j+F6rg@y') }),
+    );
+    assert.match(words, /for <j\+F6rg@y>\)/);
+    assert.match(parts[0]?.bytes.toString() ?? '', /^Original-Recipient: rfc822;j\+F6rg@y\r?$/m);
+  }
 });
 
 test('the address of an international recipient is told in ASCII where the report is', async () => {

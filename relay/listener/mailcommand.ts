@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { type Mailbox, readGivenMailbox } from '../addresses/address.ts';
+import { decodeXtext } from '../addresses/xtext.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 interface MailCommand {
@@ -104,16 +105,10 @@ function readParameters(text: string): MailCommand['parameters'] | undefined {
   const words = text.split(/[ \t]+/).filter((word) => word !== '');
   const parameters = words.map((word) => {
     const [name = '', ...rest] = word.split('=');
-    const value = rest.join('=').replace(/(?:\+[0-9A-F]{2})+/g, decodeXtext);
+    const value = decodeXtext(rest.join('='));
     return [name.toUpperCase(), value || true] as const;
   });
   return parameters.some(([, value]) => value !== true && CONTROL.test(value)) ? undefined : parameters;
-}
-
-/** Octets of UTF-8, so that they are the same ones in a report and at the next hop. Others are read as latin1. */
-function decodeXtext(text: string): string {
-  const octets = Buffer.from(text.replaceAll('+', ''), 'hex');
-  return octets.toString(isUtf8(octets) ? 'utf8' : 'latin1');
 }
 
 /** Only the postmaster may be a recipient without a domain (RFC 5321 section 4.1.1.3). */

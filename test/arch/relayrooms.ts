@@ -147,7 +147,7 @@ export const RELAY_ROOMS: readonly Room[] = [
   {
     name: 'relay dsn',
     files: /^relay\/dsn\//,
-    rooms: ['contract', 'relay spool'],
+    rooms: ['contract', 'relay addresses', 'relay spool'],
     packages: ['node:*'],
     why: 'it renders reports to senders and sends nothing',
   },
