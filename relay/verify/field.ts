@@ -12,8 +12,13 @@ const MOST_CHARACTERS = 16_384;
 export function makeStep(id: string, results: string | undefined): HeaderStep {
   const found = results === undefined ? undefined : FIELD.exec(results)?.[0];
   const text = found === undefined || found.length > MOST_CHARACTERS ? renderNone(id) : found;
-  const shown = text.replace(/[^\t\r\n -~]/g, '?');
+  const shown = inAscii(text);
   return { front: () => shown, hides: hidesResultsOf(id) };
+}
+
+/** What a client says of itself must not make a message in ASCII one of eight bits. */
+export function inAscii(results: string): string {
+  return results.replace(/[^\t\r\n -~]/g, '?');
 }
 
 function renderNone(id: string): string {

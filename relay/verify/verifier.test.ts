@@ -46,7 +46,12 @@ async function askDns(name: string, type: string) {
 }
 
 /** The message after the verification, cut into pieces of this size. */
-async function verify(message: string, client = '192.0.2.7', size = 1_000): Promise<string> {
+async function verify(
+  message: string,
+  client = '192.0.2.7',
+  size = 1_000,
+  { helo = 'client.example', sender = 'joe@sender.example' } = {},
+): Promise<string> {
   const verifier = new Verifier({
     id: ID,
     seals: true,
@@ -59,8 +64,8 @@ async function verify(message: string, client = '192.0.2.7', size = 1_000): Prom
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
   }
   const { step, arc } = await verifier.verify({
-    trace: traceOf({ client }),
-    sender: 'joe@sender.example',
+    trace: traceOf({ client, helo }),
+    sender,
     read,
   });
   facts = arc;
@@ -86,6 +91,12 @@ test('who is proven passes SPF, DKIM and DMARC, under our name', async () => {
   const { counts } = counters.take() ?? assert.fail();
   for (const result of ['spf,pass', 'dkim,pass', 'dmarc,pass', 'arc,none'])
     assert.equal(counts[`verified{${result}}`], 1, result);
+});
+
+test('a client that calls itself by letters beyond ASCII makes no field, and no seal, of eight bits', async () => {
+  const message = await verify(signed, '192.0.2.7', 1_000, { helo: 'jörg.example', sender: '' });
+  for (const results of [readResults(message), facts?.results ?? ''])
+    assert.match(results, /^[\t\r\n -~]*helo="j\?rg\.example"[\t\r\n -~]*$/);
 });
 
 test('who is forged fails', async () => {

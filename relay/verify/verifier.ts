@@ -13,7 +13,7 @@ import type { ArcFacts } from '../spool/record.ts';
 import type { Counters } from '../task/counts.ts';
 import { within } from '../task/within.ts';
 import { boundedLines, findFault, readHeader } from './bounds.ts';
-import { makeStep } from './field.ts';
+import { inAscii, makeStep } from './field.ts';
 import type { AskDns } from './names.ts';
 
 /** A message as it was received. */
@@ -102,7 +102,7 @@ function readArc({ arc }: AuthenticateResult): ArcFacts | undefined {
   const { authResults: results = '', status } = arc;
   if (results === '' || results.length > MOST_RESULTS) return undefined;
   const { result: chain } = status;
-  return chain === 'none' || chain === 'pass' ? { chain, results } : undefined;
+  return chain === 'none' || chain === 'pass' ? { chain, results: inAscii(results) } : undefined;
 }
 
 function toError(error: unknown): Error {
