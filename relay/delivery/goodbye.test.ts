@@ -81,6 +81,27 @@ for (const command of ['MAIL', 'RCPT'])
     assert.match(describeForSender(failure), /^4\.4\.2 \S+:\d+: the session ended with 421 4\.7\.0$/);
   });
 
+for (const [what, said, end] of [
+  ['a reply too many', '250 ok\r\n250 <you@y.example> is the second', '\r\n'],
+  ['text between the replies', '<you@y.example>\r\n250 ok', '\r\n'],
+  ['a part of a reply', '250-<you@y.example> ok', ''],
+  ['a 354', '354 <you@y.example>', '\r\n'],
+] as const)
+  test(`what a hop says of a message by ${what} is not told to the senders of others`, async () => {
+    const { result } = await deliver(
+      (line, socket) => {
+        if (line.startsWith('EHLO')) return '250-hop\r\n250 PIPELINING';
+        if (!line.startsWith('RCPT')) return takeAll(line);
+        socket.end(`${said}${end}`);
+        return null;
+      },
+      { tlsLevel: 'None' },
+    );
+    const failure = failureOf(result);
+    assert.match(failure.text, /<you@y\.example>/);
+    assert.match(describeForSender(failure), /^4\.4\.2 \S+:\d+: the session ended before the message$/);
+  });
+
 test('another refusal of STARTTLS at level Opportunistic leads to plain text as before', async () => {
   const { result } = await deliver(
     (line) => {

@@ -216,7 +216,8 @@ function judgeError({ responseCode, response, message, command }: SmtpError): Ve
 
 /**
  * The session ended before the message was offered, with a 421 or without a reply. The failure becomes that of the
- * destination, so senders of other messages hear of it, and the words of the reply may name an address of this one.
+ * destination, so senders of other messages hear of it, and what the hop has said may name an address of this one: also a
+ * part of a reply, or one that nobody asked for.
  */
 function sessionFailure({ responseCode, response, message, command }: SmtpError, where: string): Failure {
   const { cause, text, reply, slowDown } = failureFromReply(responseCode, response ?? message, command);
@@ -224,7 +225,7 @@ function sessionFailure({ responseCode, response, message, command }: SmtpError,
     cause,
     status: '4.4.2',
     text: `${where}: ${text}`,
-    forSender: `${where}: ${reply ? `the session ended with ${readCodes(reply.line)}` : text}`,
+    forSender: `${where}: the session ended ${reply ? `with ${readCodes(reply.line)}` : 'before the message'}`,
     ...(slowDown ? { slowDown } : {}),
   });
 }
