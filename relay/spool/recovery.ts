@@ -125,7 +125,7 @@ function findDamage(path: string, notice: string): string | undefined {
   const unreadable = isTold || tellsOfUnreadable(notice) ? findUnreadable(path) : undefined;
   if (unreadable !== undefined) return unreadable;
   if (isTold) return lookAgain(path, notice);
-  const seen = look(path, sizeOf(path) > LOOKED_THROUGH_BYTES ? 'free_list' : 'quick_check');
+  const seen = lookBriefly(path);
   if (seen) return findUnreadable(path) ?? (seen.kind === 'damage' ? lookAgain(path, seen.what) : undefined);
   rmSync(markOf(path), { force: true });
   return undefined;
@@ -155,6 +155,10 @@ function markOf(path: string): string {
 interface Seen {
   readonly kind: 'damage' | 'unreadable';
   readonly what: string;
+}
+
+function lookBriefly(path: string): Seen | undefined {
+  return look(path, sizeOf(path) > LOOKED_THROUGH_BYTES ? 'free_list' : 'quick_check');
 }
 
 /** Writes nothing. Undefined: nothing is wrong. */
@@ -197,9 +201,16 @@ export function isHalfRebuilt(path: string): boolean {
   return existsSync(`${path}.new`);
 }
 
-/** A rebuild that was ended. The new store was complete before it got its name. */
+/**
+ * A rebuild that was ended. The new store was complete before it got its name. What is no whole store, as half a copy by
+ * another hand, replaces none.
+ */
 function finishRebuild(path: string, onReplace: () => void): Recovered | undefined {
   if (!isHalfRebuilt(path)) return undefined;
+  if (holdsBytes(path) && !isWholeStore(`${path}.new`)) {
+    renameSync(`${path}.new`, nameAside(path));
+    return undefined;
+  }
   const setAside = putInPlace(path, onReplace);
   const store = new OpenStore(path, 'late');
   try {
@@ -209,6 +220,12 @@ function finishRebuild(path: string, onReplace: () => void): Recovered | undefin
   } finally {
     store.close();
   }
+}
+
+function isWholeStore(path: string): boolean {
+  const isWhole = lstatSync(path).isFile() && holdsBytes(path) && lookBriefly(path) === undefined;
+  removeEmptyLog(path);
+  return isWhole;
 }
 
 /**
@@ -226,11 +243,17 @@ function putInPlace(path: string, onReplace: () => void): string {
   onReplace();
   const aside = nameAside(path);
   for (const part of PARTS) if (holdsBytes(path + part)) renameSync(path + part, aside + part);
-  // A look leaves an empty log.
-  for (const stale of [`${path}-wal`, `${path}-shm`, markOf(path)]) rmSync(stale, { force: true });
+  removeEmptyLog(path);
+  rmSync(markOf(path), { force: true });
   renameSync(`${path}.new`, path);
   syncFolder(path);
   return aside;
+}
+
+/** A look leaves it. */
+function removeEmptyLog(path: string): void {
+  if (holdsBytes(`${path}-wal`)) return;
+  for (const part of ['-wal', '-shm']) rmSync(path + part, { force: true });
 }
 
 function holdsBytes(path: string): boolean {

@@ -154,3 +154,23 @@ test('a rebuild that was cut short is finished at the next start, and one that w
     assert.ok(!names.some((name) => /building|\.new/.test(name)), names.join());
   }
 });
+
+for (const [name, put] of [
+  ['a folder', (path: string) => void mkdirSync(path)],
+  ['an empty file', (path: string) => writeFileSync(path, '')],
+  ['no store', (path: string) => writeFileSync(path, 'no store '.repeat(1_000))],
+  ['half a copy', (path: string, whole: Buffer) => writeFileSync(path, whole.subarray(0, 2 * PAGE_BYTES))],
+] as const)
+  test(`what has the name of a rebuilt store and is ${name} replaces no mail`, async () => {
+    const dir = join(folder, `imposed as ${name}`);
+    const bodies = await makeStore(dir);
+    const path = join(dir, 'queue.db');
+    const whole = readFileSync(path);
+    for (const isStart of [true, false]) {
+      put(`${path}.new`, whole);
+      const spool = new Spool(dir, undefined, 'late', { isStart });
+      assert.deepEqual(spool.list(), [...bodies.keys()].toSorted());
+      await spool.close();
+      assert.ok(!readdirSync(dir).some((each) => each.startsWith('queue.db.new')));
+    }
+  });
