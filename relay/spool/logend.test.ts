@@ -3,6 +3,7 @@
  * damaged. What never was in force brings no mail, and what may have been acknowledged stays.
  */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { appendFileSync, cpSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,7 +13,8 @@ import { OpenStore } from './openstore.ts';
 import type { Recovered } from './recovery.ts';
 import { Spool } from './spool.ts';
 
-const [HEADER_BYTES, FRAME_HEADER_BYTES, FRAME_BYTES] = [32, 24, 24 + 4_096];
+const [HEADER_BYTES, FRAME_HEADER_BYTES, PAGE_BYTES] = [32, 24, 4_096];
+const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
 
 const logOf = (stateDir: string) => join(stateDir, 'queue.db-wal');
 const framesIn = (stateDir: string) => (statSync(logOf(stateDir)).size - HEADER_BYTES) / FRAME_BYTES;
@@ -178,6 +180,23 @@ for (const [part, at] of Object.entries({
     const left = kill(stateDir);
     await spool.close();
     flip(left, at);
+    const again = start(left);
+    assert.deepEqual(again.spool.list(), ids.toSorted());
+    assert.deepEqual(again.told, ['log-damaged']);
+    await again.spool.close();
+  });
+
+for (const [name, junk] of Object.entries({
+  zeros: Buffer.alloc(PAGE_BYTES),
+  bytes: randomBytes(PAGE_BYTES),
+}))
+  test(`a log whose first block is overwritten with ${name} gives back the mail behind it`, async () => {
+    const { stateDir, spool, ids } = await live(5, 6_500);
+    const left = kill(stateDir);
+    await spool.close();
+    const bytes = readFileSync(logOf(left));
+    junk.copy(bytes);
+    writeFileSync(logOf(left), bytes);
     const again = start(left);
     assert.deepEqual(again.spool.list(), ids.toSorted());
     assert.deepEqual(again.told, ['log-damaged']);

@@ -42,10 +42,10 @@ export function readLog(log: number): LogContents {
   const { size } = fstatSync(log);
   for (let at = HEADER_BYTES; at + FRAME_BYTES <= size; at += FRAME_BYTES) {
     const frame = readAt(log, at, FRAME_BYTES);
-    salt ??= frame?.subarray(8, 16);
-    // Behind the end lie frames of an older log, with another salt.
-    const isOurs = frame && salt?.equals(frame.subarray(8, 16));
+    // Behind the end lie frames of an older log, with another salt. Without a header, the first whole frame tells ours.
+    const isOurs = frame && (salt ?? frame.subarray(8, 16)).equals(frame.subarray(8, 16));
     const isWhole = isOurs && before && isFrameWhole(frame, before);
+    if (isWhole) salt ??= frame.subarray(8, 16);
     if (!frame && !isBroken) end = undefined;
     before = frame ? sumAt(frame, 16) : before;
     isBroken ||= !isWhole;
