@@ -216,7 +216,7 @@ export const LOG_WORDS: Readonly<Record<LogEvent, LogWord>> = {
   sts_policy_failed: {
     meaning: 'the MTA-STS policy of a domain cannot be had; one that is held goes on until "heldUntil"',
     cause: 'the policy host of the domain is away, or its certificate or its policy is wrong',
-    cure: 'see "reason" in the line; the owner of the domain must mend it',
+    cure: 'see "reason" in the line; the owner of the domain must mend it, or you where "cause" is local',
   },
   sts_policy_lapsed: {
     meaning: 'the MTA-STS policy of a domain has ended, and mail goes as without it',

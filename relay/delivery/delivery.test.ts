@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Failure, type FailureCause, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { makePair } from '#test/kit/ca.ts';
 import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
 import { StsPolicies } from '../mtasts/policies.ts';
 import type { NextHop } from './courier.ts';
@@ -91,5 +92,24 @@ test('a policy host that could not be verified is asked again only when other au
   assert.equal(forgive.mock.callCount(), 0);
   discovery.useMaterials(trusting('trust', pem('b')));
   assert.equal(forgive.mock.callCount(), 1);
+  await discovery.close();
+});
+
+test('where nobody is trusted no policy host is asked, and the mail waits until somebody is', async (t) => {
+  t.mock.method(SYSTEM_NAMES, 'lookUp', async (name: string, type: string) =>
+    type === 'TXT'
+      ? { kind: 'records', name, records: [['v=STSv1; id=1;']], isSigned: false }
+      : { kind: 'absent', name, exists: false, isSigned: false },
+  );
+  const policy = policyOf({}, { discover: ['MTASTS'], trustConfigMap: 'trust' });
+  const deps = { log: () => undefined, count: () => undefined, stateDir: null };
+  const discovery = new Discovery(policy, EMPTY, deps);
+  const unasked = await discovery.findSts('strict.example');
+  assert.ok(unasked.kind === 'unasked');
+  assert.equal(unasked.failure.cause, 'local');
+  assert.match(unasked.failure.text, /the ConfigMap "trust" has no certificate/);
+  discovery.useMaterials(trusting('trust', (await makePair('ca.example')).cert));
+  const asked = await discovery.findSts('strict.example');
+  assert.equal(asked.kind === 'failed' && asked.failure.cause, 'sts-policy-fetch-error');
   await discovery.close();
 });

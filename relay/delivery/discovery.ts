@@ -16,7 +16,7 @@ import { StsPolicies } from '../mtasts/policies.ts';
 import type { Log } from '../observe/log.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
-import { makeCa, trustFrom } from '../task/trust.ts';
+import { findNobodyTrusted, makeCa, trustFrom } from '../task/trust.ts';
 import type { NextHop } from './courier.ts';
 import { DaneFindings } from './dane.ts';
 import { plainName } from './hostname.ts';
@@ -93,7 +93,7 @@ export class Discovery implements TlsDiscovery {
 
   async #fetch(domain: string, signal: AbortSignal): Promise<Fetched> {
     try {
-      this.#context ??= makeFetchContext(makeCa(trustFrom(this.#materials, this.#outbound.trustConfigMap)));
+      this.#context ??= this.#makeContext();
       return await fetchPolicy(domain, {
         lookUp: (host) => this.#findAddresses(host),
         context: this.#context,
@@ -103,6 +103,14 @@ export class Discovery implements TlsDiscovery {
       const text = `Cannot fetch the MTA-STS policy of ${domain}: ${(error as Error).message}`;
       return { kind: 'failed', failure: makeFailure({ cause: 'local', status: '4.7.0', text }) };
     }
+  }
+
+  #makeContext(): SecureContext {
+    const { trustConfigMap } = this.#outbound;
+    const trust = trustFrom(this.#materials, trustConfigMap);
+    const nobody = findNobodyTrusted(trust, trustConfigMap);
+    if (nobody !== undefined) throw new Error(nobody);
+    return makeFetchContext(makeCa(trust));
   }
 
   async #lookUpTxt(name: string): Promise<readonly string[][]> {

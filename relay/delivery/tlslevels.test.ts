@@ -6,12 +6,14 @@ import { makePair } from '#test/kit/ca.ts';
 import { courier, parcel, peer, sink, summary } from '#test/kit/clientrig.ts';
 import { hopTo, trusting } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
+import { judgeFor } from './requiretls.ts';
 
 const LEVELS = TLS_LEVELS.filter((level) => level !== 'Dane');
 const pair = await makePair('mx.example.net');
 const TRUST = 'roots';
+const STRANGER = trusting(TRUST, (await makePair('ca.example')).cert);
 
-async function byLevel(port: number, materials = NO_MATERIALS): Promise<Partial<Record<TlsLevel, string>>> {
+async function byLevel(port: number, materials = STRANGER): Promise<Partial<Record<TlsLevel, string>>> {
   const outcomes: Partial<Record<TlsLevel, string>> = {};
   for (const tlsLevel of LEVELS) {
     outcomes[tlsLevel] = summary(
@@ -83,8 +85,6 @@ test('Verify wants the chain and the name, by the bundle alone', async () => {
   const verify = hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST });
   const wrongName = await courier(trusting(TRUST, pair.cert)).deliver(verify, parcel());
   assert.match(wrongName.kind === 'unreachable' ? wrongName.failure.text : '', /altnames|does not match/i);
-  const nobody = await courier(trusting(TRUST, '')).deliver(verify, parcel());
-  assert.equal(summary(nobody), 'unreachable 4.7.5');
   const named = await sink(await makePair('localhost'));
   const other = await courier(trusting(TRUST, pair.cert)).deliver({ ...verify, port: named.port }, parcel());
   assert.equal(summary(other), 'unreachable 4.7.5');
@@ -96,11 +96,26 @@ test('Verify delivers where both hold, also over implicit TLS, and a new bundle 
   const implicit = await sink({ ...local, secure: true });
   const one = courier(trusting(TRUST, ''));
   const verify = { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST } as const;
-  assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'unreachable 4.7.5');
+  assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'unreachable 4.7.0');
   one.useMaterials(trusting(TRUST, local.cert));
   assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'delivered verified');
   const secure = hopTo(implicit.port, { ...verify, implicitTLS: true });
   assert.equal(summary(await one.deliver(secure, parcel())), 'delivered verified');
+});
+
+test('where nobody is trusted the fault is ours: the mail waits, also with REQUIRETLS, and a level that verifies nobody goes on', async () => {
+  const { port } = await sink(await makePair('localhost'));
+  const hop = hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST });
+  const broken = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n';
+  for (const materials of [NO_MATERIALS, ...['', 'none', broken].map((pem) => trusting(TRUST, pem))]) {
+    const result = await courier(materials).deliver(hop, parcel());
+    assert.ok(result.kind === 'unreachable');
+    const { cause, permanent, text } = judgeFor({ requireTls: true }, result.failure);
+    assert.deepEqual([cause, permanent], ['local', false], text);
+    assert.match(text, /the ConfigMap "roots" has no certificate/);
+    const encrypted = await courier(materials).deliver({ ...hop, tlsLevel: 'Encrypt' }, parcel());
+    assert.equal(summary(encrypted), 'delivered encrypted');
+  }
 });
 
 test('an MX host must prove the domain, because the record that named it is not signed', async () => {

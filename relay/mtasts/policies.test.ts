@@ -1,6 +1,7 @@
 /** Which MTA-STS policy counts for a domain: when it is fetched, refreshed and dropped, and what is told of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
 import { DAY_MS, enforce, failure, finding, World } from '#test/fixtures/stsworld.ts';
 import type { Fetched } from './fetch.ts';
 
@@ -38,6 +39,24 @@ test('while a policy is valid nothing weakens it', async () => {
   assert.deepEqual(await world.find(), { kind: 'failed', failure });
   world.records = [];
   assert.deepEqual(await world.find(), { kind: 'none' });
+});
+
+test('what a fault of this relay prevents is no absence of a policy: the mail waits, or a held policy counts', async () => {
+  const world = new World();
+  const ours = makeFailure({ cause: 'local', status: '4.7.0', text: 'nobody is trusted' });
+  const fetchWell = world.fetch;
+  world.fetch = async () => ({ kind: 'failed', failure: ours });
+  assert.deepEqual(await world.find(), { kind: 'unasked', failure: ours });
+  assert.deepEqual(await world.find(), { kind: 'unasked', failure: ours });
+  world.fetch = fetchWell;
+  world.policies.forgive();
+  const kept = finding(enforce('mx.example.com'));
+  assert.deepEqual(await world.find(), kept);
+  world.fetch = async () => ({ kind: 'failed', failure: ours });
+  world.records = [['v=STSv1; id=2']];
+  assert.deepEqual(await world.find(), kept);
+  world.records = [];
+  assert.deepEqual(await world.find('other.example'), { kind: 'none' });
 });
 
 test('mode none ends a policy, mode testing is told', async () => {

@@ -31,7 +31,7 @@ export type StsFinding =
     }
   /** The domain announces a policy that we cannot have. RFC 8461 treats this as no policy. */
   | { readonly kind: 'failed'; readonly failure: Failure }
-  /** Nobody was asked in time, because too many others were. So it is unknown whether there is a policy: the mail waits. */
+  /** Nobody was asked in time, or could be, by a fault of this relay. Whether there is a policy is unknown: the mail waits. */
   | { readonly kind: 'unasked'; readonly failure: Failure };
 
 export interface StsDeps {
@@ -173,7 +173,7 @@ export class StsPolicies {
     const fetched = await this.#fetch({ domain, id }, claim, signal);
     if (fetched?.kind === 'policy') return toFinding(fetched.policy);
     if (cached) return toFinding(cached);
-    return fetched && { kind: 'failed', failure: fetched.failure };
+    return fetched && toFailed(fetched.failure);
   }
 
   /** The policy of the domain that still holds. One that was in use until its time ended is told. */
@@ -272,6 +272,11 @@ export class StsPolicies {
 
 function toFinding({ mode, mxPatterns, maxAgeSeconds }: CachedPolicy): StsFinding {
   return mode === 'none' ? NONE : { kind: 'policy', mode, mxPatterns, maxAgeSeconds };
+}
+
+/** What is our own fault is no absence of a policy. */
+function toFailed(failure: Failure): StsFinding {
+  return { kind: failure.cause === 'local' ? 'unasked' : 'failed', failure };
 }
 
 /** A refresh leaves time for further ones before the end of the policy. */

@@ -99,7 +99,7 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
   ),
   sts_fetches: counter(
     'mailrelay_sts_fetches_total',
-    'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460), or dns: the look-up of the TXT record failed, or late: neither had its turn in time',
+    'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460), or dns: the look-up of the TXT record failed, or late: neither had its turn in time, or local: a fault of this relay',
     'result',
   ),
   sts_lapses: counter(

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { connect, createServer, setDefaultCACertificates } from 'node:tls';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { NO_MATERIALS } from './materials.ts';
-import { makeCa, type Trust, trustFrom } from './trust.ts';
+import { findNobodyTrusted, makeCa, type Trust, trustFrom } from './trust.ts';
 
 const [publicOne, ours] = [await makeAuthority('a public CA'), await makeAuthority('our CA')];
 setDefaultCACertificates([publicOne.cert]);
@@ -44,12 +44,18 @@ test('a ConfigMap with authorities trusts them, and nobody else', async () => {
     bundle({ 'ca.crt': ours.cert }),
     bundle({ 'a.pem': 'a comment\n', 'b.pem': `# ours\n${ours.cert}` }),
   ])
-    assert.deepEqual([await accepts(trust, publicOne), await accepts(trust, ours)], [false, true]);
+    assert.deepEqual(
+      [await accepts(trust, publicOne), await accepts(trust, ours), findNobodyTrusted(trust, 'bundle')],
+      [false, true, undefined],
+    );
 });
 
 test('a ConfigMap that is missing or has no certificate trusts nobody', async () => {
   const broken = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n';
   const empty = [{}, { 'ca.crt': '' }, { 'ca.crt': ' \n' }, { 'ca.crt': 'none' }, { 'ca.crt': broken }];
-  for (const trust of [trustFrom(NO_MATERIALS, 'bundle'), ...empty.map(bundle)])
+  for (const trust of [trustFrom(NO_MATERIALS, 'bundle'), ...empty.map(bundle)]) {
     assert.deepEqual([await accepts(trust, publicOne), await accepts(trust, ours)], [false, false]);
+    assert.match(findNobodyTrusted(trust, 'bundle') ?? '', /the ConfigMap "bundle" has no certificate/);
+  }
+  assert.equal(findNobodyTrusted(trustFrom(NO_MATERIALS, null), null), undefined);
 });

@@ -3,6 +3,7 @@
  * field names no ConfigMap. A ConfigMap that is missing, empty or without a certificate trusts nobody. Node uses the
  * public authorities for every `ca` that is an empty text, so only this file makes a `ca`. Pure.
  */
+import { X509Certificate } from 'node:crypto';
 import type { Files, Materials } from './materials.ts';
 
 export type Trust = { readonly kind: 'public' } | { readonly kind: 'list'; readonly authorities: string[] };
@@ -13,6 +14,23 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export function trustFrom({ configMaps }: Materials, configMap: string | null): Trust {
   if (configMap === null) return { kind: 'public' };
   return { kind: 'list', authorities: listCertificates(configMaps[configMap] ?? {}) };
+}
+
+/**
+ * Why nobody is trusted: a fault of this relay, which says nothing of the other side. Undefined: somebody is. One
+ * certificate that can be read is enough.
+ */
+export function findNobodyTrusted(trust: Trust, configMap: string | null): string | undefined {
+  if (trust.kind === 'public' || trust.authorities.some(isReadable)) return undefined;
+  return `nobody can be verified: the ConfigMap "${configMap}" has no certificate of an authority`;
+}
+
+function isReadable(authority: string): boolean {
+  try {
+    return new X509Certificate(authority) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** The `ca` option for Node. Absent: the public authorities. Empty list: nobody. */
