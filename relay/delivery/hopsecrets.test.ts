@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo, policyOf, routeTo } from '#test/kit/relayrig.ts';
 import type { KeptSecrets, Materials } from '../task/materials.ts';
 import { HopSecrets } from './hopsecrets.ts';
@@ -192,6 +194,32 @@ test('another trust bundle ends no refusal of a login: the next trial and the ma
   assert.equal(secrets.use(materialsWith({ pass: 'third', roots: 'b' }))(other, failure), false);
   await end({ kind: 'accepted' });
   secrets.close();
+});
+
+test('of hops with the same Secrets each has its own trust bundle in use at once, also while new contents wait', async () => {
+  const { cert } = await makePair();
+  const twin = { ...one, tlsLevel: 'Verify', trustConfigMap: 'twin' } as const;
+  for (const hops of [
+    [one, twin],
+    [twin, one],
+  ]) {
+    const outbound = { ...policyOf().outbound, routes: [routeTo(['*'], hops)] };
+    const world = (pass: string, bundle: Record<string, string>): Materials => ({
+      secrets: materialsWith({ pass }).secrets,
+      configMaps: { ...materialsWith({}).configMaps, twin: bundle },
+    });
+    const secrets = new HopSecrets({ ...policyOf(), outbound }, world('old', { 'ca.crt': cert }));
+    const unused = () => undefined;
+    const never = () => new Promise<never>(unused);
+    secrets.begin({ tryOut: never, onTaken: unused, onRefused: unused, onKept: unused });
+    const trusts = () => secrets.identityFor(twin).contexts.for(wayTo(twin).policy).kind;
+    secrets.use(world('new', { 'ca.crt': cert }));
+    assert.notEqual(secrets.identityFor(twin), secrets.mounted);
+    assert.equal(trusts(), 'context');
+    secrets.use(world('new', {}));
+    assert.equal(trusts(), 'unusable', JSON.stringify(hops));
+    secrets.close();
+  }
 });
 
 test('a login that is taken at once may end a refusal', (context) => {

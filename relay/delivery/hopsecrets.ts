@@ -158,6 +158,8 @@ export class HopSecrets {
     const old = pickSecrets(hop, before.secrets);
     const next = pickSecrets(hop, this.#materials.secrets);
     if (isDeepStrictEqual(next, old)) {
+      // Hops with the same Secrets share this, and each may have a trust bundle of its own.
+      held?.identity.use(this.#withSecrets(held.secrets));
       const isTrustChanged = isChanged(before.configMaps, this.#materials.configMaps, hop.trustConfigMap);
       if (held && isTrustChanged)
         this.#hold(key, hop, held.secrets, { ...held.preflight, afterMs: findPauseLeft(held) });
@@ -176,15 +178,16 @@ export class HopSecrets {
   }
 
   #hold(key: string, hop: NextHop, secrets: Secrets, preflight: Held['preflight']): void {
-    const identity = new Identity({
-      ...this.#materials,
-      secrets: { ...this.#materials.secrets, ...secrets },
-    });
+    const identity = new Identity(this.#withSecrets(secrets));
     this.#forget(key);
     const { afterMs } = preflight;
     const timer = setTimeout(() => this.#try(key, held), afterMs);
     const held: Held = { hop, secrets, identity, preflight, timer, tryAt: monotonic() + afterMs };
     this.#held.set(key, held);
+  }
+
+  #withSecrets(secrets: Secrets): Materials {
+    return { ...this.#materials, secrets: { ...this.#materials.secrets, ...secrets } };
   }
 
   async #try(key: string, held: Held): Promise<void> {
