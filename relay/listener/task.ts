@@ -233,11 +233,11 @@ export class ListenerTask {
    */
   #clientAuthorities({ clients }: Listener): SMTPServerOptions {
     const { certificates } = clients;
-    const ca = certificates ? makeCa(trustFrom(this.#materials, certificates.trustConfigMap)).ca : undefined;
-    const context = `${this.#options.policy.hostname}\n${ca ?? ''}`;
+    const trusted = certificates && makeCa(trustFrom(this.#materials, certificates.trustConfigMap));
+    const context = `${this.#options.policy.hostname}\n${trusted?.ca ?? ''}`;
     return {
       sessionIdContext: createHash('sha256').update(context).digest('hex').slice(0, 32),
-      ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
+      ...(trusted ? { ...trusted, requestCert: true, rejectUnauthorized: false } : {}),
     };
   }
 }

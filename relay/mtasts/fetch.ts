@@ -9,6 +9,7 @@ import { connect, createSecureContext, type SecureContext, type TLSSocket } from
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { hasName } from '../task/certificatename.ts';
 import { answerTo, readBody, tellsItsEnd } from '../task/httpanswer.ts';
+import type { makeCa } from '../task/trust.ts';
 import { readPolicy, type StsPolicy } from './policy.ts';
 
 /** RFC 8461 section 3.3. */
@@ -35,9 +36,9 @@ export interface FetchTerms {
   readonly signal: AbortSignal;
 }
 
-/** `ca`: as Node takes it. Reading all authorities takes long, so all fetches share one context. */
-export function makeFetchContext(ca: { readonly ca?: string[] }): SecureContext {
-  return createSecureContext({ ...ca, ecdhCurve: GROUPS });
+/** `trusted`: as Node takes it. Reading all authorities takes long, so all fetches share one context. */
+export function makeFetchContext(trusted: ReturnType<typeof makeCa>): SecureContext {
+  return createSecureContext({ ...trusted, ecdhCurve: GROUPS });
 }
 
 export async function fetchPolicy(domain: string, terms: FetchTerms): Promise<Fetched> {

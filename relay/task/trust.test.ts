@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { connect, createServer, setDefaultCACertificates } from 'node:tls';
-import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { type Authority, makeAuthority, type Pair } from '#test/kit/ca.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { NO_MATERIALS } from './materials.ts';
 import { findNobodyTrusted, makeCa, type Trust, trustFrom } from './trust.ts';
 
@@ -15,7 +16,7 @@ server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 after(() => server.close());
 
-async function accepts(trust: Trust, authority: Authority): Promise<boolean> {
+async function accepts(trust: Trust, authority: Pick<Authority, 'issue'>): Promise<boolean> {
   server.setSecureContext(await authority.issue(['host.example']));
   const { port } = server.address() as AddressInfo;
   const socket = connect({ port, host: '127.0.0.1', servername: 'host.example', ...makeCa(trust) });
@@ -48,6 +49,21 @@ test('a ConfigMap with authorities trusts them, and nobody else', async () => {
       [await accepts(trust, publicOne), await accepts(trust, ours), findNobodyTrusted(trust, 'bundle')],
       [false, true, undefined],
     );
+});
+
+test('an intermediate authority is enough, and trusts only what it signed', async () => {
+  const openssl = new OpensslAuthority();
+  after(() => openssl.remove());
+  const root = openssl.issue('root', CA);
+  const [mine, another] = ['mine', 'another'].map((name) => openssl.issue(name, CA, root)) as [Pair, Pair];
+  const leaf = openssl.issue('host.example', ['subjectAltName=DNS:host.example'], mine);
+  const host = { issue: async () => ({ ...leaf, cert: leaf.cert + mine.cert }) };
+  for (const [pem, isTrusted] of [
+    [mine.cert, true],
+    [another.cert, false],
+    [root.cert, true],
+  ] as const)
+    assert.equal(await accepts(bundle({ 'ca.crt': pem }), host), isTrusted);
 });
 
 test('a ConfigMap that is missing or has no certificate trusts nobody', async () => {

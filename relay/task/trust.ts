@@ -33,9 +33,12 @@ function isReadable(authority: string): boolean {
   }
 }
 
-/** The `ca` option for Node. Absent: the public authorities. Empty list: nobody. */
-export function makeCa(trust: Trust): { ca?: string[] } {
-  return trust.kind === 'public' ? {} : { ca: trust.authorities };
+/**
+ * For Node. `ca` absent: the public authorities. Empty list: nobody. Whoever is in the list is trusted, whoever issued it: an
+ * intermediate authority need not come with its root.
+ */
+export function makeCa(trust: Trust): { ca?: string[]; allowPartialTrustChain?: true } {
+  return trust.kind === 'public' ? {} : { ca: trust.authorities, allowPartialTrustChain: true };
 }
 
 /** The certificates of all files, sorted by file name. */

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { type Authority, makeAuthority, type Pair } from '#test/kit/ca.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
@@ -15,6 +16,9 @@ const certificatesOf = (trustConfigMapName: string) => ({
   certificates: { trustConfigMapName, names: ['app.example.com', '*.Pods.example.com'] },
 });
 
+const openssl = new OpensslAuthority();
+const root = openssl.issue('root', CA);
+const below = openssl.issue('below', CA, root);
 let trusted: Authority;
 let publicOne: Authority;
 let rig: Rig;
@@ -29,6 +33,7 @@ before(async () => {
       smtp: {},
       submissions: { implicitTLS: true, auth: 'Required' },
       unasked: { clients: {} },
+      below: { clients: certificatesOf('below-ca') },
       ...Object.fromEntries(NOBODY.map((name) => [name, { clients: certificatesOf(name) }])),
     },
     inbound: {
@@ -36,6 +41,7 @@ before(async () => {
     },
     configMaps: {
       'clients-ca': { 'ca.crt': trusted.cert },
+      'below-ca': { 'ca.crt': below.cert },
       blank: { 'ca.crt': '' },
       other: { 'ca.crt': 'text' },
     },
@@ -46,9 +52,14 @@ before(async () => {
 after(async () => {
   await rig?.end();
   rmSync(dir, { recursive: true });
+  openssl.remove();
 });
 
-async function recipientReply(listener: string, names: readonly string[], authority = trusted) {
+async function recipientReply(
+  listener: string,
+  names: readonly string[],
+  authority: Pick<Authority, 'issue'> = trusted,
+) {
   const client = await rig.secureClient(listener, { pair: await authority.issue(names) });
   await client.command('MAIL FROM:<a@x.example>');
   return client.command('RCPT TO:<b@y.example>');
@@ -75,6 +86,14 @@ test('another name, another authority, an expired certificate or none may not', 
   const none = await rig.secureClient('smtp');
   await none.command('MAIL FROM:<a@x.example>');
   assert.match(await none.command('RCPT TO:<b@y.example>'), denied);
+});
+
+test('an intermediate authority is enough, and trusts only what it signed', async () => {
+  const issueBy = (by: Pair) => ({
+    issue: async ([name = '']: readonly string[]) => openssl.issue(name, [`subjectAltName=DNS:${name}`], by),
+  });
+  assert.match(await recipientReply('below', ['app.example.com'], issueBy(below)), /^250/);
+  assert.match(await recipientReply('below', ['app.example.com'], issueBy(root)), /^550 5\.7\.1/);
 });
 
 test('where a login is required, the certificate is one, and nothing else is offered', async () => {
