@@ -32,7 +32,11 @@ export abstract class HopAnswers extends HopReplies {
     const { code } = this.said;
     // The library would find extensions in the names of hosts (dsn.example), which are in the first line.
     if (code < 300) super._actionEHLO(codedLines(this.heard).replace(/.*/, '250-hop'));
-    else if (code >= 500 && !this.needsEhlo) super._actionEHLO(codedLines(reply));
+    else if (code >= 500 && !this.needsEhlo) {
+      // Some hosts refuse a second EHLO. TLS is there already, and the library would ask HELO for STARTTLS.
+      if (this.secure) this.options.requireTLS = false;
+      super._actionEHLO(codedLines(reply));
+    }
     // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.
     else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
   }
