@@ -175,8 +175,8 @@ function makeConnection(hop: NextHop, terms: ConnectTerms): HopConnection {
 }
 
 /** A mail store may have the name of its machine, and so of this relay, which takes no LMTP. */
-function isThisRelay({ protocol }: NextHop, { names }: HopConnection, hostname: string): boolean {
-  return protocol === 'SMTP' && names.includes(plainName(hostname));
+function isThisRelay({ protocol }: NextHop, { ownNames }: HopConnection, hostname: string): boolean {
+  return protocol === 'SMTP' && ownNames.includes(plainName(hostname));
 }
 
 /** What other policies would have said of this connection. Trust anchors of DANE say nothing of the authorities. */

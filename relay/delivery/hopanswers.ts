@@ -17,9 +17,20 @@ export abstract class HopAnswers extends HopReplies {
   readonly names: string[] = [];
   /** No HELO where EHLO is refused. */
   needsEhlo = false;
+  #namesInClear = 0;
 
   override get isGreeted(): boolean {
     return this.names.length > 0;
+  }
+
+  /** Without those in plain text before TLS: they may be the word of anybody. */
+  get ownNames(): readonly string[] {
+    return this.names.slice(this.#namesInClear);
+  }
+
+  override _upgradeConnection(done: unknown): void {
+    this.#namesInClear = this.names.length;
+    super._upgradeConnection(done);
   }
 
   override _actionGreeting(reply: string): void {

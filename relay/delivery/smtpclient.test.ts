@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { makePair } from '#test/kit/ca.ts';
-import { courier, ends, parcel, peer, sink, summary } from '#test/kit/clientrig.ts';
+import { courier, ends, parcel, peer, sink, starttlsPeer, summary } from '#test/kit/clientrig.ts';
 import { hopTo, trusting } from '#test/kit/relayrig.ts';
 
 const pair = await makePair('mx.example.net');
@@ -114,6 +114,20 @@ for (const [where, line] of [
     assert.equal(summary(result), 'unreachable 5.4.6');
   });
 }
+
+test('under TLS only what came there makes a loop: a name in plain text may be of anybody', async () => {
+  const named = (name: string) => (line: string) =>
+    line.startsWith('EHLO') ? `250-${name}\r\n250 STARTTLS` : undefined;
+  const ours = 'relay.example.com';
+  for (const tlsLevel of ['Opportunistic', 'Encrypt', 'Verify'] as const) {
+    const hop = (port: number) => hopTo(port, { tlsLevel, host: 'mx.example.net', trustConfigMap: TRUST });
+    const client = () => courier(trusting(TRUST, pair.cert));
+    const forged = await starttlsPeer(pair, named(ours), named('peer'));
+    assert.match(summary(await client().deliver(hop(forged.port), parcel())), /^delivered (en|ver)/);
+    const loop = await starttlsPeer(pair, named('peer'), named(ours));
+    assert.equal(summary(await client().deliver(hop(loop.port), parcel())), 'unreachable 5.4.6');
+  }
+});
 
 /** A peer that says nothing after the command, or nothing at all. Resolves when a client waits for it. */
 async function waitingPeer(until: RegExp | undefined) {

@@ -1,10 +1,9 @@
 /** Each TLS level on real connections: which hops get mail, in clear or encrypted, and which get none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSecureContext, TLSSocket } from 'node:tls';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
-import { courier, parcel, peer, sink, summary } from '#test/kit/clientrig.ts';
+import { courier, parcel, peer, sink, starttlsPeer, summary } from '#test/kit/clientrig.ts';
 import { hopTo, trusting } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { judgeFor } from './requiretls.ts';
@@ -67,27 +66,11 @@ test('each level against a next hop whose handshake breaks: only Opportunistic g
 
 test('each level against a next hop that refuses a second EHLO: TLS is there, and HELO is enough', async () => {
   const local = await makePair('localhost');
-  const usual = (line: string) => {
-    if (line === 'DATA') return '354 go on';
-    return /^(HELO|MAIL|RCPT|QUIT|\.$)/.test(line) ? '250 ok' : undefined;
-  };
-  const { port, lines } = await peer((line, socket) => {
-    if (line.startsWith('EHLO')) return '250-peer\r\n250 STARTTLS';
-    if (line !== 'STARTTLS') return usual(line);
-    socket.write('220 go on\r\n');
-    socket.removeAllListeners('data');
-    const secureContext = createSecureContext(local);
-    const secure = new TLSSocket(socket, { isServer: true, secureContext });
-    secure.on('error', () => undefined);
-    secure.on('data', (chunk) => {
-      for (const said of chunk.toString().split('\r\n').slice(0, -1)) {
-        lines.push(said);
-        const reply = said.startsWith('EHLO') ? '503 5.5.1 duplicate EHLO' : usual(said);
-        if (reply !== undefined) secure.write(`${reply}\r\n`);
-      }
-    });
-    return undefined;
-  });
+  const { port, lines } = await starttlsPeer(
+    local,
+    (line) => (line.startsWith('EHLO') ? '250-peer\r\n250 STARTTLS' : undefined),
+    (line) => (line.startsWith('EHLO') ? '503 5.5.1 duplicate EHLO' : undefined),
+  );
   for (const tlsLevel of ['Opportunistic', 'Encrypt', 'Verify'] as const) {
     const hop = hopTo(port, { tlsLevel, host: 'localhost', trustConfigMap: TRUST });
     const outcome = summary(await courier(trusting(TRUST, local.cert)).deliver(hop, parcel()));

@@ -7,12 +7,14 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after } from 'node:test';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import type { HopResult } from '#relay/delivery/attempt.ts';
 import { AttemptBudget } from '#relay/delivery/budget.ts';
 import type { NextHop, Parcel } from '#relay/delivery/courier.ts';
 import type { Verdict } from '#relay/delivery/verdict.ts';
 import { type Materials, NO_MATERIALS } from '#relay/task/materials.ts';
+import type { Pair } from './ca.ts';
 import { clientWith, wayTo } from './hopway.ts';
 import { makeParcel } from './relayrig.ts';
 
@@ -107,23 +109,48 @@ export async function sink(...args: Parameters<typeof openSink>): Promise<Sink> 
   return opened;
 }
 
+type Answer = (line: string, socket: Socket) => string | undefined;
+
 /** A hand-made peer. It answers each line by the first rule that matches, and records the lines. */
-export async function peer(answer: (line: string, socket: Socket) => string | undefined) {
+export async function peer(answer: Answer) {
   const lines: string[] = [];
   const server: Server = createServer((socket) => {
-    socket.on('error', () => undefined);
     socket.write('220 peer\r\n');
-    socket.on('data', (chunk) => {
-      for (const line of chunk.toString().split('\r\n').slice(0, -1)) {
-        lines.push(line);
-        const reply = answer(line, socket);
-        if (reply !== undefined) socket.write(`${reply}\r\n`);
-      }
-    });
+    converse(socket, lines, answer);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   ends.push(() => server.close());
   return { port: (server.address() as AddressInfo).port, lines };
+}
+
+function converse(socket: Socket, lines: string[], answer: Answer): void {
+  socket.on('error', () => undefined);
+  socket.on('data', (chunk) => {
+    for (const line of chunk.toString().split('\r\n').slice(0, -1)) {
+      lines.push(line);
+      const reply = answer(line, socket);
+      if (reply !== undefined) socket.write(`${reply}\r\n`);
+    }
+  });
+}
+
+/** A peer that has TLS from STARTTLS on, and other answers there. It takes everything else. */
+export async function starttlsPeer(pair: Pick<Pair, 'cert' | 'key'>, clear: Answer, secure: Answer) {
+  const secureContext = createSecureContext(pair);
+  const opened = await peer((line, socket) => {
+    if (line !== 'STARTTLS') return clear(line, socket) ?? takeMail(line);
+    socket.write('220 go on\r\n');
+    socket.removeAllListeners('data');
+    const under = new TLSSocket(socket, { isServer: true, secureContext });
+    converse(under, opened.lines, (said) => secure(said, under) ?? takeMail(said));
+    return undefined;
+  });
+  return opened;
+}
+
+function takeMail(line: string): string | undefined {
+  if (line === 'DATA') return '354 go on';
+  return /^(HELO|MAIL|RCPT|QUIT|\.$)/.test(line) ? '250 ok' : undefined;
 }
 
 function nameVerdict(verdict: Verdict): string {
