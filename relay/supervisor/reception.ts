@@ -1,6 +1,7 @@
 /**
  * Holds accepted sockets until a listener process gets them. Behind a proxy a socket waits, paused, for the PROXY
- * header. A socket also waits while no process is ready. A connection that is ended here counts as a refusal.
+ * header. A socket also waits while no process is ready. The policy that lets it in says whether a header comes first. A
+ * connection that is ended here counts as a refusal.
  */
 import type { Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
@@ -20,6 +21,11 @@ export interface Accepted {
   readonly early?: Buffer;
 }
 
+interface Waiting {
+  readonly socket: Socket;
+  readonly tryAgain: () => void;
+}
+
 export interface ReceptionDeps {
   readonly clock: () => number;
   readonly log: Log;
@@ -33,7 +39,7 @@ export interface ReceptionDeps {
 export class Reception {
   readonly #deps: ReceptionDeps;
   readonly #told = new MessageRate();
-  #waiting: Accepted[] = [];
+  readonly #waiting: Waiting[] = [];
   #isEnded = false;
 
   constructor(deps: ReceptionDeps) {
@@ -43,23 +49,27 @@ export class Reception {
   accept(socket: Socket, port: number): void {
     // A reset while the supervisor holds the socket must not end the relay.
     socket.on('error', () => socket.destroy());
-    const address = clientAddress(socket);
-    const ports = this.#deps.ports();
-    const servedPort = ports?.get(port);
-    if (address === '' || (ports && !servedPort)) socket.destroy();
-    else if (servedPort?.isProxy(address)) this.#acceptBehind(socket, port, address);
-    else this.#admit({ socket, port, client: address });
+    this.#begin(socket, port);
   }
 
   /** A process is ready, so waiting connections are passed on. */
   admitWaiting(): void {
-    for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
+    for (const { tryAgain } of this.#waiting.splice(0)) tryAgain();
   }
 
   /** No connection waits any more, also none whose PROXY header is still to come: it would keep this process from its end. */
   endWaiting(): void {
     this.#isEnded = true;
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();
+  }
+
+  #begin(socket: Socket, port: number): void {
+    const address = clientAddress(socket);
+    const ports = this.#deps.ports();
+    const servedPort = ports?.get(port);
+    if (address === '' || (ports && !servedPort)) socket.destroy();
+    else if (servedPort?.isProxy(address)) this.#acceptBehind(socket, port, address);
+    else this.#admit({ socket, port, client: address }, () => this.#begin(socket, port));
   }
 
   /** The PROXY header names the client. */
@@ -79,13 +89,14 @@ export class Reception {
     log('proxy_header_missing', { proxy, port, reason, cure });
   }
 
-  #admit(accepted: Accepted): void {
+  #admit(accepted: Accepted, tryAgain = () => this.#admit(accepted)): void {
     if (this.#deps.admit(accepted)) return;
+    const { socket } = accepted;
     if (this.#waiting.length < MOST_WAITING && !this.#isEnded) {
-      this.#waiting.push(accepted);
+      this.#waiting.push({ socket, tryAgain });
       return;
     }
-    accepted.socket.destroy();
+    socket.destroy();
     this.#deps.countRefusal('not_ready');
   }
 }
