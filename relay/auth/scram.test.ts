@@ -57,6 +57,7 @@ test('a user that does not exist is challenged like one that does, every time al
 
 test('names are unescaped; what is no first message is unreadable', () => {
   assert.equal(begin('y,,n=a=2Cb=3Dc,r=abc').user, 'a,b=c');
+  assert.equal(begin('n,a=a=2Cb,n=a=2Cb,r=abc').user, 'a,b');
   for (const first of [
     '',
     'n,,n=,r=abc',
@@ -66,6 +67,19 @@ test('names are unescaped; what is no first message is unreadable', () => {
     'n,,n=user,r=a\0b',
   ])
     assert.equal(scramFirst(first, 'x', (name) => users.find(name)).kind, 'unreadable', first);
+});
+
+test('no user acts as another one', () => {
+  for (const [first, user] of [
+    ['n,a=root,n=user,r=abc', 'user'],
+    ['y,a=User,n=user,r=abc', 'user'],
+    ['n,a=a=2cb,n=user,r=abc', 'user'],
+  ] as const)
+    assert.deepEqual(
+      scramFirst(first, 'x', (name) => users.find(name)),
+      { kind: 'for another', user },
+      first,
+    );
 });
 
 test('whatever a client says, it is an answer', () => {

@@ -8,6 +8,8 @@ import type { PasswordHash } from '#crds/storedpassword.ts';
 
 export type ScramFirst =
   | { kind: 'challenge'; user: string; text: string; finish: (clientFinal: string) => ScramFinal }
+  /** The client wants to act as another user than the one whose password it has. */
+  | { kind: 'for another'; user: string }
   | { kind: 'unreadable' };
 
 type ScramFinal = { kind: 'verified'; text: string } | { kind: 'refused' };
@@ -22,10 +24,11 @@ export function scramFirst(
   find: (user: string) => { exists: boolean; hash: PasswordHash },
 ): ScramFirst {
   // The gs2-header: n (no binding) or y (the client supports binding and correctly believes that we do not).
-  const [, gs2 = '', bare = '', name = '', clientNonce = ''] =
-    /^([ny],(?:a=[^,]*)?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(clientFirst) ?? [];
+  const [, gs2 = '', actAs = '', bare = '', name = '', clientNonce = ''] =
+    /^([ny],(?:a=([^,]*))?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(clientFirst) ?? [];
   const user = decodeName(name);
   if (bare === '' || user === undefined) return { kind: 'unreadable' };
+  if (actAs !== '' && decodeName(actAs) !== user) return { kind: 'for another', user };
   const { salt, iterations } = find(user).hash;
   const whole = `${clientNonce}${nonce}`;
   const text = `r=${whole},s=${salt.toString('base64')},i=${iterations}`;

@@ -248,3 +248,21 @@ test('programs with old passwords keep out no neighbour, whatever their mechanis
   const good = { method: 'PLAIN' as const, username: 'good', password: 'good' };
   assert.equal((await logins.judge(good, from('192.0.2.1'))).kind, 'login');
 });
+
+test('a user that wants to act as another one is refused, also with the right password', async () => {
+  const logins = loginsAt(() => 0, { users: { app: await hashPassword('secret', 4_096) } });
+  const said = async (authzid: string) => {
+    const shown = { method: 'PLAIN' as const, username: 'app', authcid: 'app', authzid, password: 'secret' };
+    const judged = await logins.judge(shown, from('client'));
+    return judged.kind === 'refused' ? judged.reply : judged.kind;
+  };
+  assert.deepEqual(
+    [await said(''), await said('app'), await said('root'), await said('APP')],
+    ['login', 'login', REPLIES.authFailed, REPLIES.authFailed],
+  );
+  const scram = logins.exchange('SCRAM-SHA-256', from('client'));
+  assert.deepEqual(await scram?.(Buffer.from('n,a=root,n=app,r=abc').toString('base64')), {
+    kind: 'refused',
+    reply: REPLIES.authFailed,
+  });
+});

@@ -42,7 +42,7 @@ export type Judged =
 type ScramChallenge = Extract<ScramFirst, { kind: 'challenge' }>;
 type Settled = Exclude<Judged, { kind: 'tokenRefused' }>;
 
-type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'password' | 'accessToken'>;
+type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'authzid' | 'password' | 'accessToken'>;
 
 export interface LoginClient {
   readonly client: string;
@@ -94,14 +94,16 @@ export class Logins {
   }
 
   /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
-  async judge({ method, username = '', password, accessToken }: Shown, from: LoginClient): Promise<Judged> {
+  async judge(shown: Shown, from: LoginClient): Promise<Judged> {
+    const { method, username = '', authzid, password, accessToken } = shown;
     const attempt = { ...from, mechanism: method, user: username };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2') {
       const secret = password ?? '';
-      return this.#deps.listener.clients.oauth?.acceptAsPassword && isToken(secret)
-        ? this.#token(attempt, secret)
-        : this.#password(attempt, secret);
+      if (this.#deps.listener.clients.oauth?.acceptAsPassword && isToken(secret))
+        return this.#token(attempt, secret);
+      if (authzid && authzid !== username) return this.#judged(attempt, FOR_ANOTHER);
+      return this.#password(attempt, secret);
     }
     const said = await this.#token(attempt, accessToken ?? '');
     const isRefusedToken = said.kind === 'refused' && said.reply === REPLIES.authFailed;
@@ -122,6 +124,8 @@ export class Logins {
     let step: (response: string) => Promise<Said> = async (response) => {
       const first = scramFirst(decoded(response), randomBytes(18).toString('base64'), find);
       if (first.kind === 'unreadable') return { kind: 'refused', reply: REPLIES.authBadSyntax };
+      if (first.kind === 'for another')
+        return this.#judged({ ...from, mechanism: 'SCRAM-SHA-256', user: first.user }, FOR_ANOTHER);
       step = (final) => prove(first, final);
       return challenge(first.text);
     };
@@ -251,6 +255,8 @@ type Checked =
   | { kind: 'wrong'; reason: string; isSigned?: boolean }
   | { kind: 'unavailable'; reason: string };
 
+/** RFC 4616 section 2, RFC 5802 section 5.1: no user may act as another one. Nothing was checked, so it is no guess. */
+const FOR_ANOTHER: Checked = { kind: 'wrong', reason: 'the user wants to act as another one' };
 const TOO_MANY: Checked = { kind: 'unavailable', reason: 'too many logins at a time' };
 
 const ABORTED: Settled = { kind: 'refused', reply: REPLIES.authAborted };
