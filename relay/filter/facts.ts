@@ -11,8 +11,10 @@ export interface FilteredMail {
   readonly body: AsyncIterable<Buffer>;
 }
 
-/** A filter takes no endless header. The message says to whom it goes, too. */
+/** A filter takes no endless header: rspamd has 80 KiB for all of it. The message says to whom it goes, too. */
 const MOST_RECIPIENTS = 200;
+const MOST_RECIPIENT_BYTES = 60 * 1024;
+const FIELD_BYTES = 'Rcpt: \r\n'.length;
 
 export function renderFacts(
   { trace, sender, login, bytes }: FilteredMail,
@@ -26,7 +28,7 @@ export function renderFacts(
     IP: client,
     Helo: helo,
     From: sender,
-    Rcpt: recipients.slice(0, MOST_RECIPIENTS),
+    Rcpt: firstRecipients(recipients),
     ...(login === null ? {} : { User: login }),
     ...(tls === null ? {} : { 'TLS-Version': tls.version, 'TLS-Cipher': tls.cipher }),
     ...(password === undefined ? {} : { Password: password }),
@@ -38,6 +40,14 @@ export function renderFacts(
       Array.isArray(value) ? value.map(encode) : encode(value),
     ]),
   );
+}
+
+function firstRecipients(recipients: readonly string[]): string[] {
+  let bytes = 0;
+  return recipients.slice(0, MOST_RECIPIENTS).filter((one) => {
+    bytes += FIELD_BYTES + Buffer.byteLength(one);
+    return bytes <= MOST_RECIPIENT_BYTES;
+  });
 }
 
 /** Node writes one byte for each character, so an address beyond ASCII becomes UTF-8. */
