@@ -15,6 +15,8 @@ import type { Files } from '../task/materials.ts';
 export interface Login {
   /** The user name, or the subject of a token. */
   readonly name: string;
+  /** The Secret that has the user, or the issuer of the token. Two of them share no user, though names are equal. */
+  readonly source: string | null;
   /** What the Secret of users says at the time of the login. null: it says nothing. */
   readonly senders: SenderMatcher | null;
 }

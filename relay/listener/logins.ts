@@ -179,11 +179,11 @@ export class Logins {
     isProof = false,
   ): Promise<Settled> {
     const { user: name, ended, client } = attempt;
-    const { usersSecret } = this.#deps.listener.clients;
+    const source = this.#deps.listener.clients.usersSecret;
     const verdict = await this.#deps.guard.guess({
       client: countedAs(client),
       network: siteOf(client),
-      user: { source: usersSecret, name },
+      user: { source, name },
       shown,
       isProof,
       ended,
@@ -195,7 +195,8 @@ export class Logins {
     if (verdict.kind === 'full') return this.#judged(attempt, TOO_MANY);
     // What the Secret has at the moment of the verdict: nothing has happened since.
     const { exists, senders } = this.#users.find(name);
-    if (verdict.kind === 'right') return this.#judged(attempt, { kind: 'right', login: { name, senders } });
+    if (verdict.kind === 'right')
+      return this.#judged(attempt, { kind: 'right', login: { name, source, senders } });
     const why = exists ? 'wrong password' : 'unknown user';
     const said = this.#judged(attempt, {
       kind: 'wrong',
@@ -214,8 +215,7 @@ export class Logins {
 
   async #token(attempt: Attempt, token: string): Promise<Settled> {
     const { ended } = attempt;
-    const source = this.#deps.listener.clients.oauth?.issuer ?? null;
-    const user = { source, name: claimedSubject(token) };
+    const user = { source: this.#issuer, name: claimedSubject(token) };
     const claim = { client: countedAs(attempt.client), user, ended };
     const settled = await this.#deps.guard.token(claim, token, () => this.#checkToken(token, ended));
     if (settled === 'deaf') return DEAF;
@@ -241,10 +241,14 @@ export class Logins {
     return { kind: 'refused', reply };
   }
 
+  get #issuer(): string | null {
+    return this.#deps.listener.clients.oauth?.issuer ?? null;
+  }
+
   async #checkToken(token: string, ended: AbortSignal): Promise<Checked> {
     const verdict = await this.#tokens?.judge(token, ended);
     if (verdict?.kind === 'subject')
-      return { kind: 'right', login: { name: verdict.subject, senders: null } };
+      return { kind: 'right', login: { name: verdict.subject, source: this.#issuer, senders: null } };
     if (verdict?.kind === 'refused') return { ...verdict, kind: 'wrong' };
     return { kind: 'unavailable', reason: verdict?.reason ?? '' };
   }

@@ -65,7 +65,7 @@ test('a login relays from anywhere, and so does a certificate with an allowed na
   const may = (identity: Partial<Identity>) =>
     mixed.refusalOfRecipient(who(identity), '', 'you@anywhere.example') === undefined;
   assert.equal(may({}), false);
-  assert.equal(may({ login: { name: 'alice', senders: null } }), true);
+  assert.equal(may({ login: { name: 'alice', source: 'users', senders: null } }), true);
   assert.equal(may({ certificateNames: ['app.example.com'] }), true);
   assert.equal(may({ certificateNames: ['a.jobs.example.com'] }), true);
   assert.equal(may({ certificateNames: ['a.b.jobs.example.com', 'other.example.com'] }), false);

@@ -12,7 +12,10 @@ const find = compileSenderLogins({
 });
 const who = (login: string | null, certificateNames: string[] = [], senders?: string[]): Identity => ({
   client: '203.0.113.1',
-  login: login === null ? null : { name: login, senders: senders ? (compileSenders(senders) ?? null) : null },
+  login:
+    login === null
+      ? null
+      : { name: login, source: 'users', senders: senders ? (compileSenders(senders) ?? null) : null },
   certificateNames,
 });
 const may = (identity: Identity, from: string) => refusalOfMailFrom(find(identity), from) === undefined;

@@ -225,7 +225,9 @@ export class ListenerSessions {
     if (refusal) return refusal;
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
-    if (perLogin !== null && login !== null && (await countMessage('login', login.name)) > perLogin)
+    // No name of a Secret or of an issuer has a blank.
+    const who = login && `${login.source} ${login.name}`;
+    if (perLogin !== null && who !== null && (await countMessage('login', who)) > perLogin)
       return REPLIES.tooManyOfLogin;
     return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }

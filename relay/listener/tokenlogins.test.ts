@@ -66,7 +66,7 @@ test('a token as a password has the checks and limits of a token, and no other p
   for (const method of ['PLAIN', 'LOGIN'] as const)
     assert.deepEqual(await judge(yes, good, method), {
       kind: 'login',
-      login: { name: 'app', senders: null },
+      login: { name: 'app', source: issuer, senders: null },
     });
   const refused = { kind: 'refused', reply: REPLIES.authFailed };
   assert.deepEqual(await judge(no, good), refused);

@@ -10,7 +10,11 @@ import { Rig, type Story } from './rig.ts';
 const clients = { networks: ['127.0.0.0/8'] };
 
 const story = async (times: Readonly<Record<string, string>>): Promise<Story> => ({
-  listeners: { smtp: {}, login: { auth: 'Required', clients: { credentialsSecretName: 'users' } } },
+  listeners: {
+    smtp: {},
+    login: { auth: 'Required', clients: { credentialsSecretName: 'users' } },
+    other: { auth: 'Required', clients: { credentialsSecretName: 'others' } },
+  },
   inbound: {
     clients,
     limits: {
@@ -22,7 +26,10 @@ const story = async (times: Readonly<Record<string, string>>): Promise<Story> =>
       ...times,
     },
   },
-  secrets: { users: { app: await hashPassword('secret', 4096) } },
+  secrets: {
+    users: { app: await hashPassword('secret', 4096) },
+    others: { app: await hashPassword('other secret', 4096) },
+  },
 });
 
 let rig: Rig;
@@ -109,6 +116,10 @@ test('messages per login and minute: 450 4.7.1, from whatever address', async ()
     replies.some((reply) => /^450 4\.7\.1 Too many messages of this login/.test(reply)),
     replies.join(),
   );
+  // The Secret of another listener has a user of the same name, who is another one.
+  const other = await rig.secureClient('other', {}, '127.0.0.11');
+  assert.match(await other.command(`AUTH PLAIN ${plain('app', 'other secret')}`), /^235/);
+  assert.match(await other.command('MAIL FROM:<a@x.example>'), /^250/);
 });
 
 test('errors: 421 4.7.0 beyond them, whoever finds them', async () => {
