@@ -71,6 +71,24 @@ test('a login relays from anywhere, and so does a certificate with an allowed na
   assert.equal(may({ certificateNames: ['a.b.jobs.example.com', 'other.example.com'] }), false);
 });
 
+test('users of two Secrets, subjects and certificates are counted apart, a certificate by its first allowed name', () => {
+  const certificates = { trustConfigMap: 'users', names: ['*.example.com'] };
+  const { loginOf } = makeRelaying(clientsOf({ networks, certificates }), accepted);
+  const user = (source: string) => who({ login: { name: 'app.example.com', source, senders: null } });
+  const named = (...certificateNames: string[]) => who({ certificateNames });
+  const counted = [
+    user('users'),
+    user('others'),
+    user('https://issuer.example'),
+    named('app.example.com'),
+    named('x.example', 'b.example.com'),
+  ].map(loginOf);
+  assert.equal(new Set(counted).size, 5);
+  assert.equal(loginOf(named('a.b.example.com', 'b.example.com', 'a.example.com')), counted.at(-1));
+  for (const none of [named('x.example'), who({ client: '10.20.0.1' })])
+    assert.equal(loginOf(none), undefined);
+});
+
 test('those who may relay are held to their domains, and may still write to accepted ones', () => {
   const restricted: Partial<Clients> = {
     networks,

@@ -32,6 +32,8 @@ export interface Relaying {
   /** The client name for limits. Pods share a /64, so a client of a trusted network is counted by address. */
   readonly countedAs: (client: string) => string;
   readonly mayRelay: (identity: Identity) => boolean;
+  /** What the login is counted as, or the certificate that counts as one. Undefined: the client has neither. */
+  readonly loginOf: (identity: Identity) => string | undefined;
   /** True for a login, or for a certificate that counts as a login. */
   readonly isLoggedIn: (identity: Identity) => boolean;
   readonly refusalOfRecipient: (identity: Identity, from: string, to: string) => Reply | undefined;
@@ -50,14 +52,20 @@ export function makeRelaying(
     clients.senderDomains === null || isAllowedDomain(readMailbox(from)?.domain ?? '');
   const isAllowedRecipient = restriction(clients.recipientDomains);
   const isInTrustedNetwork = remember((client) => listCovers(trusted, client));
-  const allowedNames = clients.certificates?.names ?? [];
-  const isLoggedIn = ({ login, certificateNames }: Identity) =>
-    login !== null || nameIsAllowed(certificateNames, allowedNames);
+  const { names: allowedNames = [], trustConfigMap } = clients.certificates ?? {};
+  // No two of these are equal: an object has no blank and no colon in its name, and an issuer is a URL.
+  const loginOf = ({ login, certificateNames }: Identity) => {
+    if (login !== null) return `${login.source} ${login.name}`;
+    const allowed = certificateNames.find((name) => nameIsAllowed([name], allowedNames));
+    return allowed === undefined ? undefined : `certificates:${trustConfigMap} ${allowed}`;
+  };
+  const isLoggedIn = (identity: Identity) => loginOf(identity) !== undefined;
   const mayRelay = (identity: Identity) => isLoggedIn(identity) || isInTrustedNetwork(identity.client);
   return {
     isInTrustedNetwork,
     countedAs: (client) => (isInTrustedNetwork(client) ? client : countedAs(client)),
     mayRelay,
+    loginOf,
     isLoggedIn,
     refusalOfRecipient: (identity, from, to) => {
       const recipient = readMailbox(to);

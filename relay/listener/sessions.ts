@@ -217,7 +217,7 @@ export class ListenerSessions {
     // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
     if (address !== '' && !hasDomain(address) && !ours) return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
-    const { client, login } = identity;
+    const { client } = identity;
     const from = withSenderDomain(address, policy.hostname);
     const refusal =
       refusalOfMailFrom(this.#findOwnSenders(identity), from) ??
@@ -225,9 +225,8 @@ export class ListenerSessions {
     if (refusal) return refusal;
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
-    // No name of a Secret or of an issuer has a blank.
-    const who = login && `${login.source} ${login.name}`;
-    if (perLogin !== null && who !== null && (await countMessage('login', who)) > perLogin)
+    const login = this.#relaying.loginOf(identity);
+    if (perLogin !== null && login !== undefined && (await countMessage('login', login)) > perLogin)
       return REPLIES.tooManyOfLogin;
     return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }

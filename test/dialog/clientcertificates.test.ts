@@ -38,6 +38,7 @@ before(async () => {
     },
     inbound: {
       clients: certificatesOf('clients-ca'),
+      limits: { messagesPerLoginPerMinute: 20 },
     },
     configMaps: {
       'clients-ca': { 'ca.crt': trusted.cert },
@@ -103,6 +104,21 @@ test('where a login is required, the certificate is one, and nothing else is off
   assert.match(await client.send('a@x.example', ['b@y.example'], messageText('required')), /^250/);
   const none = await rig.tlsClient('submissions');
   assert.match(await none.command('MAIL FROM:<a@x.example>'), /^530 5\.7\.0 Authentication required/);
+});
+
+test('the messages of a certificate are counted as those of a login', async () => {
+  const client = await rig.secureClient('smtp', { pair: await trusted.issue(['many.pods.example.com']) });
+  // A minute may turn meanwhile.
+  const replies: string[] = [];
+  for (let n = 0; n < 42; n++) {
+    replies.push(await client.command('MAIL FROM:<a@x.example>'));
+    await client.command('RSET');
+  }
+  assert.ok(
+    replies.some((reply) => /^450 4\.7\.1 Too many messages of this login/.test(reply)),
+    replies.join(),
+  );
+  assert.match(await recipientReply('smtp', ['few.pods.example.com']), /^250/);
 });
 
 test('a listener that trusts no certificates asks for none, and takes none', async () => {
