@@ -96,10 +96,8 @@ export class TokenJudge {
       currentDate: new Date(this.#clocks.wall()),
       requiredClaims: ['exp'],
     };
-    const findKey = async (header: JWTHeaderParameters) => {
-      const keys = createLocalJWKSet(await this.#keysFor(header.kid, ended));
-      return keys(header);
-    };
+    const findKey = async (header: JWTHeaderParameters) =>
+      chooseKey(await this.#keysFor(header.kid, ended), header);
     const { payload } = await jwtVerify(token, findKey, options);
     return payload;
   }
@@ -159,6 +157,16 @@ function mounted(text: string): JSONWebKeySet {
     // Reported below.
   }
   throw new IssuerUnavailable('the mounted jwks.json is not a JWK set');
+}
+
+/** A key that cannot be read is a fault of the issuer, and no guess of the client. */
+async function chooseKey(keys: JSONWebKeySet, header: JWTHeaderParameters): Promise<CryptoKey> {
+  try {
+    return await createLocalJWKSet(keys)(header);
+  } catch (error) {
+    if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSInvalid)) throw error;
+    throw new IssuerUnavailable(`a key of the issuer cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function isAllowed(subject: string, allowed: readonly string[]): boolean {

@@ -38,15 +38,18 @@ test('a token is good from its beginning to its end, with a minute of grace for 
   assert.equal(await judged(670), 'tokenRefused');
 });
 
-test('keys that are missing or no key set are a failure for now', async () => {
-  for (const text of [undefined, '', '{}', 'keys']) {
+test('keys that are missing, no key set or not to be read are a failure for now', async () => {
+  const [key] = jwks.keys;
+  const broken = [[null], [{ ...key, x: '!' }]];
+  const sets = broken.map((all) => JSON.stringify({ keys: all }));
+  for (const text of [undefined, '', '{}', 'keys', ...sets]) {
     const logins = loginsAt(Date.now, text === undefined ? {} : { keys: text });
     const token = await new SignJWT().setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(keys.privateKey);
     const judged = await logins.judge(
       { method: 'XOAUTH2' as const, username: 'x', accessToken: token },
       from('client'),
     );
-    assert.deepEqual(judged, { kind: 'refused', reply: REPLIES.authUnavailable });
+    assert.deepEqual(judged, { kind: 'refused', reply: REPLIES.authUnavailable }, text ?? 'none');
   }
 });
 
