@@ -246,14 +246,14 @@ export class GatedConnection extends SMTPConnection {
     this.close();
   }
 
-  /** Some clients send several words after EHLO. The library gets the first word, and Received and status get all. */
+  /** Received and status get all words, the library the first. What it refuses changes nothing (RFC 5321 section 4.1.4). */
   #greet(command: Buffer, handle: (line: Buffer, done: () => void) => void, callback: () => void): void {
     const [verb = '', first = '', ...more] = command.toString().trim().split(/\s+/);
+    this.hostNameAppearsAs = false;
     handle(Buffer.from(`${verb} ${first}`), () => {
-      if (this.hostNameAppearsAs) {
-        this.hostNameAppearsAs = visibleName([first, ...more].join(' ').toLowerCase());
-        this.session.hostNameAppearsAs = this.hostNameAppearsAs;
-      }
+      if (!this.hostNameAppearsAs) this.openingCommand = this.session.openingCommand;
+      else this.session.hostNameAppearsAs = visibleName([first, ...more].join(' ').toLowerCase());
+      this.hostNameAppearsAs = this.session.hostNameAppearsAs;
       callback();
     });
   }
