@@ -79,7 +79,7 @@ export const SOUND_REASONS = {
   ExternalDNSUnheard: {
     type: 'ConfigurationSound',
     cause:
-      'dns.publish is DNSEndpoint, and the API server does not let the operator watch DNSEndpoints any more: a role is missing, or their CRD is broken. Mail flows, and the records stay as they are; what others do to them is not seen.',
+      'dns.publish is DNSEndpoint, and the API server does not let the operator watch DNSEndpoints any more: a role is missing, or their CRD is broken. Mail flows. The operator reads the DNSEndpoint of the relay every half minute instead; where it may not read it either, the DNSEndpoint stays as it is.',
     cure: 'The message quotes the API server; mend what it names. It is tried again by itself, after half a minute at the latest.',
   },
   KeyRollsOver: {

@@ -100,7 +100,7 @@ export class Caches {
   }
 
   /**
-   * The extras that cannot be listed, or may not be watched any more. Those that this MailRelay needs are as they were heard of last.
+   * The extras that cannot be listed, or may not be watched any more. Of those that this MailRelay needs, what was heard last is kept.
    */
   listUnlisted(key: string): Record<'unlisted' | 'unheard', readonly UnlistedKind[]> {
     const all =

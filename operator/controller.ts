@@ -209,7 +209,7 @@ export class Controller {
     const caches = this.#caches;
     await this.#readPartial(key, writer);
     this.#poller.follow(key, this.#listTargets(key));
-    const lacking = await readLacking(writer, relay, caches.objectsOf(key), (kind) => caches.knows(kind));
+    const lacking = await readLacking(writer, relay, caches);
     const sources: Sources = {
       caches,
       reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),

@@ -86,7 +86,7 @@ export function listFaults({ spec }: MailRelay) {
   return RULES.filter((rule) => rule.tolerated === undefined && !rule.holds(spec));
 }
 
-export const NOTHING_LACKING: Lacking = { found: [], unread: [] };
+export const NOTHING_LACKING: Lacking = { found: [], gone: [], unread: [] };
 
 function withoutKinds(
   cached: ReadonlyMap<string, KeptObject>,
@@ -96,10 +96,11 @@ function withoutKinds(
   return names.size === 0 ? cached : new Map([...cached].filter(([, { kind }]) => !names.has(kind)));
 }
 
-function withFound(cached: ReadonlyMap<string, KeptObject>, { found }: Lacking) {
-  if (found.length === 0) return separatePartial(cached);
+function withFound(cached: ReadonlyMap<string, KeptObject>, { found, gone }: Lacking) {
+  if (found.length + gone.length === 0) return separatePartial(cached);
   const named = found.map((object) => [`${object.kind}/${object.metadata.name}`, object] as const);
-  return separatePartial(new Map([...cached, ...named]));
+  const there = [...cached].filter(([name]) => !gone.includes(name));
+  return separatePartial(new Map([...there, ...named]));
 }
 
 /** By spec. The caches keep a spec that stays the same, and the hash of its policy is kept with the policy. */

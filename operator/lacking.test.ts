@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
-import { lookAt, MANAGED, type Objects, without, withPods } from '#test/fixtures/lackinglook.ts';
+import { cachesWith, lookAt, MANAGED, type Objects, without, withPods } from '#test/fixtures/lackinglook.ts';
 import { liveObjects, relayObject } from '#test/fixtures/world.ts';
 import type { KeptObject, KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
@@ -38,7 +38,7 @@ describe('what is read again', () => {
     for (const { of = relay, with: seen = cached } of looks) {
       const deps = recordingDeps(answer);
       const paces = all.of('mail/relay', of.metadata.generation);
-      const lacking = await readLacking({ ...deps.writer, paces }, of, seen, () => true);
+      const lacking = await readLacking({ ...deps.writer, paces }, of, cachesWith(seen));
       counts.push(deps.requests.length);
       found.push(lacking.found.length);
       await between(paces);
@@ -99,6 +99,41 @@ describe('what is read again', () => {
     const listeners = [{ ...listener, implicitTLS: true, starttls: 'Required' }];
     const faulty = relayObject({ ...changes, inbound: { listeners } });
     for (const one of [paused, faulty]) assert.deepEqual((await readsOf([{ of: one }])).counts, [0]);
+  });
+});
+
+describe('a DNSEndpoint of which nothing is heard any more', () => {
+  const { inbound } = relayObject().spec;
+  const dns = { publish: 'DNSEndpoint', tlsReports: { rua: ['mailto:tls@example.com'] } };
+  const relay = relayObject({ dns, inbound: { ...inbound, acceptDomains: ['example.com'] } });
+  const { metadata } = liveObjects(relay).get('ServiceAccount/relay') as KubeObject;
+  const kind = 'DNSEndpoint';
+  const endpoint: KubeObject = { kind, metadata: { ...metadata, uid: 'old' }, spec: { endpoints: [] } };
+  const cached = without(withPods(liveObjects(relay)), 'StatefulSet/relay').set(
+    'DNSEndpoint/relay',
+    endpoint,
+  );
+  const look = (server: readonly KubeObject[], changes: object = {}) =>
+    lookAt({ relay, cached, unheard: [kind], server, ...changes });
+
+  test('is made again if somebody has deleted it, and nothing behind it waits', async () => {
+    const { written, lookAgainMs } = await look([]);
+    assert.equal(lookAgainMs, 30_000, 'no watch tells');
+    assert.equal(written('/dnsendpoints/relay')?.metadata.uid, undefined);
+    assert.ok(written('/dnsendpoints/relay') && written('/statefulsets/relay') && written('/status'));
+  });
+
+  test('is written as it is by now', async () => {
+    const { written } = await look([{ ...endpoint, metadata: { ...metadata, uid: 'new' } }]);
+    assert.equal(written('/dnsendpoints/relay')?.metadata.uid, 'new');
+    assert.ok(written('/statefulsets/relay') && written('/status'));
+  });
+
+  test('is left as it is if it cannot be read, and nothing behind it waits', async () => {
+    const { written, deleted, world } = await look([], { refuses: /dnsendpoints/ });
+    assert.deepEqual([written('/dnsendpoints/relay'), deleted], [undefined, []]);
+    assert.ok(world.objects.has('DNSEndpoint/relay'));
+    assert.ok(written('/statefulsets/relay') && written('/status'));
   });
 });
 

@@ -1,13 +1,15 @@
 /**
- * Reads by name what a step is judged by that cannot be taken back, where the caches lack it: its label is away, or only its
- * metadata are kept. Its absence would look as if it had never been there: an authority that a pod serves would be withdrawn,
- * the note of a key be written anew. An object that could not be read is left as it is in this look, and no such step is taken
- * (judge/allseen.ts). While the caches have all, nothing is read, and nothing for a relay that is paused or whose spec has faults:
- * nothing is written for it. Claims are looked for by labels.ts.
+ * Reads by name what a step is judged by that cannot be taken back, where the caches lack it: its label is away, only its
+ * metadata are kept, or nothing is heard of its kind any more. Its absence would look as if it had never been there: an authority
+ * that a pod serves would be withdrawn, the note of a key be written anew. What is not heard of may be another by now, or gone, and
+ * each write to it would be a conflict, without end. An object that could not be read is left as it is in this look, and no such
+ * step is taken (judge/allseen.ts). While the caches have all, nothing is read, and nothing for a relay that is paused or whose spec
+ * has faults: nothing is written for it. Claims are looked for by labels.ts.
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { caught, read, recall, type Writer } from './attempt.ts';
+import type { Caches } from './caches.ts';
 import { isOwnedBy } from './compare.ts';
 import { listFaults, NOTHING_LACKING } from './gather.ts';
 import { isPaused } from './installation.ts';
@@ -17,20 +19,19 @@ import { isKnown } from './kube/partial.ts';
 import { objectNames } from './render/metadata.ts';
 import type { Lacking, Obstacle } from './world.ts';
 
-/** `exists` is false for a kind that the cluster does not know. */
-export async function readLacking(
-  reader: Writer,
-  relay: MailRelay,
-  objects: ReadonlyMap<string, KeptObject>,
-  exists: (kind: Kind) => boolean,
-): Promise<Lacking> {
+/** What the caches know of kinds, and have of one relay. */
+type Known = Pick<Caches, 'objectsOf' | 'knows' | 'listUnlisted'>;
+
+export async function readLacking(reader: Writer, relay: MailRelay, caches: Known): Promise<Lacking> {
   if (isPaused(relay) || listFaults(relay).length > 0) return NOTHING_LACKING;
-  const found: KubeObject[] = [];
-  const unread: Obstacle[] = [];
+  const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
+  const [objects, { unheard }] = [caches.objectsOf(key), caches.listUnlisted(key)];
+  const [found, gone, unread]: [KubeObject[], string[], Obstacle[]] = [[], [], []];
   for (const [kind, name] of listJudged(relay)) {
     const object = `${kind.kind}/${name}`;
     const cached = objects.get(object);
-    if ((cached && isKnown(cached)) || !exists(kind)) {
+    const isUnheard = unheard.some((one) => one.kind === kind.kind);
+    if ((cached && isKnown(cached) && !isUnheard) || !caches.knows(kind)) {
       reader.paces?.unlearn(object);
       continue;
     }
@@ -43,10 +44,11 @@ export async function readLacking(
     const refused = await caught(object, async () => {
       const live = await (isAlwaysWritten(relay, name, kind) ? recall(reader, object, basis, look) : look());
       if (live) found.push(live);
+      else if (isUnheard) gone.push(object);
     });
     unread.push(...refused.map((one) => ({ ...one, isReading: true as const })));
   }
-  return { found, unread };
+  return { found, gone, unread };
 }
 
 /**

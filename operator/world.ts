@@ -54,6 +54,8 @@ export interface FilledSecret {
 export interface Lacking {
   /** They are there all the same. */
   readonly found: readonly KubeObject[];
+  /** The names of those that the caches may still have, and that are there no more. */
+  readonly gone: readonly string[];
   /** Of objects that could not be read. Nobody knows what they are. */
   readonly unread: readonly Obstacle[];
 }
@@ -80,7 +82,7 @@ export interface World {
   readonly absentKinds: readonly string[];
   /** Optional kinds that the API server does not list. Whether there are such objects is not known. */
   readonly unlisted?: readonly UnlistedKind[];
-  /** Those that the relay needs, and that may not be watched any more: its objects are as they were heard of last. */
+  /** Those that the relay needs, and that may not be watched any more: its objects are read by name. */
   readonly unheard?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];

@@ -176,7 +176,7 @@ test('while the ConfigMap cannot be read, the policy is that of the spec', () =>
     {
       without: [0, 1],
       map: () => undefined,
-      lacking: { found: [], unread },
+      lacking: { found: [], gone: [], unread },
     },
   );
   assert.equal(hashContent(world?.policy), hashContent(policyOf(SIDECAR)));

@@ -40,14 +40,14 @@ export const certManagerUnlisted: Check = ({ relay, unlisted = [] }) => {
   );
 };
 
-/** A relay that publishes by a DNSEndpoint goes on by what was heard of it last. No other kind is needed so. */
+/** A relay that publishes by a DNSEndpoint goes on, and reads it at each look (lacking.ts). No other kind is needed so. */
 export const dnsEndpointsUnheard: Check = ({ unheard: [first] = [] }) => {
   if (!first) return undefined;
   const cure = findCure(first.message) ?? 'see that external-dns and its CRD are whole';
   return is(
     'Unknown',
     'ExternalDNSUnheard',
-    `The API server tells no more of DNSEndpoints, so what others do to that of this relay is not seen: ${quoted(first.message)}: ${cure}`,
+    `The API server tells no more of DNSEndpoints, so that of this relay is only looked at every half minute: ${quoted(first.message)}: ${cure}`,
   );
 };
 
