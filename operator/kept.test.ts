@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listSniCertificates } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { relayObject } from '#test/fixtures/world.ts';
+import { isPaused } from './installation.ts';
 import { findMaker, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isPartial } from './kube/partial.ts';
 import { objectNames } from './render/metadata.ts';
+import { isSameWish } from './wish.ts';
 
 const LARGE = {
   data: { large: 'x'.repeat(1_000) },
@@ -86,6 +89,16 @@ test('labels, annotations and owners beyond those that are read are kept of nobo
   for (const kind of ['ConfigMap', 'StatefulSet', 'PersistentVolumeClaim', 'Pod', 'CertificateRequest']) {
     const kept = reduce({ kind, metadata: { name: 'any', namespace: 'mail', ...metadata } });
     assert.ok(JSON.stringify(kept).length < 1_000, kind);
+  }
+});
+
+test('whatever the reason of a pause is, the relay is paused, and is the one that the API server has', () => {
+  for (const length of [1, 512, 513, 200_000]) {
+    const annotations = { 'mailrelay.dev/paused': 'x'.repeat(length) };
+    const live = { ...relayObject(), metadata: { ...relayObject().metadata, annotations } };
+    const kept = reduceToKept(live as unknown as KubeObject, findRelay) as unknown as MailRelay;
+    assert.deepEqual([isPaused(kept), isSameWish(kept, live)], [true, true]);
+    assert.ok(JSON.stringify(kept.metadata).length < 1_000);
   }
 });
 

@@ -24,6 +24,8 @@ const READ_ANNOTATIONS = new Set<string>([
 ]);
 /** The values that we write are shorter. */
 const VALUE_LENGTH = 512;
+/** In place of a longer one. That there is one may be all that is asked: a pause may have a long reason. */
+const LONG = '(long)';
 
 /**
  * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner.
@@ -148,7 +150,7 @@ export function withKnownSpec(object: KubeObject, before: KubeObject | undefined
 function pick(values: Readonly<Record<string, string>> = {}, read: ReadonlySet<string>) {
   const picked = [...read].flatMap((name) => {
     const value = values[name];
-    return value === undefined || value.length > VALUE_LENGTH ? [] : [[name, value] as const];
+    return value === undefined ? [] : [[name, value.length > VALUE_LENGTH ? LONG : value] as const];
   });
   return Object.fromEntries(picked);
 }
