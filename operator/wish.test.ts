@@ -1,6 +1,6 @@
 /**
  * A look whose wish the API server does not have any more: it makes, adopts and deletes nothing, says nothing, and is tried
- * again. One read of the MailRelay tells for the whole look, and a look that does none of this asks nothing.
+ * again. One read of the MailRelay tells for a few seconds, and a look that does none of this asks nothing.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import type { KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
 import { managedLabels } from './render/metadata.ts';
-import { isSameWish } from './wish.ts';
+import { confirming, isSameWish } from './wish.ts';
 import type { World } from './world.ts';
 
 const RELAY = relayObject();
@@ -97,6 +97,19 @@ test('volumes grow, and a StatefulSet goes without its pods, only for a wish tha
   const { failed, writes } = await writesOf(world, OTHERS['was edited'] as () => unknown);
   assert.equal(failed, 'conflict');
   assert.ok(!writes.some((one) => /DELETE|persistentvolumeclaims/.test(one)), writes.join());
+});
+
+test('in a look that lasts for long, as where writes are slow, the word is asked for again', async () => {
+  let [now, live] = [0, relayObject];
+  const { writer, requests } = recordingDeps(notFound, () => live());
+  const confirm = confirming(writer, RELAY, () => now);
+  for (now = 0; now < 4_000; now += 100) await confirm();
+  assert.equal(requests.length, 1);
+  live = OTHERS['is gone'] as typeof live;
+  now += 10_000;
+  await assert.rejects(confirm(), { kind: 'conflict' });
+  await assert.rejects(confirm(), { kind: 'conflict' });
+  assert.equal(requests.length, 2);
 });
 
 test('a look that only changes what is there asks nothing', async () => {

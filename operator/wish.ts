@@ -1,6 +1,6 @@
 /**
  * Whether the API server still has the wish that a look works for. The caches may be behind it by more than a minute, where a
- * watch is silent. So what a look creates, adopts or deletes waits for one read of the MailRelay: what it would create for one
+ * watch is silent. So what a look creates, adopts or deletes waits for a read of the MailRelay: what it would create for one
  * that is gone would come anew as often as it goes, and what it deletes does not come back. All other writes need none: they name
  * the uid or the version of an object that is there, so they create nothing and delete nothing.
  */
@@ -14,12 +14,16 @@ import { apiPath, MAIL_RELAY } from './kube/kinds.ts';
 /** Throws a conflict if the wish is another one by now. Then the whole look is tried again. */
 export type Confirm = () => Promise<void>;
 
-/** Asks the API server at the first call, for all calls of the look. */
-export function confirming(writer: Writer, relay: MailRelay): Confirm {
-  let confirmed: Promise<void> | undefined;
+/** Where writes are slow a look lasts for minutes, and its MailRelay may be deleted meanwhile. */
+const WORD_MS = 5_000;
+
+/** Asks the API server at the first call of the look, and again when its word is old. */
+export function confirming(writer: Writer, relay: MailRelay, monotonic = () => performance.now()): Confirm {
+  let last: { readonly at: number; readonly word: Promise<void> } | undefined;
   return () => {
-    confirmed ??= confirm(writer, relay);
-    return confirmed;
+    const now = monotonic();
+    if (!last || now - last.at > WORD_MS) last = { at: now, word: confirm(writer, relay) };
+    return last.word;
   };
 }
 
