@@ -58,6 +58,17 @@ test('on such a server a watch that may be had again is short, and its end tells
   assert.equal(api.lists.length, 1);
 });
 
+test('an absence of the server in between does not hide why it is deaf', async () => {
+  api.onList = listOf('5', pod('a', '3'));
+  api.onWatch = inTurn(...Array.from({ length: 4 }, () => fails(403, 'no rights')), fails(503, 'away'));
+  const { cache } = start();
+  for (let count = 1; count <= 5; count++) {
+    await until('a failure', () => cache.restarts === count);
+    cache.renew();
+  }
+  assert.deepEqual([cache.isDeaf, cache.failure], [true, 'no rights']);
+});
+
 test('one refusal after an absence of the server makes it not deaf, and several around one do', async () => {
   api.onList = listOf('5', pod('a', '3'));
   const heard = events({ type: 'ADDED', object: pod('b', '6') });

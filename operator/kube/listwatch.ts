@@ -68,7 +68,7 @@ export class ListWatch {
     return this.#overdue && !this.#synced;
   }
 
-  /** The message of the last failure; empty before the first one. */
+  /** The message of the last failure that the kind itself has; empty before the first one. */
   get failure(): string {
     return this.#failure;
   }
@@ -241,7 +241,8 @@ export class ListWatch {
       this.#options.onTrouble(this.#options.kind, error.message);
     }
     this.#failures += 1;
-    this.#failure = (error as Error).message;
+    // An absence of the server says nothing of the kind.
+    if (!isKubeError(error, 'unavailable') || !this.#failure) this.#failure = (error as Error).message;
     const isLate = !this.#synced && !this.#overdue && this.#failures >= OVERDUE_AFTER;
     this.#overdue ||= isLate;
     if (isLate || (isRefusal && this.#refusals === OVERDUE_AFTER)) this.#options.onOverdue?.();
