@@ -5,7 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { syncFolder, UNFINISHED, writeAtomically } from '../task/atomicfile.ts';
 import { parsePolicies } from './policiestext.ts';
 
@@ -84,7 +84,7 @@ export class HandedOver {
 export async function keepHandedOver(path: string, name: string, text: string): Promise<void> {
   const folder = folderBeside(path);
   await mkdir(folder, { recursive: true });
-  await syncFolder(dirname(folder));
+  await syncFolder(folder);
   await writeAtomically(join(folder, `${name}${SUFFIX}`), text);
 }
 

@@ -102,7 +102,8 @@ test('an entry that is damaged is set aside, counted, and does not stop the othe
   assert.deepEqual(events.map(({ event }) => event).toSorted(), ['delivered', 'set_aside']);
 });
 
-test('a drain begins nothing more and waits for what is under way', async () => {
+/** One delivery is under way, and ends when `answer` is called. */
+async function whileOneIsUnderWay() {
   const gate = Promise.withResolvers<void>();
   let begun = 0;
   const manager = runnerWith(async (_hop, parcel) => {
@@ -113,29 +114,25 @@ test('a drain begins nothing more and waits for what is under way', async () => 
   await enter('a@x.example');
   await manager.start();
   await eventually(() => begun === 1);
+  return { manager, answer: () => gate.resolve(), countBegun: () => begun };
+}
+
+test('a drain begins nothing more and waits for what is under way', async () => {
+  const { manager, answer, countBegun } = await whileOneIsUnderWay();
   const drained = manager.drain(60_000);
   manager.add(await enter('b@x.example'));
-  gate.resolve();
+  answer();
   await drained;
-  assert.deepEqual([begun, spool.depth], [1, 1]);
+  assert.deepEqual([countBegun(), spool.depth], [1, 1]);
 });
 
 test('a drain that may last for minutes ends soon when the relay stops meanwhile', async () => {
-  const gate = Promise.withResolvers<void>();
-  let begun = 0;
-  const manager = runnerWith(async (_hop, parcel) => {
-    begun += 1;
-    await gate.promise;
-    return all(parcel, 250);
-  });
-  await enter('a@x.example');
-  await manager.start();
-  await eventually(() => begun === 1);
+  const { manager, answer } = await whileOneIsUnderWay();
   const drained = manager.drain(600_000);
   void manager.drain(0);
   await drained;
   assert.equal(spool.depth, 1);
-  gate.resolve();
+  answer();
   await eventually(() => spool.depth === 0);
 });
 

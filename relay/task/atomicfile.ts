@@ -15,12 +15,12 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     await file.close();
   }
   await rename(`${path}${UNFINISHED}`, path);
-  await syncFolder(dirname(path));
+  await syncFolder(path);
 }
 
-/** Resolves when the names in the folder are on disk. */
+/** Resolves when the name of the file, or of the folder, is on disk. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path);
+  const folder = await open(dirname(path));
   try {
     await folder.sync();
   } finally {
