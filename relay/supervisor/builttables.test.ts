@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { beforeStats } from '#test/kit/beforereads.ts';
 import { addressesOf, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
 import { Key } from '../addresses/addressmap.ts';
 import { openTable } from '../addresses/tablefile.ts';
@@ -70,6 +79,28 @@ test('a table is built once, and again when it has changed', async () => {
   assert.deepEqual(told, ['table_loaded']);
   put('a@b.example two@c.example\n');
   assert.equal((await look()).to, 'two@c.example');
+});
+
+test('a table whose link is swapped while it is looked for is the new one, and counts as missing at no moment', async (t) => {
+  put('a@b.example one@c.example\n');
+  const aliases = join(dirs.configMapsDir, 'aliases');
+  let isSwapped = false;
+  beforeStats(t, (path) => {
+    if (isSwapped || !path.endsWith('/virtual')) return;
+    isSwapped = true;
+    const old = join(aliases, readlinkSync(join(aliases, '..data')));
+    put('a@b.example two@c.example\n');
+    rmSync(old, { recursive: true });
+  });
+  assert.deepEqual(await look(), { to: 'two@c.example', fault: null, missing: [] });
+});
+
+test('where the system has no means to look for a table, it does not count as missing', (t) => {
+  put('a@b.example one@c.example\n');
+  beforeStats(t, (path) => {
+    if (path.endsWith('/virtual')) throw Object.assign(new Error('ENOMEM'), { code: 'ENOMEM' });
+  });
+  assert.throws(() => readInputs(dirs), /^Error: Cannot read ".*virtual": the memory is full$/);
 });
 
 test('its text is no part of what the tasks get', async () => {

@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { AUTHORITIES_FILE_NAME } from '#crds/authoritiesfile.ts';
 import { POLICY_FILE_NAME, type Policy } from '#crds/policyfile.ts';
 import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
-import { lacksMeans } from '#crds/systemwords.ts';
+import { describeFileError, lacksMeans } from '#crds/systemwords.ts';
 import type { Files, Materials } from '../task/materials.ts';
-import { findTableFiles, listWantedTables, resolvedFolder, type TableFiles } from './tablefiles.ts';
+import { findTableFiles, listWantedTables, readBehind, type TableFiles } from './tablefiles.ts';
 
 interface PairFiles {
   readonly cert: string | undefined;
@@ -58,15 +58,6 @@ export function readInputs(dirs: InputDirs, inForce?: Policy): Inputs {
     },
     tables: findTableFiles(wanted.tables, { Secret: secretsDir, ConfigMap: configMapsDir }),
   };
-}
-
-/** A kubelet removes the folder behind a link that it has swapped, so what was read of that may be a part. */
-function readBehind<T>(dir: string, read: (folder: string) => T): T {
-  for (;;) {
-    const folder = resolvedFolder(dir);
-    const found = read(folder);
-    if (resolvedFolder(dir) === folder) return found;
-  }
 }
 
 function readPair(dir: string): PairFiles {
@@ -131,7 +122,7 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (lacksMeans(error)) throw error;
+    if (lacksMeans(error)) throw describeFileError('read', path, error);
     return undefined;
   }
 }
@@ -175,7 +166,7 @@ function namesIn(dir: string): string[] {
       .filter((name) => !name.startsWith('..'))
       .toSorted();
   } catch (error) {
-    if (lacksMeans(error)) throw error;
+    if (lacksMeans(error)) throw describeFileError('read', dir, error);
     return [];
   }
 }

@@ -13,6 +13,7 @@ import {
   type TableReference,
   tableReferences,
 } from '#crds/references.ts';
+import { describeFileError, lacksMeans } from '#crds/systemwords.ts';
 import type { TableFault } from '../addresses/buildtable.ts';
 
 export interface TableFile {
@@ -53,8 +54,11 @@ export function findTableFiles(
 ): TableFiles {
   return Object.fromEntries(
     tables.map((table) => {
-      const path = join(resolvedFolder(join(dirs[table.kind], table.name)), table.key);
-      return [nameTable(table), { path, identity: identify(path) }];
+      const find = (folder: string): TableFile => {
+        const path = join(folder, table.key);
+        return { path, identity: identify(path) };
+      };
+      return [nameTable(table), readBehind(join(dirs[table.kind], table.name), find)];
     }),
   );
 }
@@ -73,8 +77,17 @@ export function tableFailure(verb: 'read' | 'written', error: unknown): TableFai
   return { kind: 'failed', fault: `cannot be ${verb} (${code ?? message})` };
 }
 
+/** A kubelet removes the folder behind a link that it has swapped, so what was read of that may be a part. */
+export function readBehind<T>(dir: string, read: (folder: string) => T): T {
+  for (;;) {
+    const folder = resolvedFolder(dir);
+    const found = read(folder);
+    if (resolvedFolder(dir) === folder) return found;
+  }
+}
+
 /** The folder behind the link of a kubelet. */
-export function resolvedFolder(dir: string): string {
+function resolvedFolder(dir: string): string {
   try {
     return realpathSync(join(dir, '..data'));
   } catch {
@@ -95,7 +108,8 @@ function identify(path: string): string | null {
   try {
     const { ino, size, mtimeMs } = statSync(path);
     return `${ino} ${size} ${mtimeMs}`;
-  } catch {
+  } catch (error) {
+    if (lacksMeans(error)) throw describeFileError('read', path, error);
     return null;
   }
 }
