@@ -194,7 +194,7 @@ export const REASONS = {
   },
   PolicyRefused: {
     type: 'PolicyApplied',
-    cause: 'A pod refused the policy; the one before stays in force.',
+    cause: 'A pod refused the policy, or cannot read its mounted files; what it has stays in force.',
     cure: 'The message quotes the pod. Where its version is too old for a new field, it takes the policy when it is replaced.',
   },
   QueueMoving: {

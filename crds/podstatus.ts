@@ -103,7 +103,7 @@ export const podStatus = z.object({
   policy: z.object({
     /** Hash of the policy in force for every new session and delivery; null before the first. */
     hash: text(64).nullable(),
-    /** A policy that the relay read and refused; the policy above stays in force. */
+    /** A policy that the relay refused, or why it cannot read the mounted files; the policy above stays in force. */
     refused: z.object({ hash: text(64).nullable(), message: message() }).nullable(),
     /** What the policy in force says. Absent before the first policy, and in older relays. */
     summary: policySummary.optional(),

@@ -135,20 +135,27 @@ test('a policy that cannot be taken is refused by name, the old one stays in for
   taken.close();
 });
 
-test('where the system has no means to read what is mounted, all stays as it is, and the log says so once', async (t) => {
+test('where the system has no means to read what is mounted, all stays as it is, and status and log say so', async (t) => {
   mountPair(pair);
   const good = policyWith('Enabled');
   mountPolicy(good);
   const started = await start();
   mountPolicy(policyWith('Required'));
+  let lacks = true;
   beforeReads(t, (path) => {
-    if (path.startsWith(dirs.certificateDir)) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+    if (lacks && path.startsWith(dirs.certificateDir))
+      throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
   });
   await started.reload();
   await started.reload();
   const { policy, certificateProblem } = started.status();
-  assert.deepEqual([policy.hash, policy.refused, certificateProblem], [hashContent(good), null, null]);
+  assert.deepEqual([policy.hash, certificateProblem], [hashContent(good), null]);
+  const message = /^Cannot read ".*tls\.crt": too many files are open$/;
+  assert.match(policy.refused?.message ?? '', message);
   assert.equal(readFileSync(join(dirs.root, 'log'), 'utf8').split('"inputs_not_read"').length, 2);
+  lacks = false;
+  await started.reload();
+  assert.equal(started.status().policy.refused, null);
 });
 
 test('a listener that is added is served, one that is removed closes its port', async () => {

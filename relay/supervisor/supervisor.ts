@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { joinSessions, type OpenSessions } from '#crds/sessions.ts';
-import { describeSystemError } from '#crds/systemwords.ts';
 import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
@@ -54,7 +53,7 @@ export class Supervisor implements Relay {
   #evacuation: Evacuation | null = null;
   #seen = '';
   /** Why the last look could not read what is mounted. */
-  #unread = '';
+  #unread: string | undefined;
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
@@ -185,14 +184,19 @@ export class Supervisor implements Relay {
   #read(): Inputs | undefined {
     try {
       const inputs = readInputs(this.#options, this.#service.policy);
-      this.#unread = '';
+      this.#tellUnread(undefined);
       return inputs;
     } catch (error) {
-      const message = describeSystemError(error);
-      if (message !== this.#unread) this.#log('inputs_not_read', { message });
-      this.#unread = message;
+      this.#tellUnread((error as Error).message);
       return undefined;
     }
+  }
+
+  #tellUnread(message: string | undefined): void {
+    if (message === this.#unread) return;
+    this.#unread = message;
+    if (message !== undefined) this.#log('inputs_not_read', { message });
+    this.#changed();
   }
 
   async #follow(inputs: Inputs): Promise<void> {
@@ -241,7 +245,8 @@ export class Supervisor implements Relay {
       evacuation: describeEvacuation(evacuation, this.#queue, this.#service.isEmptied(this.#queue)),
       order: this.#orders.scaleOrderInForce,
       policy,
-      refused: this.#orders.refused,
+      // What cannot be read is not taken, and that may last: the certificate in force would end unseen.
+      refused: this.#unread === undefined ? this.#orders.refused : { hash: null, message: this.#unread },
       certificates: this.#certificates.status(policy, now),
       listeners,
       router,
