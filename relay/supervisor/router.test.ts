@@ -62,6 +62,17 @@ test('only a router that gives way to a giver may finish what a next hop keeps f
   assert.equal(deadlineOfOld(null, null), DRAIN_MS);
 });
 
+test('a pod that stays after all does not wait for minutes for the router that its hand-over gave time', () => {
+  const [first, giver, second] = [standIn(null), standIn(HANDOVER), standIn(null)];
+  const tasks = new RouterTask(DEPS);
+  for (const { router } of [first, giver, second]) tasks.putInService(router);
+  const deadlines = [600_000, DRAIN_MS].map((deadlineMs) => ({ kind: 'drain', deadlineMs }));
+  assert.deepEqual(
+    first.told.filter(({ kind }) => kind === 'drain'),
+    deadlines,
+  );
+});
+
 test('if the next router does not start, the one in service still gets the changed contents', async (t) => {
   const { router, told } = standIn(null);
   const tasks = new RouterTask(DEPS);

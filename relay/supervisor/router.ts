@@ -139,6 +139,8 @@ export class RouterTask {
     if (old) {
       // A giver has no delivery under way that a next hop could keep for so long.
       drain(old, next.handover && !old.handover ? PATIENT_DRAIN_MS : drainMs);
+      // The patience was for a hand-over. A pod that stays after all has new mail, which waits for their end.
+      if (!next.handover) for (const router of this.#draining) drain(router, drainMs);
       this.#draining.add(old);
       old.process.exited.then(() => this.#draining.delete(old));
       this.#released = Promise.all([this.#released, old.process.exited]);
