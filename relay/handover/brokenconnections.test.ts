@@ -4,8 +4,19 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { ends, enter, LARGE, openPod, openSpool, readContent, startGiver } from '#test/kit/handoverrig.ts';
+import {
+  ends,
+  enter,
+  LARGE,
+  openPod,
+  openSpool,
+  type ReceivingPod,
+  readContent,
+  startGiver,
+} from '#test/kit/handoverrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import { Giver } from './giver.ts';
+import type { Offered, Sibling } from './sibling.ts';
 
 /** A port before a sibling. The first connections through it break off after so many bytes of the giver. */
 async function openBreaking(port: number, breaks: readonly number[]): Promise<number> {
@@ -104,19 +115,74 @@ test('a sibling that dies while many entries are on their way keeps none of them
   assert.deepEqual(to.spool.list(), ids.toSorted());
 });
 
-test('an entry whose acknowledgement is lost waits for the sibling that has it, and goes to no other one', async () => {
-  const [from, to, other] = [openSpool(), await openPod(), await openPod()];
-  const id = await enter(from, Buffer.from('once'));
-  const mortal = await openMortal(to.port);
-  const enterIt = to.spool.enter.bind(to.spool);
-  to.spool.enter = async (...entry) => {
+/** A port before a sibling that dies when it has entered an entry and before it says so. */
+async function openForgetful({ port, spool }: ReceivingPod) {
+  const mortal = await openMortal(port);
+  const enterIt = spool.enter.bind(spool);
+  spool.enter = async (...entry) => {
     await enterIt(...entry);
     mortal.die();
   };
+  return mortal;
+}
+
+test('an entry whose acknowledgement is lost waits for the sibling that has it, and goes to no other one', async () => {
+  const [from, to, other] = [openSpool(), await openPod(), await openPod()];
+  const id = await enter(from, Buffer.from('once'));
+  const mortal = await openForgetful(to);
   const ports = [mortal.port, other.port];
   const giver = startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
   await eventually(() => giver.figures.deferrals.some(({ message }) => message.includes('ECONNREFUSED')));
   await mortal.live();
+  await eventually(() => from.depth === 0);
+  assert.deepEqual([to.spool.list(), other.spool.list()], [[id], []]);
+});
+
+/** A sibling that gives these answers, one after the other. */
+function openScripted(host: string, answers: Offered['kind'][], asked: string[]): Sibling {
+  const offer = async () => {
+    asked.push(host);
+    return { kind: answers.shift() ?? 'away', reason: '' };
+  };
+  const rest = { askAgainAt: 0, fault: undefined, mayTake: () => true, close: () => undefined };
+  return { address: { host, port: 1 }, offer, ...rest } as unknown as Sibling;
+}
+
+test('an entry that waited in vain for one sibling waits as long for the next one that may have it', async () => {
+  const from = openSpool();
+  const id = await enter(from, Buffer.from('once'));
+  const asked: string[] = [];
+  const siblings = [
+    openScripted('first', ['unanswered', 'away', 'taken'], asked),
+    openScripted('second', ['unanswered', 'taken'], asked),
+  ];
+  if (crc32(id) % 2 === 1) siblings.reverse();
+  let now = 0;
+  const options = { siblings, log: () => undefined, clock: () => now, readPolicies: () => null };
+  const giver = new Giver({ spool: from, ...options });
+  ends.push(() => giver.drain());
+  giver.start();
+  await eventually(() => asked.length === 1);
+  now = 10 * 60_000;
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(asked, ['first', 'first', 'second', 'second']);
+});
+
+test('an entry that a sibling has and cannot confirm goes to no other one', async () => {
+  const [from, to, other] = [openSpool(), await openPod(), await openPod()];
+  const id = await enter(from, Buffer.from('once'));
+  const { record, body } = await readContent(from, id);
+  const writer = to.spool.bodyWriter(id);
+  await writer.write(body);
+  await to.spool.enter(id, record, await writer.seal());
+  const confirm = to.spool.confirm.bind(to.spool);
+  to.spool.confirm = async () => {
+    to.spool.confirm = confirm;
+    // A change of other mail in the same commit finds the disk full.
+    throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' });
+  };
+  const ports = [to.port, other.port];
+  startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
   await eventually(() => from.depth === 0);
   assert.deepEqual([to.spool.list(), other.spool.list()], [[id], []]);
 });

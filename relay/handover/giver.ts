@@ -146,9 +146,10 @@ export class Giver {
     }
   }
 
-  /** An offer that was never sent says nothing of the one before. The time runs from the first one on. */
+  /** An offer that was never sent says nothing of the one before. The time of a sibling runs from its first one on. */
   #remember(id: string, sibling: Sibling, { kind }: Offered): void {
-    const until = this.#unanswered.get(id)?.until ?? this.#options.clock() + UNANSWERED_MS;
+    const asked = this.#unanswered.get(id);
+    const until = asked?.sibling === sibling ? asked.until : this.#options.clock() + UNANSWERED_MS;
     if (kind === 'unanswered') this.#unanswered.set(id, { sibling, until });
     else if (kind !== 'away') this.#unanswered.delete(id);
   }

@@ -146,7 +146,12 @@ export class Receiver {
     if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
     // First, because the sibling gives an entry that is refused to another one. It removes its copy of one that is known, so
     // the body counts too; and the process that wrote it may have died before its sync.
-    if (spool.load(id).kind === 'message' && (await spool.confirm(id))) return { code: 200, text: 'known' };
+    if (spool.load(id).kind === 'message') {
+      const isOnDisk = await spool.confirm(id).catch(() => undefined);
+      // It is here, so no other sibling may have it, whatever the disk says of a change that was made with this one.
+      if (isOnDisk === undefined) return refusal(ON_ITS_WAY, 'the disk does not confirm this entry');
+      if (isOnDisk) return { code: 200, text: 'known' };
+    }
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
     return spool.hasRoom(bytes) ? undefined : NO_ROOM_LEFT;
   }

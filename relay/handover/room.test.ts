@@ -19,6 +19,20 @@ test('large mail for which a sibling has no room keeps no small mail back, is to
   assert.deepEqual(giver.figures.deferrals, []);
 });
 
+test('of a sibling that is back and has no room, the room is told, and not that it was away', async () => {
+  const [from, pod] = [openSpool(), await openPod()];
+  let isAway = true;
+  pod.spool.hasRoom = () => {
+    if (isAway) throw new Error('the disk is away');
+    return false;
+  };
+  await enter(from, Buffer.alloc(LARGE, 'x'));
+  const giver = startGiver(from, [pod.port]);
+  await eventually(() => /the disk is away/.test(giver.figures.deferrals[0]?.message ?? ''));
+  isAway = false;
+  await eventually(() => /no room left/.test(giver.figures.deferrals[0]?.message ?? ''));
+});
+
 test('a quota of a sibling that only its writes show keeps no small mail back either', async () => {
   const [from, pod] = [openSpool(), await openPod()];
   const bodyWriter = pod.spool.bodyWriter.bind(pod.spool);

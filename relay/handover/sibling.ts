@@ -126,8 +126,10 @@ export class Sibling {
     this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
   }
 
+  /** It is there, so a fault of before is over. */
   #lacksRoom(bytes: number, reason: string): void {
     const now = this.#clock();
+    this.#fault = undefined;
     const known = this.#roomless && now < this.#roomless.until ? this.#roomless.bytes : bytes;
     this.#roomless = { bytes: Math.min(known, bytes), until: now + ROOMLESS_MS, reason };
   }
@@ -172,7 +174,7 @@ export class Sibling {
 
 function judge(status: number, reason: string): Offered {
   if (status < 300) return { kind: 'taken' };
-  // An earlier offer is under way there and may arrive.
+  // An earlier offer is there, or under way and may arrive.
   if (status === ON_ITS_WAY) return { kind: 'unanswered', reason };
   if (status === NO_ROOM) return { kind: 'noRoom', reason };
   return { kind: status < 500 ? 'refused' : 'away', reason };
