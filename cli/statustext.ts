@@ -34,7 +34,9 @@ function policyLines({ policy }: PodStatus): string[] {
   const refused = policy.refused;
   return [
     row('policy', policy.hash === null ? 'none yet' : `${policy.hash} in force`),
-    ...(refused ? [note(`refused ${refused.hash ?? 'a policy'}: ${refused.message}`)] : []),
+    ...(refused
+      ? [note(`${refused.hash === null ? 'takes no change' : `refused ${refused.hash}`}: ${refused.message}`)]
+      : []),
     ...(policy.summary ? summaryLines(policy.summary) : []),
   ];
 }

@@ -195,7 +195,7 @@ export const REASONS = {
   PolicyRefused: {
     type: 'PolicyApplied',
     cause: 'A pod refused the policy, or cannot read its mounted files; what it has stays in force.',
-    cure: 'The message quotes the pod. Where its version is too old for a new field, it takes the policy when it is replaced.',
+    cure: 'The message quotes the pod. Where its version is too old for a new field, it takes the policy when it is replaced. Where it cannot read a file, mail flows as before; mend what the message names, most often the disk of the node or a limit of open files.',
   },
   QueueMoving: {
     type: 'QueueHealthy',

@@ -3,6 +3,7 @@
  * when the pod is replaced, so only the refusal of a pod that stays needs a person. Pure.
  */
 import type { PodView, World } from '../world.ts';
+import { podsWithPolicy } from './checks.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
 
 /** The StatefulSet controller writes the revision of the template onto each pod. */
@@ -10,7 +11,7 @@ export const REVISION_LABEL = 'controller-revision-hash';
 
 /** A pod that stays could not start the policy. */
 export const policyRefusedForGood: Check = (world) => {
-  const pod = listRefusing(world).find(({ name }) => !isReplacedLater(world, name));
+  const pod = listWithout(world).find(({ name }) => !isReplacedLater(world, name));
   return pod && is('True', 'PolicyRefused', refusalText(pod));
 };
 
@@ -21,13 +22,13 @@ export const policyRefused: Check = (world) => {
 
 export const rolloutWaits: Check = (world) => {
   if (!waitsForTurn(world)) return undefined;
-  const [pod] = listRefusing(world);
+  const [pod] = listWithout(world);
   const text = 'New pods wait for their turn: a few relays are replaced at a time';
   return is('True', 'RolloutWaits', pod ? `${text}. ${refusalText(pod)}` : text);
 };
 
 export const policyRefusedForNow: Check = (world) => {
-  const [pod] = listRefusing(world);
+  const [pod] = listWithout(world);
   return pod && is('True', 'RollingOut', `Pods are replaced. ${refusalText(pod)}`);
 };
 
@@ -35,8 +36,15 @@ function listRefusing(world: World): PodView[] {
   return reported(world).filter(({ report }) => report?.policy.refused);
 }
 
+/** Without those that have the wanted policy in force. They take no change now, but mail flows as it says. */
+function listWithout(world: Judged): PodView[] {
+  const served = podsWithPolicy(world);
+  return listRefusing(world).filter((pod) => !served.includes(pod));
+}
+
 function refusalText({ name, report }: PodView): string {
-  return `Pod ${name} refused the policy: ${report?.policy.refused?.message}`;
+  const refused = report?.policy.refused;
+  return `Pod ${name} ${refused?.hash == null ? 'takes no change' : 'refused the policy'}: ${refused?.message}`;
 }
 
 function waitsForTurn({ obstacles }: Judged): boolean {

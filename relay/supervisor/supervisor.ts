@@ -33,6 +33,8 @@ const DRAIN_MS = 5 * 60_000;
 /** Dates pass without an event, and figures are published once a minute. */
 const TICK_MS = 5_000;
 const TELL_WITHIN_MS = 50;
+/** The status tells what could not be read in so many looks, which take ten seconds at most. Less may be a moment's lack of means. */
+const UNREAD_LOOKS = 5;
 
 export class Supervisor implements Relay {
   readonly #options: RelayOptions;
@@ -52,8 +54,8 @@ export class Supervisor implements Relay {
   /** Set from the announcement on: new clients should use other pods. */
   #evacuation: Evacuation | null = null;
   #seen = '';
-  /** Why the last look could not read what is mounted. */
-  #unread: string | undefined;
+  /** The looks in a row that could not read what is mounted, and why the last one could not. */
+  #unread = { looks: 0, message: '' };
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
@@ -184,19 +186,26 @@ export class Supervisor implements Relay {
   #read(): Inputs | undefined {
     try {
       const inputs = readInputs(this.#options, this.#service.policy);
-      this.#tellUnread(undefined);
+      this.#noteRead('');
       return inputs;
     } catch (error) {
-      this.#tellUnread((error as Error).message);
+      this.#noteRead((error as Error).message);
       return undefined;
     }
   }
 
-  #tellUnread(message: string | undefined): void {
-    if (message === this.#unread) return;
-    this.#unread = message;
-    if (message !== undefined) this.#log('inputs_not_read', { message });
-    this.#changed();
+  /** An empty message: all was read. */
+  #noteRead(message: string): void {
+    const [before, { looks }] = [this.#refused, this.#unread];
+    if (message !== '' && message !== this.#unread.message) this.#log('inputs_not_read', { message });
+    this.#unread = { looks: message === '' ? 0 : looks + 1, message };
+    if (this.#refused?.message !== before?.message) this.#changed();
+  }
+
+  /** What cannot be read is not taken, and where that lasts the certificate in force would end unseen. */
+  get #refused(): PodStatus['policy']['refused'] {
+    const { looks, message } = this.#unread;
+    return this.#orders.refused ?? (looks < UNREAD_LOOKS ? null : { hash: null, message });
   }
 
   async #follow(inputs: Inputs): Promise<void> {
@@ -245,8 +254,7 @@ export class Supervisor implements Relay {
       evacuation: describeEvacuation(evacuation, this.#queue, this.#service.isEmptied(this.#queue)),
       order: this.#orders.scaleOrderInForce,
       policy,
-      // What cannot be read is not taken, and that may last: the certificate in force would end unseen.
-      refused: this.#unread === undefined ? this.#orders.refused : { hash: null, message: this.#unread },
+      refused: this.#refused,
       certificates: this.#certificates.status(policy, now),
       listeners,
       router,
