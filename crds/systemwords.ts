@@ -50,7 +50,7 @@ export function isDiskFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(nameSystemError(error));
 }
 
-/** True where the system has no means to do it now. That says nothing of the file. */
+/** True where the system has no means to do it now, which says nothing of the file. Of EIO nobody knows whether it passes. */
 export function lacksMeans(error: unknown): boolean {
   return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO'].includes(nameSystemError(error));
 }

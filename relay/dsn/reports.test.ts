@@ -132,11 +132,17 @@ test('a whole 8-bit message comes back encoded; a plain one as it is', async () 
   assert.match(plain.parts[1]?.bytes.toString() ?? '', /^Subject: s\r?\n\r?\nbody/);
 });
 
+async function* endedBy(code: string, ...pieces: string[]) {
+  for (const piece of pieces) yield Buffer.from(piece);
+  throw Object.assign(new Error(code), { code });
+}
+
+test('a report waits where the message cannot be read for now', async () => {
+  await assert.rejects(reportOn({ open: () => endedBy('EMFILE', 'Subject: s\r\n') }), /EMFILE/);
+});
+
 test('of a message that cannot be read comes back what could be read, and the report says all the same', async () => {
-  async function* broken(...pieces: string[]) {
-    for (const piece of pieces) yield Buffer.from(piece);
-    throw new Error('EIO: i/o error, read');
-  }
+  const broken = (...pieces: string[]) => endedBy('EIO', ...pieces);
   const none = await parseParts(await reportOn({ open: () => broken(), ret: 'FULL' }));
   assert.match(none.words, /<a@far\.example>\s+5\.6\.0 no/);
   const some = await parseParts(await reportOn({ open: () => broken('Subject: s\r\nX: ', 'y\r\nZ:') }));

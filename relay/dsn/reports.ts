@@ -3,6 +3,7 @@
  * kind. A report has a null sender, so it never gets a report itself.
  */
 import type { Readable } from 'node:stream';
+import { provesDamage } from '../spool/body.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
@@ -93,8 +94,9 @@ async function readBeginning(body: Readable): Promise<Buffer> {
       length += chunk.length;
       if (length >= RETURNED_BYTES) break;
     }
-  } catch {
-    // What came before is returned.
+  } catch (error) {
+    // Any other error may pass by itself, and then the whole message is there.
+    if (!provesDamage(error as NodeJS.ErrnoException)) throw error;
   }
   return Buffer.concat(chunks).subarray(0, RETURNED_BYTES);
 }

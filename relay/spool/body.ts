@@ -9,6 +9,8 @@ import type { BodyFolder } from './bodyfolder.ts';
 import { answer } from './diskpulse.ts';
 import { countLoose, giveBack, looseLimit, takePiece } from './pieces.ts';
 
+export { provesDamage } from './pieces.ts';
+
 /** A larger body becomes a file. Measured: larger values in the store cost more than a file and its sync. */
 export const INLINE_BYTES = 128 * 1024;
 const READ_BYTES = 64 * 1024;

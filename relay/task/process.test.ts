@@ -87,6 +87,15 @@ test('a process that does not answer when it is asked for its sessions is given 
   assert.equal(await task.sessions(), undefined);
 });
 
+test('the earliest deadline ends a process by force, also where a later one is given after it', async (t) => {
+  const { task } = await rig(t);
+  process.kill(task.pid, 'SIGSTOP');
+  // Ten seconds come on top of each.
+  task.drain({ kind: 'drain' }, -10_000);
+  task.drain({ kind: 'drain' }, 600_000);
+  await task.exited;
+});
+
 test('a process that the system does not make is a start that failed, and has ended', async (t) => {
   t.after(() => delete process.env['MAILRELAY_TOO_LARGE']);
   // Node throws this error as it throws a lack of memory.

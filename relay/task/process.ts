@@ -54,6 +54,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   #late: string | undefined;
   #looking: NodeJS.Timeout | undefined;
   #readyTimer: NodeJS.Timeout | undefined;
+  #killAt = Number.POSITIVE_INFINITY;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor({ entry, logFd, flags = [], onMessage, onPulse, patience }: TaskTerms<From>) {
@@ -159,11 +160,13 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     });
   }
 
-  /** Asks the process to end. Ends it by force after the deadline. */
+  /** Asks the process to end. Ends it by force after the earliest deadline of all calls. */
   drain(message: To, deadlineMs: number): void {
     this.send(message);
+    const now = monotonic();
+    this.#killAt = Math.min(this.#killAt, now + deadlineMs + AFTER_DEADLINE_MS);
     clearTimeout(this.#killTimer);
-    this.#killTimer = setTimeout(() => this.kill(), deadlineMs + AFTER_DEADLINE_MS);
+    this.#killTimer = setTimeout(() => this.kill(), this.#killAt - now);
   }
 
   kill(): void {
