@@ -44,7 +44,7 @@ export const LOG_WORDS: Readonly<Record<LogEvent, LogWord>> = {
   },
   inputs_not_read: {
     meaning:
-      'the mounted policy, certificates and Secrets could not be read; all stays as it is, the status says so, and they are read again',
+      'the mounted policy, certificates and Secrets could not be read; all stays as it is, soon the status says so, and they are read again; at a start the relay ends',
     cause: 'the process has no free file descriptors or no memory, or the disk of the node is broken',
     cure: 'see "message" in the line; raise the limit of open files or pod.resources, or look at the disk of the node',
   },
