@@ -69,6 +69,25 @@ test('an absence of the server in between does not hide why it is deaf', async (
   assert.deepEqual([cache.isDeaf, cache.failure], [true, 'no rights']);
 });
 
+const cutOff: typeof api.onWatch = (_request, response) => {
+  response.writeHead(200).write('{');
+  setTimeout(() => response.destroy(), 20);
+};
+for (const [what, ends] of [
+  ['a connection that ends', cutOff],
+  ['a token that is not known', fails(401, 'who?')],
+] as const)
+  test(`${what} does not hide it either`, async () => {
+    api.onList = listOf('5', pod('a', '3'));
+    api.onWatch = inTurn(...Array.from({ length: 4 }, () => fails(403, 'no rights')), ends, fails(503));
+    const { cache } = start();
+    for (let count = 1; count <= 5; count++) {
+      await until('a failure', () => cache.restarts === count);
+      cache.renew();
+    }
+    assert.equal(cache.failure, 'no rights');
+  });
+
 test('one refusal after an absence of the server makes it not deaf, and several around one do', async () => {
   api.onList = listOf('5', pod('a', '3'));
   const heard = events({ type: 'ADDED', object: pod('b', '6') });

@@ -68,7 +68,7 @@ export class ListWatch {
     return this.#overdue && !this.#synced;
   }
 
-  /** The message of the last failure that the kind itself has; empty before the first one. */
+  /** The message of the last failure that the kind itself has, or of the first one of all; empty before it. */
   get failure(): string {
     return this.#failure;
   }
@@ -96,9 +96,7 @@ export class ListWatch {
     this.#stopped.abort();
   }
 
-  /**
-   * Starts the watch again at once, at its last version: its connection may be dead, or it may wait for the next try.
-   */
+  /** Starts the watch again at once, at its last version: its connection may be dead, or it may wait for the next try. */
   renew(): void {
     this.#renewal.abort();
   }
@@ -241,8 +239,9 @@ export class ListWatch {
       this.#options.onTrouble(this.#options.kind, error.message);
     }
     this.#failures += 1;
-    // An absence of the server says nothing of the kind.
-    if (!isKubeError(error, 'unavailable') || !this.#failure) this.#failure = (error as Error).message;
+    // An absence of the server, or a connection that ends, says nothing of the kind.
+    const isOfKind = isKubeError(error, 'forbidden', 'notFound', 'failed', 'invalid');
+    if (isOfKind || !this.#failure) this.#failure = (error as Error).message;
     const isLate = !this.#synced && !this.#overdue && this.#failures >= OVERDUE_AFTER;
     this.#overdue ||= isLate;
     if (isLate || (isRefusal && this.#refusals === OVERDUE_AFTER)) this.#options.onOverdue?.();
