@@ -102,6 +102,16 @@ test('whatever the reason of a pause is, the relay is paused, and is the one tha
   }
 });
 
+test('of any other annotation a long value is none: it is no mark of a claim', () => {
+  const names = ['emptied', 'granted', 'refresh', 'applied'].map((name) => `mailrelay.dev/${name}`);
+  const keptOf = (length: number) => {
+    const annotations = Object.fromEntries(names.map((name) => [name, 'x'.repeat(length)]));
+    const claim = object('PersistentVolumeClaim', { labels, name: 'spool-relay-100', annotations });
+    return Object.keys(reduce(claim).metadata.annotations ?? {});
+  };
+  assert.deepEqual([keptOf(512).toSorted(), keptOf(513)], [names.toSorted(), []]);
+});
+
 test('what a relay may have made is kept, of a pod and a request only what is read of it', () => {
   const orphan = { labels, annotations: { 'mailrelay.dev/applied': 'hash' } };
   for (const ours of [

@@ -24,8 +24,9 @@ const READ_ANNOTATIONS = new Set<string>([
 ]);
 /** The values that we write are shorter. */
 const VALUE_LENGTH = 512;
-/** In place of a longer one. That there is one may be all that is asked: a pause may have a long reason. */
+/** In place of a longer one, where that there is one may be all that is asked: a pause may have a long reason. */
 const LONG = '(long)';
+const ASKED_WHETHER = new Set<string>([ANNOTATIONS.paused, ANNOTATIONS.installation]);
 
 /**
  * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner.
@@ -150,7 +151,9 @@ export function withKnownSpec(object: KubeObject, before: KubeObject | undefined
 function pick(values: Readonly<Record<string, string>> = {}, read: ReadonlySet<string>) {
   const picked = [...read].flatMap((name) => {
     const value = values[name];
-    return value === undefined ? [] : [[name, value.length > VALUE_LENGTH ? LONG : value] as const];
+    if (value === undefined) return [];
+    if (value.length <= VALUE_LENGTH) return [[name, value]];
+    return ASKED_WHETHER.has(name) ? [[name, LONG]] : [];
   });
   return Object.fromEntries(picked);
 }
