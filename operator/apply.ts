@@ -95,13 +95,14 @@ async function write(
   const kind = findKind(wanted);
   const name = nameOf(wanted);
   const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
-  // A person who deletes a MailRelay can keep its objects. What was adopted again in between would be deleted with its owner.
-  if (!live || !hasController(live)) await confirm();
   const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
   if (claim !== undefined) return { kind: 'nameTaken', object: claim };
   // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
   const target = live && storage ? keepClaims(live, wanted) : wanted;
   if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target, world.now)) {
+    // A person who deletes a MailRelay can keep its objects. What was adopted again in between would be deleted with its owner.
+    // The reads of claims may have lasted, so this comes last.
+    if (!live || !hasController(live)) await confirm();
     answers.note(target, await send(writer, path, target, live), world.now);
     onWrite('applied', name);
   }

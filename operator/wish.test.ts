@@ -112,6 +112,22 @@ test('in a look that lasts for long, as where writes are slow, the word is asked
   assert.equal(requests.length, 2);
 });
 
+test('a MailRelay that goes while the claims of its StatefulSet are read gets no StatefulSet', async () => {
+  let live = relayObject as () => unknown;
+  const deps = recordingDeps(
+    (request) => {
+      if (request.path.includes('/persistentvolumeclaims/')) live = OTHERS['is gone'] as typeof live;
+      return notFound(request);
+    },
+    () => live(),
+  );
+  const world = withStatus(settledWorld({ objects: objectsWithout('StatefulSet/relay') }));
+  await assert.rejects(reconcile(world, deps), { kind: 'conflict' });
+  const paths = deps.requests.map(({ method, path }) => `${method} ${lastOf(path)}`);
+  assert.ok(paths.includes('GET persistentvolumeclaims/spool-relay-0'), paths.join());
+  assert.ok(!paths.includes('PATCH statefulsets/relay'), paths.join());
+});
+
 test('a look that only changes what is there asks nothing', async () => {
   const objects = liveObjects(RELAY);
   const service = objects.get('Service/relay') as KubeObject;

@@ -1,8 +1,10 @@
 /**
  * Whether the API server still has the wish that a look works for. The caches may be behind it by more than a minute, where a
  * watch is silent. So what a look creates, adopts or deletes waits for a read of the MailRelay: what it would create for one
- * that is gone would come anew as often as it goes, and what it deletes does not come back. All other writes need none: they name
- * the uid or the version of an object that is there, so they create nothing and delete nothing.
+ * that is gone would come anew as often as it goes, and what it deletes does not come back. All other writes ask nothing, because
+ * they are many: they name the uid or the version of an object that is there. So two are not covered: an update for a relay that was
+ * just paused, and, where the watch of the object is silent too, one that gives what --cascade=orphan has left its owner back, which
+ * has it deleted.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
