@@ -76,11 +76,11 @@ export const SOUND_REASONS = {
       'The spec names an issuer, and the API server does not list Certificates or CertificateRequests: a role is missing, or their CRDs are broken. Mail flows with the Secrets that are there. Such objects are neither made nor changed nor deleted; Reconciling too where they are Certificates.',
     cure: 'The message names the kind and quotes the API server; mend what it names. It is tried again by itself, after half a minute at the latest.',
   },
-  ExternalDNSUnheard: {
+  DNSEndpointsNotWatched: {
     type: 'ConfigurationSound',
     cause:
-      'dns.publish is DNSEndpoint, and the API server does not let the operator watch DNSEndpoints any more: a role is missing, or their CRD is broken. Mail flows. The operator reads the DNSEndpoint of the relay every half minute instead; where it may not read it either, the DNSEndpoint stays as it is.',
-    cure: 'The message quotes the API server; mend what it names. It is tried again by itself, after half a minute at the latest.',
+      'dns.publish is DNSEndpoint, and the API server does not let the operator watch DNSEndpoints any more: a role is missing. Mail flows. The operator reads the DNSEndpoint of the relay every half minute instead; where it may not read it either, the DNSEndpoint stays as it is.',
+    cure: 'Restore the roles of the operator; the message quotes the API server. It is tried again by itself, after half a minute at the latest.',
   },
   KeyRollsOver: {
     type: 'ConfigurationSound',

@@ -202,14 +202,14 @@ describe('rights that are lacking from the start, and those of extras', { concur
       assert.deepEqual(told(), unlisted.flat());
       assert.deepEqual(complete.slice(before), [[PLAIN, PUBLISHES]], 'all are looked at again');
       const lacking = [{ kind, message: 'no rights' }];
-      assert.deepEqual(caches.listUnlisted(PLAIN), { unlisted: lacking, unheard: [] });
+      assert.deepEqual(caches.listUnlisted(PLAIN), { unlisted: lacking, readByName: [] });
       const isNeeded = kind === 'DNSEndpoint';
-      assert.deepEqual(caches.listUnlisted(PUBLISHES).unheard, isNeeded ? lacking : []);
+      assert.deepEqual(caches.listUnlisted(PUBLISHES).readByName, isNeeded ? lacking : []);
       broken.clear();
       caches.renew();
       await until('another look', () => complete.length > before + 1);
       assert.deepEqual(told(), []);
-      assert.deepEqual(caches.listUnlisted(PUBLISHES).unheard, []);
+      assert.deepEqual(caches.listUnlisted(PUBLISHES).readByName, []);
     });
 });
 

@@ -99,16 +99,14 @@ export class Caches {
     );
   }
 
-  /**
-   * The extras that cannot be listed, or may not be watched any more. Of those that this MailRelay needs, what was heard last is kept.
-   */
-  listUnlisted(key: string): Record<'unlisted' | 'unheard', readonly UnlistedKind[]> {
+  /** The extras that cannot be listed, or may not be watched any more. Of those that this MailRelay needs, its own is read by name. */
+  listUnlisted(key: string): Record<'unlisted' | 'readByName', readonly UnlistedKind[]> {
     const all =
       this.#watchesFor(key)?.filter((one) => isExtra(one.kind) && (one.overdue || one.isDeaf)) ?? [];
     const isNeeded = ({ kind }: ListWatch) => needsToKnow(this.#relays.get(key), kind);
     const told = (watches: readonly ListWatch[]) =>
       watches.map(({ kind, failure }) => ({ kind: kind.kind, message: failure }));
-    return { unlisted: told(all.filter((one) => !isNeeded(one))), unheard: told(all.filter(isNeeded)) };
+    return { unlisted: told(all.filter((one) => !isNeeded(one))), readByName: told(all.filter(isNeeded)) };
   }
 
   #watchesFor(key: string): ListWatch[] | undefined {

@@ -180,7 +180,7 @@ test('a kind that cannot be listed is not taken for one that the cluster lacks',
   const unlisted = [{ kind: 'Certificate', message: 'no' }];
   const world = gathered({
     knows: ({ kind }) => kind === 'PodMonitor',
-    listUnlisted: () => ({ unlisted, unheard: [] }),
+    listUnlisted: () => ({ unlisted, readByName: [] }),
   });
   assert.deepEqual(world?.unlisted, unlisted);
   assert.deepEqual(world?.absentKinds, ['CertificateRequest', 'DNSEndpoint']);
@@ -217,7 +217,7 @@ test('a pod with an address has not run before its relay has; a report proves it
   );
 });
 
-test('of a kind that is not heard of any more nothing is believed, written or deleted', async () => {
+test('of a kind that is not listed nothing is believed, written or deleted', async () => {
   const relay = relayObject({ tls: { issuerRef: { name: 'ca' } } });
   const metadata = { name: 'relay', namespace: 'mail', uid: 'c', resourceVersion: '1' };
   const owner = { kind: 'MailRelay', name: 'relay', uid: relay.metadata.uid ?? '', controller: true };
@@ -227,7 +227,7 @@ test('of a kind that is not heard of any more nothing is believed, written or de
     const caches = {
       relay: () => relay,
       objectsOf: () => objects,
-      listUnlisted: () => ({ unlisted, unheard: [] }),
+      listUnlisted: () => ({ unlisted, readByName: [] }),
     };
     const world = gathered(caches) as World;
     const deps = recordingDeps((request) =>
@@ -238,10 +238,10 @@ test('of a kind that is not heard of any more nothing is believed, written or de
     const said = JSON.stringify(deps.requests.filter(({ path }) => path.endsWith('/status')));
     return { seen: world.objects.has('Certificate/relay'), written: written.length, said };
   };
-  const heard = await of([]);
-  assert.deepEqual([heard.seen, heard.written > 0], [true, true]);
-  const unheard = await of([{ kind: 'Certificate', message: 'no rights' }]);
-  assert.deepEqual([unheard.seen, unheard.written], [false, 0]);
-  assert.match(unheard.said, /does not list Certificates, which stay as they are/);
-  assert.doesNotMatch(unheard.said, /nobody has looked at the Certificate/);
+  const listed = await of([]);
+  assert.deepEqual([listed.seen, listed.written > 0], [true, true]);
+  const left = await of([{ kind: 'Certificate', message: 'no rights' }]);
+  assert.deepEqual([left.seen, left.written], [false, 0]);
+  assert.match(left.said, /does not list Certificates, which stay as they are/);
+  assert.doesNotMatch(left.said, /nobody has looked at the Certificate/);
 });

@@ -44,8 +44,8 @@ export function gatherWorld(
 ): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
-  const { unlisted, unheard } = caches.listUnlisted(key);
-  // After these lines nothing sees what is not heard of any more, or a pod of a stranger, but what tells of it.
+  const { unlisted, readByName } = caches.listUnlisted(key);
+  // After these lines nothing sees what is of an unlisted kind, or a pod of a stranger, but what tells of it.
   const { known, partial } = withFound(withoutKinds(caches.objectsOf(key), unlisted), lacking);
   const { objects, own, strangers } = separatePods(relay, known);
   const asking = { reportOf, now: now() };
@@ -77,7 +77,7 @@ export function gatherWorld(
       .filter((one) => !caches.knows(one) && !unlisted.some(({ kind }) => kind === one.kind))
       .map(({ kind }) => kind),
     unlisted,
-    unheard,
+    readByName,
   };
 }
 

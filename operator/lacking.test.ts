@@ -102,7 +102,7 @@ describe('what is read again', () => {
   });
 });
 
-describe('a DNSEndpoint of which nothing is heard any more', () => {
+describe('a DNSEndpoint that may not be watched any more, and is read by name', () => {
   const { inbound } = relayObject().spec;
   const dns = { publish: 'DNSEndpoint', tlsReports: { rua: ['mailto:tls@example.com'] } };
   const relay = relayObject({ dns, inbound: { ...inbound, acceptDomains: ['example.com'] } });
@@ -114,11 +114,12 @@ describe('a DNSEndpoint of which nothing is heard any more', () => {
     endpoint,
   );
   const look = (server: readonly KubeObject[], changes: object = {}) =>
-    lookAt({ relay, cached, unheard: [kind], server, ...changes });
+    lookAt({ relay, cached, readByName: [kind], server, ...changes });
 
   test('is made again if somebody has deleted it, and nothing behind it waits', async () => {
-    const { written, lookAgainMs } = await look([]);
+    const { written, lookAgainMs, told } = await look([]);
     assert.equal(lookAgainMs, 30_000, 'no watch tells');
+    assert.match(told, /may not watch DNSEndpoints any more, so it reads .*no rights: restore the roles/);
     assert.equal(written('/dnsendpoints/relay')?.metadata.uid, undefined);
     assert.ok(written('/dnsendpoints/relay') && written('/statefulsets/relay') && written('/status'));
   });

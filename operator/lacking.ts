@@ -1,7 +1,7 @@
 /**
  * Reads by name what a step is judged by that cannot be taken back, where the caches lack it: its label is away, only its
- * metadata are kept, or nothing is heard of its kind any more. Its absence would look as if it had never been there: an authority
- * that a pod serves would be withdrawn, the note of a key be written anew. What is not heard of may be another by now, or gone, and
+ * metadata are kept, or its kind may not be watched any more. Its absence would look as if it had never been there: an authority
+ * that a pod serves would be withdrawn, the note of a key be written anew. What is not watched may be another by now, or gone, and
  * each write to it would be a conflict, without end. An object that could not be read is left as it is in this look, and no such
  * step is taken (judge/allseen.ts). While the caches have all, nothing is read, and nothing for a relay that is paused or whose spec
  * has faults: nothing is written for it. Claims are looked for by labels.ts.
@@ -25,13 +25,13 @@ type Known = Pick<Caches, 'objectsOf' | 'knows' | 'listUnlisted'>;
 export async function readLacking(reader: Writer, relay: MailRelay, caches: Known): Promise<Lacking> {
   if (isPaused(relay) || listFaults(relay).length > 0) return NOTHING_LACKING;
   const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
-  const [objects, { unheard }] = [caches.objectsOf(key), caches.listUnlisted(key)];
+  const [objects, { readByName }] = [caches.objectsOf(key), caches.listUnlisted(key)];
   const [found, gone, unread]: [KubeObject[], string[], Obstacle[]] = [[], [], []];
   for (const [kind, name] of listJudged(relay)) {
     const object = `${kind.kind}/${name}`;
     const cached = objects.get(object);
-    const isUnheard = unheard.some((one) => one.kind === kind.kind);
-    if ((cached && isKnown(cached) && !isUnheard) || !caches.knows(kind)) {
+    const isReadByName = readByName.some((one) => one.kind === kind.kind);
+    if ((cached && isKnown(cached) && !isReadByName) || !caches.knows(kind)) {
       reader.paces?.unlearn(object);
       continue;
     }
@@ -44,7 +44,7 @@ export async function readLacking(reader: Writer, relay: MailRelay, caches: Know
     const refused = await caught(object, async () => {
       const live = await (isAlwaysWritten(relay, name, kind) ? recall(reader, object, basis, look) : look());
       if (live) found.push(live);
-      else if (isUnheard) gone.push(object);
+      else if (isReadByName) gone.push(object);
     });
     unread.push(...refused.map((one) => ({ ...one, isReading: true as const })));
   }

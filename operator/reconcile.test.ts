@@ -10,6 +10,7 @@ import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
 import { managedLabels } from './render/metadata.ts';
 import { renderStatus } from './report/status.ts';
+import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
 
 describe('reconcile', () => {
@@ -105,6 +106,17 @@ describe('reconcile', () => {
     assert.equal(await writes(edited((spec) => ({ ...spec, ports: [port, ...spec.ports] }))), 0);
     assert.equal(await writes(edited((spec) => ({ ...spec, ports: [port] }))), 1);
     assert.equal(await writes(edited((spec) => ({ ...spec, selector: { ...spec.selector, a: 'b' } }))), 1);
+  });
+
+  test('what no watch tells is read as often while the pods wait for their turn', async () => {
+    const lookAgainMs = async (readByName: World['readByName']) => {
+      const rollouts = new Rollouts(1);
+      rollouts.inTurn = (_, set) => ({ set, waits: true });
+      const world = settledWorld({ readByName: readByName ?? [] });
+      return (await reconcile(world, { ...recordingDeps(notFound), rollouts })).lookAgainMs;
+    };
+    assert.equal(await lookAgainMs([]), 60_000);
+    assert.equal(await lookAgainMs([{ kind: 'DNSEndpoint', message: 'no rights' }]), 30_000);
   });
 
   describe('annotations and placement of the spec', () => {

@@ -89,16 +89,17 @@ function findFailure(obstacles: readonly Obstacle[]): KubeError | undefined {
 }
 
 /**
- * The pause while a quota, a foreign object or a missing CRD is in the way, or nothing is heard of a kind: no watch of ours reports
+ * The pause while a quota, a foreign object or a missing CRD is in the way, or a kind is read by name: no watch of ours reports
  * when it goes.
  */
 function blockedFor(world: World, obstacles: readonly Obstacle[]): number | undefined {
-  const { relay, absentKinds, unheard = [] } = world;
+  const { relay, absentKinds, readByName = [] } = world;
   if (obstacles.some(({ kind, object }) => kind === 'going' && !isWatched(world, object)))
     return UNWATCHED_MS;
+  if (readByName.length > 0) return BLOCKED_MS;
   if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
   const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
-  return obstacles.length > 0 || lacksCertManager || unheard.length > 0 ? BLOCKED_MS : undefined;
+  return obstacles.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
 }
 
 /** False if somebody removed the labels of the object before it was deleted. Then its watch does not report the end. */

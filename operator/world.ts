@@ -80,10 +80,13 @@ export interface World {
   readonly asked: boolean;
   /** Optional kinds that this cluster does not know: those of cert-manager, DNSEndpoint and PodMonitor. */
   readonly absentKinds: readonly string[];
-  /** Optional kinds that the API server does not list. Whether there are such objects is not known. */
+  /**
+   * Optional kinds that the API server does not list, or not any more, and that the relay can do without. Whether there are such
+   * objects is not known.
+   */
   readonly unlisted?: readonly UnlistedKind[];
   /** Those that the relay needs, and that may not be watched any more: its objects are read by name. */
-  readonly unheard?: readonly UnlistedKind[];
+  readonly readByName?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
   /** What Kubernetes says is in the way; read only while a pod or a volume is missing or does not come. */

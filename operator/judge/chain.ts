@@ -88,7 +88,7 @@ const SOUND: readonly Check[] = [
   sound.nobodyMaySend, // for example because a field was dropped
   dnsrecords.externalDnsMissing, // nobody takes the DNS records
   unlisted.certManagerUnlisted, // what cert-manager does is not seen
-  unlisted.dnsEndpointsUnheard, // nor, for half a minute, what others do to the DNSEndpoint
+  unlisted.dnsEndpointsNotWatched, // nor, for half a minute, what others do to the DNSEndpoint
   storage.storageRequestStands, // a claim asks for more than the spec, in vain
   extraRefused, // an object that mail does not need cannot be written
   sound.storedBeforeRule, // a new object of this kind would be refused

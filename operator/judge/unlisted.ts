@@ -1,6 +1,7 @@
 /**
- * The kinds without which mail flows, and the checks of those that the API server does not list, or not any more. Whether the
- * relay has such objects is not known: they are neither made nor changed nor deleted, and nothing is said of them. Pure.
+ * The kinds without which mail flows, and the checks of those that the API server does not list, or may not be watched any more.
+ * Of one that a relay can do without it is not known whether the relay has such objects: they are neither made nor changed nor
+ * deleted, and nothing is said of them. Of one that it needs, its own is read by name at each look, and written as always. Pure.
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -41,13 +42,14 @@ export const certManagerUnlisted: Check = ({ relay, unlisted = [] }) => {
 };
 
 /** A relay that publishes by a DNSEndpoint goes on, and reads it at each look (lacking.ts). No other kind is needed so. */
-export const dnsEndpointsUnheard: Check = ({ unheard: [first] = [] }) => {
+export const dnsEndpointsNotWatched: Check = ({ readByName: [first] = [] }) => {
   if (!first) return undefined;
-  const cure = findCure(first.message) ?? 'see that external-dns and its CRD are whole';
+  // Only a refusal of the watch leads here.
+  const cure = findCure(first.message) ?? 'restore the roles of the operator';
   return is(
     'Unknown',
-    'ExternalDNSUnheard',
-    `The API server tells no more of DNSEndpoints, so that of this relay is only looked at every half minute: ${quoted(first.message)}: ${cure}`,
+    'DNSEndpointsNotWatched',
+    `The operator may not watch DNSEndpoints any more, so it reads that of this relay every half minute: ${quoted(first.message)}: ${cure}`,
   );
 };
 
