@@ -17,6 +17,8 @@ export abstract class HopAnswers extends HopReplies {
   readonly names: string[] = [];
   /** No HELO where EHLO is refused. */
   needsEhlo = false;
+  /** Under TLS the hop refused EHLO. It may offer what HELO does not tell. */
+  hidesOffers = false;
   #namesInClear = 0;
 
   override get isGreeted(): boolean {
@@ -46,6 +48,7 @@ export abstract class HopAnswers extends HopReplies {
     else if (code >= 500 && !this.needsEhlo) {
       // Some hosts refuse a second EHLO. TLS is there already, and the library would ask HELO for STARTTLS.
       if (this.secure) this.options.requireTLS = false;
+      this.hidesOffers = this.secure;
       super._actionEHLO(codedLines(reply));
     }
     // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.

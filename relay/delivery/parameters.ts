@@ -42,27 +42,24 @@ export function makeParameters(
 /**
  * Says why a next hop with these extensions cannot take the message. RFC 6152 section 3 and RFC 6531 section 3.6 let a
  * relay convert or return the message. We return it, because a conversion breaks every signature. The message is read
- * only if the hop lacks an extension.
+ * only if the hop lacks an extension. `hidesOffers`: it may have them in another session, so the message waits.
  */
 export async function judgeContent(
   { from, to, smtpUtf8, beyondAscii }: Parcel,
   offers: Offers,
+  hidesOffers: boolean,
 ): Promise<Failure | undefined> {
   if (offers('SMTPUTF8') && offers('8BITMIME')) return undefined;
-  const international = makeFailure({
-    cause: 'policy',
-    status: '5.6.7',
-    text: 'The next hop does not offer SMTPUTF8',
-  });
+  const lacking = (detail: string, text: string) =>
+    hidesOffers
+      ? makeFailure({ cause: 'policy', status: `4.${detail}`, text: `${text}: it refused EHLO under TLS` })
+      : makeFailure({ cause: 'policy', status: `5.${detail}`, text });
+  const international = lacking('6.7', 'The next hop does not offer SMTPUTF8');
   if (!offers('SMTPUTF8') && !isAscii([from, ...to].join(''))) return international;
   const { header, body } = await beyondAscii();
   if (!offers('SMTPUTF8') && smtpUtf8 && header) return international;
   if (offers('8BITMIME') || !(header || body)) return undefined;
-  return makeFailure({
-    cause: 'policy',
-    status: '5.6.3',
-    text: 'The message has 8-bit content and the next hop does not offer 8BITMIME',
-  });
+  return lacking('6.3', 'The message has 8-bit content and the next hop does not offer 8BITMIME');
 }
 
 /** An address beyond ASCII has the form of RFC 6533 section 3 that every host with DSN takes. */

@@ -25,8 +25,10 @@ export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Fa
   return requireTls && isUnfitHost ? unfit(failure.text, tellSender(failure)) : failure;
 }
 
-export function notOffered({ host, port }: NextHop): Failure {
-  return unfit(`${host}:${port} does not offer REQUIRETLS`);
+/** `hidesOffers`: under TLS the hop refused EHLO, and it may offer REQUIRETLS in another session. */
+export function notOffered({ host, port }: NextHop, hidesOffers = false): Failure {
+  const failure = unfit(`${host}:${port} does not offer REQUIRETLS`);
+  return hidesOffers ? { ...failure, permanent: false, status: '4.7.30' } : failure;
 }
 
 /** The failure belongs to the message, and not to the hop. */

@@ -254,8 +254,9 @@ export class SmtpClient {
   async #send(way: HopWay, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const { hop } = way;
     if (parcel.requireTls && !session.connection.offers('REQUIRETLS')) {
+      const { hidesOffers } = session.connection;
       this.#keep(way, session);
-      return { kind: 'unreachable', failure: notOffered(hop), hadSession: false };
+      return { kind: 'unreachable', failure: notOffered(hop, hidesOffers), hadSession: false };
     }
     session.used += 1;
     this.#unpipelined.prepare(hop, session.connection);

@@ -79,6 +79,51 @@ test('each level against a next hop that refuses a second EHLO: TLS is there, an
   assert.equal(lines.filter((line) => line.startsWith('HELO')).length, 3);
 });
 
+test('a next hop that refuses EHLO under TLS may offer what it did not tell: mail that needs it waits, or goes to another', async () => {
+  let refuses = true;
+  const { port, lines } = await starttlsPeer(
+    await makePair('localhost'),
+    (line) => (line.startsWith('EHLO') ? '250-peer\r\n250 STARTTLS' : undefined),
+    (line) => {
+      if (!line.startsWith('EHLO')) return undefined;
+      return refuses ? '500 5.5.1 what?' : '250-peer\r\n250-8BITMIME\r\n250-REQUIRETLS\r\n250 SMTPUTF8';
+    },
+  );
+  const body = { beyondAscii: async () => ({ header: false, body: true }) };
+  const header = { smtpUtf8: true, beyondAscii: async () => ({ header: true, body: false }) };
+  const needs = [
+    ['4.6.3', body],
+    ['4.6.7', header],
+    ['4.6.7', { to: ['jürgen@b.example'] }],
+  ] as const;
+  const client = courier();
+  for (const tlsLevel of ['Opportunistic', 'Encrypt'] as const)
+    for (const [status, need] of needs) {
+      const result = await client.deliver(hopTo(port, { tlsLevel }), parcel(need));
+      assert.ok(result.kind === 'answered' && result.mayTryAnother, tlsLevel);
+      const [verdict] = result.verdicts;
+      assert.ok(verdict?.kind === 'failed');
+      assert.deepEqual([verdict.failure.status, verdict.failure.permanent], [status, false]);
+    }
+  const requireTls = await client.deliver(hopTo(port), parcel({ requireTls: true }));
+  assert.ok(requireTls.kind === 'unreachable');
+  assert.deepEqual([requireTls.failure.status, requireTls.failure.permanent], ['4.7.30', false]);
+  assert.equal(lines.filter((line) => line.startsWith('MAIL')).length, 0);
+  refuses = false;
+  const later = courier();
+  for (const need of [body, header, { requireTls: true }])
+    assert.equal(summary(await later.deliver(hopTo(port), parcel(need))), 'delivered encrypted');
+});
+
+test('a next hop that refuses EHLO in plain text has no extensions: what needs one goes back', async () => {
+  const { port } = await peer((line) => (/^(HELO|QUIT)/.test(line) ? '250 ok' : '500 5.5.1 what?'));
+  const need = { beyondAscii: async () => ({ header: false, body: true }) };
+  const result = await courier().deliver(hopTo(port), parcel(need));
+  assert.ok(result.kind === 'answered' && !result.mayTryAnother);
+  const [verdict] = result.verdicts;
+  assert.equal(verdict?.kind === 'failed' && verdict.failure.status, '5.6.3');
+});
+
 test('each level against a next hop that refuses STARTTLS', async () => {
   const { port } = await peer((line) => {
     if (line.startsWith('EHLO')) return '250-peer\r\n250 STARTTLS';

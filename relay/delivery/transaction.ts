@@ -64,8 +64,12 @@ export async function sendOver(
   // The body is sent only after the 354. Before that, the hop cannot have taken the message.
   connection.offered = false;
   try {
-    const refusal = await judgeContent(parcel, offers);
-    if (refusal) return answered(parcel, () => ({ kind: 'failed', failure: refusal }), true);
+    const refusal = await judgeContent(parcel, offers, connection.hidesOffers);
+    if (refusal) {
+      const { permanent } = refusal;
+      const result = answered(parcel, () => ({ kind: 'failed', failure: refusal }), permanent);
+      return { ...result, mayTryAnother: !permanent };
+    }
     connection.say(makeParameters(parcel, offers));
     const sent = await send(connection, hop, parcel, budget);
     // A hop may allow one connection at a time, so no other one begins before this one is closed.
