@@ -1,6 +1,8 @@
 /** Which mail new contents of Secrets and ConfigMaps hurry: what they can cure, at the destinations that they concern. */
 import assert from 'node:assert/strict';
+import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
+import tls from 'node:tls';
 import { type Failure, type FailureCause, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { makePair } from '#test/kit/ca.ts';
@@ -111,5 +113,31 @@ test('where nobody is trusted no policy host is asked, and the mail waits until 
   discovery.useMaterials(trusting('trust', (await makePair('ca.example')).cert));
   const asked = await discovery.findSts('strict.example');
   assert.equal(asked.kind === 'failed' && asked.failure.cause, 'sts-policy-fetch-error');
+  await discovery.close();
+});
+
+test('a fetch that throws is a policy that cannot be had, and no fault for which mail waits', async (t) => {
+  t.mock.method(SYSTEM_NAMES, 'lookUp', async (name: string) => ({
+    kind: 'records',
+    name,
+    records: [['v=STSv1; id=1;']],
+    isSigned: false,
+  }));
+  const policy = policyOf({}, { discover: ['MTASTS'] });
+  const discovery = new Discovery(policy, EMPTY, {
+    log: () => undefined,
+    count: () => undefined,
+    stateDir: null,
+  });
+  const mocked = t.mock.method(tls, 'connect', () => {
+    throw new Error('too many open files');
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    mocked.mock.restore();
+    syncBuiltinESMExports();
+  });
+  const found = await discovery.findSts('strict.example');
+  assert.equal(found.kind === 'failed' && found.failure.cause, 'sts-policy-fetch-error');
   await discovery.close();
 });

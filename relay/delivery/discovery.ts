@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { SecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { makeFailure } from '#crds/failure.ts';
+import { type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { DnsResolver } from '../dns/resolver.ts';
 import { PolicyCache } from '../mtasts/cache.ts';
@@ -23,6 +23,7 @@ import { plainName } from './hostname.ts';
 import { type MailNames, namesBy, SYSTEM_NAMES } from './names.ts';
 import { findForeign } from './resolver.ts';
 import { type DaneFinding, NO_FINDINGS, type StsFinding, type TlsDiscovery } from './tlsfindings.ts';
+import type { Context } from './trust.ts';
 
 export interface DiscoveryDeps {
   readonly log: Log;
@@ -92,25 +93,31 @@ export class Discovery implements TlsDiscovery {
   }
 
   async #fetch(domain: string, signal: AbortSignal): Promise<Fetched> {
+    const failed = (cause: FailureCause, status: string, why: string): Fetched => {
+      const text = `Cannot fetch the MTA-STS policy of ${domain}: ${why}`;
+      return { kind: 'failed', failure: makeFailure({ cause, status, text }) };
+    };
     try {
-      this.#context ??= this.#makeContext();
-      return await fetchPolicy(domain, {
-        lookUp: (host) => this.#findAddresses(host),
-        context: this.#context,
-        signal,
-      });
+      const made = this.#makeContext();
+      if (made.kind === 'unusable') return failed('local', '4.7.0', made.reason);
+      const lookUp = (host: string) => this.#findAddresses(host);
+      return await fetchPolicy(domain, { lookUp, context: made.context, signal });
     } catch (error) {
-      const text = `Cannot fetch the MTA-STS policy of ${domain}: ${(error as Error).message}`;
-      return { kind: 'failed', failure: makeFailure({ cause: 'local', status: '4.7.0', text }) };
+      return failed('sts-policy-fetch-error', '4.7.5', (error as Error).message);
     }
   }
 
-  #makeContext(): SecureContext {
+  #makeContext(): Context {
     const { trustConfigMap } = this.#outbound;
     const trust = trustFrom(this.#materials, trustConfigMap);
-    const nobody = findNobodyTrusted(trust, trustConfigMap);
-    if (nobody !== undefined) throw new Error(nobody);
-    return makeFetchContext(makeCa(trust));
+    const nobody = this.#context ? undefined : findNobodyTrusted(trust, trustConfigMap);
+    if (nobody !== undefined) return { kind: 'unusable', reason: nobody };
+    try {
+      this.#context ??= makeFetchContext(makeCa(trust));
+      return { kind: 'context', context: this.#context };
+    } catch (error) {
+      return { kind: 'unusable', reason: (error as Error).message };
+    }
   }
 
   async #lookUpTxt(name: string): Promise<readonly string[][]> {
