@@ -5,6 +5,7 @@
  */
 import { Readable } from 'node:stream';
 import type { ArcFacts } from '../spool/record.ts';
+import { load } from '../task/load.ts';
 import type { DkimKey, Signing } from './dkim.ts';
 import { signable, Unsignable } from './signable.ts';
 
@@ -13,7 +14,7 @@ export async function sealMessage(
   { domain, selector, pem }: DkimKey,
   { chain, results }: ArcFacts,
 ): Promise<Signing> {
-  const { createSeal } = await import('mailauth/lib/arc/index.js');
+  const { createSeal } = load('mailauth/lib/arc/index.js') as typeof import('mailauth/lib/arc/index.js');
   const fault: { reason?: Unsignable['reason'] } = {};
   async function* bounded() {
     try {

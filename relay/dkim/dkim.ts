@@ -8,6 +8,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { DkimSigner, ParsedHeader, SigningHeaders } from 'mailauth/lib/dkim/dkim-signer.js';
+import { load } from '../task/load.ts';
 import { asciiDomain, type NotSignedReason } from './fromdomain.ts';
 import { signable, Unsignable } from './signable.ts';
 
@@ -92,7 +93,7 @@ export async function signMessage(open: () => Readable, keys: readonly DkimKey[]
     if (verdict.kind === 'unusable') return failed(domain, selector, verdict.reason);
   }
   if (keys.length === 0) return { kind: 'signed', header: Buffer.alloc(0) };
-  const signer = await makeSigner(keys);
+  const signer = makeSigner(keys);
   try {
     await pipeline(open(), signable, signer);
   } catch (error) {
@@ -113,11 +114,13 @@ function failed(domain = '', selector = '', reason: string): Signing {
 }
 
 /**
- * Imported only when needed: the import takes about 100 ms and 35 MiB (it loads joi, undici and the public suffix
+ * Loaded only when needed: that takes about 100 ms and 35 MiB (it loads joi, undici and the public suffix
  * list). A relay that signs nothing does not pay for it.
  */
-async function makeSigner(keys: readonly DkimKey[]): Promise<DkimSigner> {
-  const { DkimSigner } = await import('mailauth/lib/dkim/dkim-signer.js');
+function makeSigner(keys: readonly DkimKey[]): DkimSigner {
+  const { DkimSigner } = load(
+    'mailauth/lib/dkim/dkim-signer.js',
+  ) as typeof import('mailauth/lib/dkim/dkim-signer.js');
   const signer = new DkimSigner({
     canonicalization: 'relaxed/relaxed',
     strict: true,

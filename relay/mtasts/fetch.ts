@@ -10,7 +10,8 @@ import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { hasName } from '../task/certificatename.ts';
 import { answerTo, readBody, tellsItsEnd } from '../task/httpanswer.ts';
 import type { makeCa } from '../task/trust.ts';
-import { readPolicy, type StsPolicy } from './policy.ts';
+import type { StsPolicy } from './policy.ts';
+import { readPolicy } from './policyparser.ts';
 
 /** RFC 8461 section 3.3. */
 const MOST_BYTES = 64 * 1024;

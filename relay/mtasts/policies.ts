@@ -17,7 +17,7 @@ import type { PolicyCache } from './cache.ts';
 import { Claim, claimToTheEnd } from './claim.ts';
 import type { Fetched } from './fetch.ts';
 import { type CachedPolicy, lifetimeMs } from './policiestext.ts';
-import { readPolicyId } from './policy.ts';
+import { readPolicyId } from './policyparser.ts';
 import { Slots } from './slots.ts';
 import { TimeLimits } from './timelimits.ts';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
-import { coversMx, readPolicy, readPolicyId } from './policy.ts';
+import { coversMx } from './policy.ts';
+import { readPolicy, readPolicyId } from './policyparser.ts';
 
 const policyOf = (...lines: string[]) => readPolicy(`${lines.join('\r\n')}\r\n`);
 const GOOD = ['version: STSv1', 'mode: enforce', 'mx: mx.example.com', 'max_age: 604800'];

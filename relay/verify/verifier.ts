@@ -11,6 +11,7 @@ import type { Trace } from '../headers/received.ts';
 import type { Log } from '../observe/log.ts';
 import type { ArcFacts } from '../spool/record.ts';
 import type { Counters } from '../task/counts.ts';
+import { load } from '../task/load.ts';
 import { within } from '../task/within.ts';
 import { boundedLines, findFault, readHeader } from './bounds.ts';
 import { inAscii, makeStep } from './field.ts';
@@ -48,8 +49,6 @@ const MOST_RESULTS = 8_192;
 
 export class Verifier {
   readonly #deps: VerifierDeps;
-  /** Imported only when it is needed: it takes about 100 ms and 35 MiB. */
-  #library: Promise<typeof import('mailauth')> | undefined;
 
   constructor(deps: VerifierDeps) {
     this.#deps = deps;
@@ -67,8 +66,7 @@ export class Verifier {
   }
 
   async #ask({ trace, sender, read }: VerifiedMail) {
-    this.#library ??= import('mailauth');
-    const { authenticate } = await this.#library;
+    const { authenticate } = load('mailauth') as typeof import('mailauth');
     const { id, askDns } = this.#deps;
     const late = AbortSignal.timeout(WITHIN_MS);
     const asked = authenticate(Readable.from(boundedLines(read())), {

@@ -22,12 +22,11 @@ const NODE: Readonly<Record<string, readonly string[]>> = {
   'node:util': ['isDeepStrictEqual'],
   'node:zlib': ['crc32', 'gunzipSync', 'gzipSync', 'inflateRawSync'],
 };
-/** They parse, check or print values. Of mailauth, the parser of MTA-STS policies alone; of commander, an error. */
+/** They parse, check or print values. Of commander, an error alone. */
 const PACKAGES: Readonly<Record<string, readonly string[] | '*'>> = {
   zod: '*',
   yaml: '*',
   'dns-packet': '*',
-  'mailauth/lib/mta-sts.js': '*',
   commander: ['InvalidArgumentError'],
 };
 /** Of the globals with a small first letter. The other ones are the clock, timers, the process and the network. */
