@@ -119,6 +119,9 @@ test('an issuer that cannot be trusted or understood is a failure for now, and n
     ['redirect', { '/keys': { status: 302, headers: { location: '/other' }, body: '' } }, /status 302/],
     ['no JSON', { '/keys': { body: 'keys' } }, /not JSON/],
     ['no keys', { '/keys': { body: '{}' } }, /has no keys/],
+    ['no set', { '/keys': { body: 'null' } }, /has no keys/],
+    ['no key', { '/keys': { body: '{"keys":[null]}' } }, /a key of the issuer cannot be read/],
+    ['nothing', { '/.well-known/openid-configuration': { body: 'null' } }, /does not describe itself/],
     ['too long', { '/keys': { body: 'x'.repeat(1_100_000) } }, /longer than 1024 KiB/],
     ...(
       [
@@ -135,8 +138,11 @@ test('an issuer that cannot be trusted or understood is a failure for now, and n
   const usual = answers;
   for (const [what, changed, reason] of cases) {
     answers = { ...usual, ...changed };
-    const verdict = await judge().judge.judge(good, OPEN);
+    const { judge: tokens } = judge();
+    const verdict = await tokens.judge(good, OPEN);
     assert.equal(verdict.kind, 'unavailable', what);
+    // What was fetched before is no other failure.
+    assert.deepEqual(await tokens.judge(good, OPEN), verdict, what);
     assert.match(verdict.kind === 'unavailable' ? verdict.reason : '', reason, what);
     assert.ok(!JSON.stringify(verdict).includes(good.slice(-20)), what);
   }

@@ -105,7 +105,7 @@ export class TokenJudge {
   async #keysFor(kid: string | undefined, ended: AbortSignal): Promise<JSONWebKeySet> {
     if (this.#terms.keys !== null) return mounted(this.#terms.keys);
     const age = this.#clocks.monotonic() - this.#fetchedAt;
-    const isKnown = this.#keys?.keys.some((key) => key.kid === kid) ?? false;
+    const isKnown = this.#keys?.keys.some((key) => key?.kid === kid) ?? false;
     if (this.#keys && age < (isKnown ? KEYS_FOR_MS : AGAIN_AFTER_MS)) return this.#keys;
     if (!this.#isFetching) void this.#fetchForAll();
     return this.#fetched(ended);
@@ -136,11 +136,11 @@ export class TokenJudge {
   async #fetch(): Promise<JSONWebKeySet> {
     const { issuer, trust } = this.#terms;
     const found = await getJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, trust);
-    const { issuer: said, jwks_uri: uri } = found as { issuer?: unknown; jwks_uri?: unknown };
+    const { issuer: said, jwks_uri: uri } = (found ?? {}) as { issuer?: unknown; jwks_uri?: unknown };
     if (said !== issuer || typeof uri !== 'string')
       throw new IssuerUnavailable(`${issuer} does not describe itself as that issuer`);
-    const keys = (await getJson(uri, trust)) as JSONWebKeySet;
-    if (!Array.isArray(keys.keys)) throw new IssuerUnavailable(`${uri} has no keys`);
+    const keys = (await getJson(uri, trust)) as JSONWebKeySet | null;
+    if (!Array.isArray(keys?.keys)) throw new IssuerUnavailable(`${uri} has no keys`);
     this.#keys = keys;
     this.#fetchedAt = this.#clocks.monotonic();
     return keys;
