@@ -169,7 +169,8 @@ export const LOG_WORDS: Readonly<Record<LogEvent, LogWord>> = {
   },
   login_failed: {
     meaning: 'a client gave a login that is not right, or that could not be judged',
-    cause: 'a wrong password, an unknown user, or a guess of a stranger',
+    cause:
+      'a wrong password, an unknown user, a guess of a stranger, or a client that wants to act as another user',
     cure: 'see "reason" in the line: the client hears only 535 or 454',
   },
   not_handed_over: {

@@ -100,9 +100,9 @@ export class Logins {
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2') {
       const secret = password ?? '';
+      if (authzid && authzid !== username) return this.#judged(attempt, FOR_ANOTHER);
       if (this.#deps.listener.clients.oauth?.acceptAsPassword && isToken(secret))
         return this.#token(attempt, secret);
-      if (authzid && authzid !== username) return this.#judged(attempt, FOR_ANOTHER);
       return this.#password(attempt, secret);
     }
     const said = await this.#token(attempt, accessToken ?? '');

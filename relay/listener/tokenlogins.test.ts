@@ -72,6 +72,10 @@ test('a token as a password has the checks and limits of a token, and no other p
       login: { name: 'app', source: issuer, senders: null },
     });
   const refused = { kind: 'refused', reply: REPLIES.authFailed };
+  const actingAs = (authzid: string) =>
+    yes.judge({ method: 'PLAIN', username: 'whoever', authzid, password: good }, from('acting'));
+  assert.equal((await actingAs('whoever')).kind, 'login');
+  assert.deepEqual(await actingAs('app'), refused);
   assert.deepEqual(await judge(no, good), refused);
   assert.deepEqual(await judge(yes, await token('other')), refused);
   for (const password of ['a.b.c', `${good}x`, `${good}.x`, ` ${good}`, 'e30.e30.e30', ''])
