@@ -74,7 +74,7 @@ export interface Failure {
   readonly forSender?: string;
   /** Only of the cause "handshake". */
   readonly handshake?: HandshakeReason;
-  /** The SMTP command that was answered: "RCPT". */
+  /** The SMTP command that was answered: "RCPT"; or MESSAGE_FOR_ONE. */
   readonly command?: string;
   readonly reply?: HopReply;
   /** The next hop asks for fewer messages. */

@@ -109,7 +109,7 @@ export function outboundReferences({ outbound }: Policy): Reference[] {
       'ConfigMap',
       outbound.trustConfigMap,
       'outbound.tls.trustConfigMapName',
-      'nothing can be verified',
+      'mail that must be verified waits, and so does mail for domains whose MTA-STS policy is not held',
     ),
     ...maybe(
       'Secret',

@@ -27,7 +27,10 @@ export interface LogContents {
   readonly taken: ReadonlyMap<number, number>;
   /** The whole frames of the transactions behind them. A broken header leaves all of them here. */
   readonly behind: ReadonlyMap<number, number>;
-  /** Where the frames that SQLite uses end. Undefined if it uses none, or if the disk could not read what follows them. */
+  /**
+   * Where the frames that SQLite uses end: behind the header if it uses none. Undefined if the header is broken, or if the disk
+   * could not read what follows the frames.
+   */
   readonly end: number | undefined;
 }
 

@@ -1,5 +1,5 @@
 /** Calls a function of a test before this process reads a file, until the test ends. What it throws, the reader gets. */
-import fs, { readFileSync, statSync } from 'node:fs';
+import fs, { readFileSync, type StatSyncOptions, statSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import type { TestContext } from 'node:test';
 
@@ -14,9 +14,9 @@ export function beforeReads(t: TestContext, before: (path: string) => void): voi
 /** The same for a look at what a file is. */
 export function beforeStats(t: TestContext, before: (path: string) => void): void {
   const stat = statSync;
-  mockUntilEnd(t, 'statSync', (path: string) => {
+  mockUntilEnd(t, 'statSync', (path: string, options?: StatSyncOptions) => {
     before(path);
-    return stat(path);
+    return stat(path, options);
   });
 }
 
