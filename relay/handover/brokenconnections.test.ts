@@ -138,13 +138,71 @@ test('an entry whose acknowledgement is lost waits for the sibling that has it, 
   assert.deepEqual([to.spool.list(), other.spool.list()], [[id], []]);
 });
 
+test('an entry that is delivered before the giver asks again is known all the same, and not taken twice', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const id = await enter(from, Buffer.from('once'));
+  const { record } = await readContent(from, id);
+  const settled: Promise<void>[] = [];
+  const { push } = to.entered;
+  to.entered.push = (entered) => {
+    settled.push(to.spool.settle(entered, { ...record, recipients: [] }));
+    return push.call(to.entered, entered);
+  };
+  const mortal = await openForgetful(to);
+  const giver = startGiver(from, [mortal.port]);
+  await eventually(() => giver.figures.deferrals.some(({ message }) => message.includes('ECONNREFUSED')));
+  await eventually(() => settled.length === 1);
+  await Promise.all(settled);
+  assert.equal(to.spool.depth, 0);
+  await mortal.live();
+  await eventually(() => from.depth === 0);
+  assert.deepEqual([...to.entered], [id]);
+});
+
+/** A sibling whose next entry meets this error, after its commit or before it. */
+function failOnce({ spool }: ReceivingPod, when: 'after' | 'before', error: object): void {
+  const enterIt = spool.enter.bind(spool);
+  spool.enter = async (...entry) => {
+    spool.enter = enterIt;
+    if (when === 'after') await enterIt(...entry);
+    throw Object.assign(new Error('the disk'), error);
+  };
+}
+
+test('an entry that a sibling has committed and could not sync goes to no other one', async () => {
+  for (const error of [{ code: 'EIO' }, { code: 'ENOSPC' }, { errno: -122 }, {}]) {
+    const [from, to, other] = [openSpool(), await openPod(), await openPod()];
+    const id = await enter(from, Buffer.from('once'));
+    failOnce(to, 'after', error);
+    const ports = [to.port, other.port];
+    startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
+    await eventually(() => from.depth === 0);
+    assert.deepEqual([to.spool.list(), other.spool.list()], [[id], []]);
+  }
+});
+
+test('an entry whose commit a full disk refused is nowhere, and goes to the next sibling', async () => {
+  const [from, to, other] = [openSpool(), await openPod(), await openPod()];
+  const id = await enter(from, Buffer.from('once'));
+  failOnce(to, 'before', { code: 'ENOSPC', errcode: 13 });
+  const ports = [to.port, other.port];
+  startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
+  await eventually(() => from.depth === 0);
+  assert.deepEqual([to.spool.list(), other.spool.list()], [[], [id]]);
+});
+
 /** A sibling that gives these answers, one after the other. */
-function openScripted(host: string, answers: Offered['kind'][], asked: string[]): Sibling {
+function openScripted(
+  host: string,
+  answers: Offered['kind'][],
+  asked: string[],
+  mayTake = () => true,
+): Sibling {
   const offer = async () => {
     asked.push(host);
     return { kind: answers.shift() ?? 'away', reason: '' };
   };
-  const rest = { askAgainAt: 0, fault: undefined, mayTake: () => true, close: () => undefined };
+  const rest = { askAgainAt: 0, fault: undefined, mayTake, close: () => undefined };
   return { address: { host, port: 1 }, offer, ...rest } as unknown as Sibling;
 }
 
@@ -166,6 +224,28 @@ test('an entry that waited in vain for one sibling waits as long for the next on
   now = 10 * 60_000;
   await eventually(() => from.depth === 0);
   assert.deepEqual(asked, ['first', 'first', 'second', 'second']);
+});
+
+test('a sibling that may have an entry is asked for it also while it has no room', async () => {
+  const from = openSpool();
+  const id = await enter(from, Buffer.from('once'));
+  const asked: string[] = [];
+  const siblings = [
+    openScripted('first', ['unanswered', 'taken'], asked, () => asked.length === 0),
+    openScripted('second', ['taken'], asked),
+  ];
+  if (crc32(id) % 2 === 1) siblings.reverse();
+  const giver = new Giver({
+    spool: from,
+    siblings,
+    log: () => undefined,
+    clock: () => 0,
+    readPolicies: () => null,
+  });
+  ends.push(() => giver.drain());
+  giver.start();
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(asked, ['first', 'first']);
 });
 
 test('an entry that a sibling has and cannot confirm goes to no other one', async () => {

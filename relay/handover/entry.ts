@@ -14,6 +14,9 @@ export const RECORD_AT_MOST = 32 * 2 ** 20;
 /** The policies of MTA-STS of the giving pod: `PUT` with their text. They come before the entries. */
 export const POLICIES_PATH = '/mta-sts';
 
+/** How long an entry waits for the sibling that may have it. A pod starts again within this time; a node may not. */
+export const UNANSWERED_MS = 10 * 60_000;
+
 /** The status code for an entry that the sibling may have: an earlier offer is under way, or not known to be on disk. */
 export const ON_ITS_WAY = 409;
 /** The status code for what finds no room on the disk. */

@@ -10,6 +10,7 @@ import { timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
+import { UNANSWERED_MS } from './entry.ts';
 import { PolicyGiver } from './policygiver.ts';
 import type { Offered, Sibling } from './sibling.ts';
 
@@ -21,8 +22,6 @@ const CONCURRENT = 8;
 /** How often the queue is read again. The interval grows while no sibling takes an entry. */
 const LOOK_MS = 500;
 const LOOK_LAST_MS = 15_000;
-/** How long an entry waits for the sibling that may have it. A pod starts again within this time; a node may not. */
-const UNANSWERED_MS = 10 * 60_000;
 
 export interface GiverOptions {
   readonly spool: Spool;
@@ -124,9 +123,12 @@ export class Giver {
   }
 
   async #handOver(taken: Loaded & { kind: 'message' }): Promise<void> {
-    const { spool, log } = this.#options;
-    for (const sibling of this.#siblingsFor(taken.id)) {
-      if (!sibling.mayTake(taken.record.bytes)) continue;
+    const { spool, log, clock } = this.#options;
+    const asked = this.#mayHave(taken.id);
+    for (const sibling of asked ? [asked] : this.#inOrderFor(taken.id)) {
+      // A sibling that has the entry needs no room for it.
+      const isReady = asked ? asked.askAgainAt <= clock() : sibling.mayTake(taken.record.bytes);
+      if (!isReady) continue;
       const reason = await this.#policies.giveTo(sibling);
       if (reason !== undefined) {
         log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason });
@@ -146,7 +148,7 @@ export class Giver {
     }
   }
 
-  /** An offer that was never sent says nothing of the one before. The time of a sibling runs from its first one on. */
+  /** A sibling that is away says nothing of the offer before. The time of a sibling runs from its first offer on. */
   #remember(id: string, sibling: Sibling, { kind }: Offered): void {
     const asked = this.#unanswered.get(id);
     const until = asked?.sibling === sibling ? asked.until : this.#options.clock() + UNANSWERED_MS;
@@ -154,10 +156,10 @@ export class Giver {
     else if (kind !== 'away') this.#unanswered.delete(id);
   }
 
-  /** For some time only the sibling that may have the entry. */
-  #siblingsFor(id: string): Sibling[] {
+  /** For some time only this sibling is asked. */
+  #mayHave(id: string): Sibling | undefined {
     const asked = this.#unanswered.get(id);
-    return asked && this.#options.clock() < asked.until ? [asked.sibling] : this.#inOrderFor(id);
+    return asked && this.#options.clock() < asked.until ? asked.sibling : undefined;
   }
 
   /**

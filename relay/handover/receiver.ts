@@ -18,8 +18,10 @@ import { POLICIES_AT_MOST } from '../mtasts/handover.ts';
 import type { Log } from '../observe/log.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
+import { monotonic } from '../task/clock.ts';
 import type { PairText } from '../task/messages.ts';
 import { Strangers } from '../task/strangers.ts';
+import { Entered } from './entered.ts';
 import {
   HEADERS,
   NO_ROOM,
@@ -54,6 +56,7 @@ export class Receiver {
   readonly #underWay = new Set<string | IncomingMessage>();
   readonly #open = new Set<TLSSocket>();
   readonly #strangers = new Strangers();
+  readonly #entered = new Entered(monotonic);
   #pin: Pin;
   #isDraining = false;
 
@@ -92,6 +95,11 @@ export class Receiver {
     return this.#open.size + this.#strangers.size;
   }
 
+  /** Nobody is connected, and no giver asks any more for an entry that this receiver has entered. */
+  get isIdle(): boolean {
+    return this.connections === 0 && this.#entered.isEmpty;
+  }
+
   /** Takes nothing new. Resolves when the transfers under way have ended. */
   async drain(): Promise<void> {
     this.#isDraining = true;
@@ -111,6 +119,7 @@ export class Receiver {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { code, text } = await this.#take(request, response).catch((error: Error) => {
       this.#options.log('handover_failed', { message: error.message });
+      if (error instanceof InDoubt) return NOT_CONFIRMED;
       // A quota shows only when somebody writes.
       return isDiskFull(error) ? NO_ROOM_LEFT : { code: 500, text: error.message };
     });
@@ -146,12 +155,15 @@ export class Receiver {
     if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
     // First, because the sibling gives an entry that is refused to another one. It removes its copy of one that is known, so
     // the body counts too; and the process that wrote it may have died before its sync.
-    if (spool.load(id).kind === 'message') {
+    const { kind } = spool.load(id);
+    if (kind === 'message') {
       const isOnDisk = await spool.confirm(id).catch(() => undefined);
       // It is here, so no other sibling may have it, whatever the disk says of a change that was made with this one.
-      if (isOnDisk === undefined) return refusal(ON_ITS_WAY, 'the disk does not confirm this entry');
-      if (isOnDisk) return { code: 200, text: 'known' };
+      if (isOnDisk === undefined) return NOT_CONFIRMED;
+      if (isOnDisk) return KNOWN;
     }
+    // It was here, and this pod has dealt with it.
+    if (kind === 'gone' && this.#entered.has(id)) return KNOWN;
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
     return spool.hasRoom(bytes) ? undefined : NO_ROOM_LEFT;
   }
@@ -192,11 +204,13 @@ export class Receiver {
         await body.write(chunk);
       }
       if (bytes !== bodyBytes || bytes !== decoded.record.bytes) throw new Error('the body is not whole');
-      await spool.enter(id, toEnvelope(decoded.record), await body.seal());
+      const sealed = await body.seal();
+      await spool.enter(id, toEnvelope(decoded.record), sealed).catch(asInDoubt);
     } catch (error) {
       await spool.giveUp(id, body);
       throw error;
     }
+    this.#entered.add(id);
     log('taken_over', { id });
     onEntered(id);
     return { code: 201, text: 'durable' };
@@ -204,6 +218,16 @@ export class Receiver {
 }
 
 const NO_ROOM_LEFT = refusal(NO_ROOM, 'no room left on the disk of this pod');
+const NOT_CONFIRMED = refusal(ON_ITS_WAY, 'the disk does not confirm this entry');
+const KNOWN: Answer = { code: 200, text: 'known' };
+
+/** The entry was perhaps committed. It is taken back, but the router or a crash may be faster. */
+class InDoubt extends Error {}
+
+/** Only SQLite has an error code of its own, and a commit that it refuses because the disk is full leaves nothing. */
+function asInDoubt(error: Error): never {
+  throw isDiskFull(error) && 'errcode' in error ? error : new InDoubt(error.message);
+}
 
 function refusal(code: number, why: string): Answer {
   return { code, text: `${STATUS_CODES[code]}: ${why}` };

@@ -1,7 +1,7 @@
 /**
  * One sibling, as the pod in evacuation sees it: a few pinned connections, and a pause that grows while the sibling
- * cannot be reached. An offer without an answer differs from an offer that was never sent. Only an unsent offer may go
- * to another sibling, because an unanswered one may have arrived.
+ * cannot be reached. An offer without an answer differs from one that was refused or never sent: it may have arrived, so
+ * it may not go to another sibling.
  */
 import { Agent, type ClientRequest, request } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -43,7 +43,7 @@ export type Offered =
   | { kind: 'refused'; reason: string }
   /** The same, because there is no room for it. There may be room for a smaller one. */
   | { kind: 'noRoom'; reason: string }
-  /** The sibling cannot take entries now and does not have this one. It is not asked for a while. */
+  /** The sibling cannot take entries now. This offer left nothing there; an earlier one may have. It is not asked for a while. */
   | { kind: 'away'; reason: string }
   /** The sibling may have the entry, so the same sibling is asked again. */
   | { kind: 'unanswered'; reason: string };
