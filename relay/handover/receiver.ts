@@ -143,7 +143,8 @@ export class Receiver {
       const refused = await this.#judge(id, recordBytes + bodyBytes);
       if (refused) return refused;
       if (request.headers.expect) response.writeContinue();
-      return await this.#enter(id, request, recordBytes, bodyBytes);
+      const entering = this.#enter(id, request, recordBytes, bodyBytes);
+      return await entering.finally(() => readAway(request, recordBytes + bodyBytes));
     } finally {
       this.#underWay.delete(id);
     }
@@ -227,6 +228,23 @@ class InDoubt extends Error {}
 /** Only SQLite has an error code of its own, and a commit that it refuses because the disk is full leaves nothing. */
 function asInDoubt(error: Error): never {
   throw isDiskFull(error) && 'errcode' in error ? error : new InDoubt(error.message);
+}
+
+/**
+ * Where bytes of a request are unread, the end of its connection is a reset, and the sibling may lose the answer. Never
+ * rejects. A sibling that falls silent is cut off.
+ */
+async function readAway(request: IncomingMessage, atMost: number): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  let read = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      read += chunk.length;
+      if (read > atMost) return;
+    }
+  } catch {
+    // The connection is gone, so nobody waits for the answer.
+  }
 }
 
 function refusal(code: number, why: string): Answer {
