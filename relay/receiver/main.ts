@@ -1,6 +1,6 @@
 /**
- * The process of the receiving side. The first connection of a sibling starts it, and it ends after some time without
- * connections, so it costs nothing at rest. It also ends with its supervisor, and after a disk error.
+ * The process of the receiving side. The first connection of a sibling starts it, and it ends some time after the last
+ * connection and entry, so it costs nothing at rest. It also ends with its supervisor, and after a disk error that stays.
  */
 import type { Socket } from 'node:net';
 import { Receiver } from '../handover/receiver.ts';
@@ -19,6 +19,7 @@ const task = new Task<ToReceiver, FromReceiver>(diskPulse);
 const onEntered = task.gather<string>((ids) => ({ kind: 'entered', ids }));
 let parts: { readonly receiver: Receiver; readonly spool: Spool } | undefined;
 let idleLooks = 0;
+let isLeaving = false;
 
 task.serve({
   configure,
@@ -41,10 +42,19 @@ function receive(socket: Socket | undefined): void {
 }
 
 function look(): void {
-  idleLooks = parts?.receiver.connections === 0 ? idleLooks + 1 : 0;
-  if (idleLooks >= IDLE_LOOKS || parts?.spool.isBroken) leave();
+  idleLooks = parts?.receiver.isIdle ? idleLooks + 1 : 0;
+  const fault = parts?.spool.lastingFault();
+  if (fault !== undefined && !isLeaving) log('spool_broken', { message: fault });
+  if (fault !== undefined || idleLooks >= IDLE_LOOKS) leave();
 }
 
 function leave(): void {
-  void task.leave(async () => parts?.receiver.drain());
+  isLeaving = true;
+  void task.leave(drain);
+}
+
+async function drain(): Promise<void> {
+  await parts?.receiver.drain();
+  // What was committed and could not be synced is taken back.
+  await parts?.spool.close();
 }
