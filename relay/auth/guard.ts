@@ -12,7 +12,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Counts } from './recent.ts';
+import { Counts } from './opencounts.ts';
 import { LoginThrottle, type Who } from './throttle.ts';
 
 /** The disk needs threads too. */

@@ -14,7 +14,8 @@
  * from outside. Pure.
  */
 import { dropOldest } from '../task/oldest.ts';
-import { Counts, Recent } from './recent.ts';
+import { Recent } from '../task/recent.ts';
+import { Counts } from './opencounts.ts';
 
 const WINDOW_MS = 10 * 60_000;
 const MOST_WRONG = 20;

@@ -1,8 +1,5 @@
-/**
- * Keys that were added within a while, and counts of what is open. Both are bounded: of keys, the oldest ones are dropped.
- * The clock comes from outside. Pure.
- */
-import { dropOldest } from '../task/oldest.ts';
+/** Keys that were added within a while. They are bounded: the oldest ones are dropped. The clock comes from outside. Pure. */
+import { dropOldest } from './oldest.ts';
 
 export class Recent {
   readonly #clock: () => number;
@@ -19,6 +16,12 @@ export class Recent {
   has(key: string): boolean {
     const at = this.#addedAt.get(key);
     return at !== undefined && this.#clock() - at < this.#windowMs;
+  }
+
+  /** Looks at the oldest keys until one counts. */
+  get isEmpty(): boolean {
+    const since = this.#clock() - this.#windowMs;
+    return !this.#addedAt.values().some((at) => at > since);
   }
 
   /** Looks at each key, so it is for few of them. */
@@ -38,19 +41,5 @@ export class Recent {
     this.#addedAt.delete(key);
     this.#addedAt.set(key, this.#clock());
     dropOldest(this.#addedAt, this.#most);
-  }
-}
-
-export class Counts {
-  readonly #counts = new Map<string, number>();
-
-  of(key: string): number {
-    return this.#counts.get(key) ?? 0;
-  }
-
-  add(key: string, more: number): void {
-    const count = this.of(key) + more;
-    if (count > 0) this.#counts.set(key, count);
-    else this.#counts.delete(key);
   }
 }
