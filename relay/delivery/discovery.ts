@@ -108,12 +108,13 @@ export class Discovery implements TlsDiscovery {
   }
 
   #makeContext(): Context {
+    if (this.#context) return { kind: 'context', context: this.#context };
     const { trustConfigMap } = this.#outbound;
     const trust = trustFrom(this.#materials, trustConfigMap);
-    const nobody = this.#context ? undefined : findNobodyTrusted(trust, trustConfigMap);
+    const nobody = findNobodyTrusted(trust, trustConfigMap);
     if (nobody !== undefined) return { kind: 'unusable', reason: nobody };
     try {
-      this.#context ??= makeFetchContext(makeCa(trust));
+      this.#context = makeFetchContext(makeCa(trust));
       return { kind: 'context', context: this.#context };
     } catch (error) {
       return { kind: 'unusable', reason: (error as Error).message };

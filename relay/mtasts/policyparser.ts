@@ -13,12 +13,9 @@ export type ParsedPolicy =
 /** Real policies have a few patterns. More than this would only cost memory and time. */
 const MOST_PATTERNS = 1_000;
 
-let parser: typeof import('mailauth/lib/mta-sts.js') | undefined;
-
-/** A failure is forgotten. */
-function loadParser(): NonNullable<typeof parser> {
-  parser ??= load('mailauth/lib/mta-sts.js') as NonNullable<typeof parser>;
-  return parser;
+/** Node keeps it, and forgets a failure. */
+function loadParser() {
+  return load('mailauth/lib/mta-sts.js') as typeof import('mailauth/lib/mta-sts.js');
 }
 
 /** The id of the policy, or null if the records of `_mta-sts.<domain>` announce none. */

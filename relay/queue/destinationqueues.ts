@@ -12,7 +12,7 @@ import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
 import type { Answers } from './health.ts';
 import type { LoginPause } from './pause.ts';
 import { Providers, type ProvidersDeps } from './providers.ts';
-import { hasFailure, idOf, type PackedQueue, QueuePacker } from './restingqueue.ts';
+import { hasFailure, type PackedQueue, QueuePacker, readId } from './restingqueue.ts';
 import { type Share, Slots, STANDINGS, type Standing } from './slots.ts';
 import type { Waiting, Wanted } from './waiting.ts';
 import { Wakeups } from './wakeups.ts';
@@ -137,7 +137,7 @@ export class DestinationQueues {
     const findWanted = typeof wanted === 'function' ? wanted : () => wanted;
     for (const [key, known] of [...this.#queues]) {
       // Very many may be at rest, and a person may want few messages.
-      if (typeof known === 'string' && typeof wanted !== 'function' && !wanted.has(idOf(known))) continue;
+      if (typeof known === 'string' && typeof wanted !== 'function' && !wanted.has(readId(known))) continue;
       const queue = this.#read(key);
       if (queue?.hurry(findWanted(queue.destination), this.#deps.clock())) this.pump(queue);
     }

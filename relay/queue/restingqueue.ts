@@ -63,7 +63,7 @@ export function hasFailure(queue: PackedQueue): boolean {
 }
 
 /** The id of the message that waits. */
-export function idOf(queue: PackedQueue): string {
+export function readId(queue: PackedQueue): string {
   return queue.slice(2, queue.indexOf('"', 2));
 }
 

@@ -11,13 +11,13 @@ import { isQuotaUsedUp } from './files.ts';
 import { lookAtLog, writeLogAgain } from './logagain.ts';
 import { cutLog, endOfFrames } from './logfile.ts';
 import type { StoreSpace } from './room.ts';
+import { PAGE_BYTES } from './sqlitefile.ts';
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
 
 /** Another process commits within milliseconds. A wait this long means that the disk hangs. */
 const BUSY_MS = 10_000;
 /** Upkeep gives up early, because it is never urgent. */
 const TIDY_BUSY_MS = 100;
-const PAGE_BYTES = 4_096;
 /** Log size in pages at which the log is copied into the tables. It is smaller on a small volume. */
 const LOG_PAGES = { least: 250, most: 4_000 };
 const LOG_SHARE = 1 / 64;
