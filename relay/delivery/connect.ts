@@ -28,6 +28,7 @@ import { HopConnection } from './hopconnection.ts';
 import type { Login } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
 import { ProxyingSocket, writeProxyHeader } from './proxyingsocket.ts';
+import { judgeOffers } from './requiretls.ts';
 import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { TokenError } from './tokenerror.ts';
@@ -55,7 +56,8 @@ export type Opened =
   | { kind: 'session'; session: Session }
   /**
    * `refusesUs`: the hop said itself that it refuses our login or our certificate. `anchors`: TLSA records vouch for these
-   * certificates, so a connection that trusts them may prove the hop. `offersRequireTls`: as it said, proven or not.
+   * certificates, so a connection that trusts them may prove the hop. `unfit`: why it gets no mail that requires TLS,
+   * as it said, proven or not.
    */
   | {
       kind: 'failed';
@@ -63,7 +65,7 @@ export type Opened =
       brokenHandshake: boolean;
       refusesUs: boolean;
       anchors?: Unproven['anchors'];
-      offersRequireTls?: boolean;
+      unfit?: Failure | undefined;
     };
 
 export interface Connecting {
@@ -159,7 +161,7 @@ function describeFailed(
     failure,
     brokenHandshake,
     refusesUs,
-    offersRequireTls: connection.offers('REQUIRETLS'),
+    unfit: judgeOffers(hop, connection),
   };
 }
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, test } from 'node:test';
 import type { Pair } from '#test/kit/ca.ts';
+import { starttlsPeer } from '#test/kit/clientrig.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
@@ -13,7 +14,9 @@ import { freePort } from '#test/kit/ports.ts';
 import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 import { until } from '#test/kit/wait.ts';
+import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
+import type { SmtpClient } from './smtpclient.ts';
 import { usableRecords } from './tlsa.ts';
 import { NO_FINDINGS } from './tlsfindings.ts';
 
@@ -23,15 +26,14 @@ after(() => openssl.remove());
 const root = openssl.issue('root', CA);
 const [first, second] = ['first', 'second'].map((name) => openssl.issue(name, CA, root)) as [Pair, Pair];
 
-async function startMachine(by: Pair, offers: readonly string[] = []): Promise<{ port: number; hop: Hop }> {
+function issueBy(by: Pair): Pair {
   const leaf = openssl.issue('leaf', ['basicConstraints=CA:false', `subjectAltName=DNS:${HOST}`], by);
+  return { cert: `${leaf.cert}\n${by.cert}`, key: leaf.key, serial: '' };
+}
+
+async function startMachine(by: Pair, offers: readonly string[] = []): Promise<{ port: number; hop: Hop }> {
   const port = await freePort();
-  const hop = await Hop.start({
-    port,
-    pair: { cert: `${leaf.cert}\n${by.cert}`, key: leaf.key, serial: '' },
-    tls: {},
-    offers,
-  });
+  const hop = await Hop.start({ port, pair: issueBy(by), tls: {}, offers });
   after(() => hop.down());
   return { port, hop };
 }
@@ -64,10 +66,7 @@ async function startFront(choose: (made: number, open: number) => number | undef
   return { port, open: () => open, made: () => made };
 }
 
-/** What came of so many attempts, one after the other. */
-async function attempt({ port, open }: Front, times: number, requireTls = false): Promise<string[]> {
-  const client = clientWith();
-  after(() => client.close());
+async function deliverOnce(client: SmtpClient, port: number, requireTls: boolean): Promise<HopResult> {
   const dane = {
     kind: 'records',
     base: HOST,
@@ -75,13 +74,21 @@ async function attempt({ port, open }: Front, times: number, requireTls = false)
     records: usableRecords([first, second].map(({ cert }) => tlsaRecord(cert, 2, 1, 1))),
   } as const;
   const hop = { ...hopTo(port, { host: HOST }), mxOf: 'example.net', isMxSigned: true };
+  const budget = new AttemptBudget();
+  const way = wayTo(hop, { ...NO_FINDINGS, dane });
+  const parcel = makeParcel('Subject: x\r\n\r\nx\r\n', { requireTls });
+  const result = await client.deliver(way, '127.0.0.1', parcel, budget);
+  budget.close();
+  return result;
+}
+
+/** What came of so many attempts, one after the other. */
+async function attempt({ port, open }: Front, times: number, requireTls = false): Promise<string[]> {
+  const client = clientWith();
+  after(() => client.close());
   const came: string[] = [];
   for (let index = 0; index < times; index++) {
-    const budget = new AttemptBudget();
-    const way = wayTo(hop, { ...NO_FINDINGS, dane });
-    const parcel = makeParcel('Subject: x\r\n\r\nx\r\n', { requireTls });
-    const result = await client.deliver(way, '127.0.0.1', parcel, budget);
-    budget.close();
+    const result = await deliverOnce(client, port, requireTls);
     // The next attempt is minutes later: nothing of this one is open then.
     if (result.kind !== 'answered') await until('the end of its connections', () => open() === 0);
     came.push(result.kind === 'answered' ? 'delivered' : result.failure.cause);
@@ -111,3 +118,16 @@ for (const [offers, came, made] of [
     const front = await startFront(() => machine);
     assert.deepEqual([await attempt(front, 1, true), front.made()], [[came], made]);
   });
+
+test('mail that requires TLS, a new anchor and a host that refuses EHLO under TLS: it may offer REQUIRETLS later, and the mail waits', async () => {
+  const { port } = await starttlsPeer(
+    issueBy(first),
+    (line) => (line.startsWith('EHLO') ? '250-peer\r\n250 STARTTLS' : undefined),
+    (line) => (line.startsWith('EHLO') ? '503 5.5.1 duplicate EHLO' : undefined),
+  );
+  const client = clientWith();
+  after(() => client.close());
+  const result = await deliverOnce(client, port, true);
+  assert.ok(result.kind === 'unreachable');
+  assert.deepEqual([result.failure.status, result.failure.permanent], ['4.7.30', false]);
+});

@@ -6,6 +6,7 @@
  */
 import { type Failure, type HandshakeReason, makeFailure, tellSender } from '#crds/failure.ts';
 import type { NextHop, Parcel } from './courier.ts';
+import type { HopConnection } from './hopconnection.ts';
 import { isUnproven } from './tlscauses.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 
@@ -25,10 +26,18 @@ export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Fa
   return requireTls && isUnfitHost ? unfit(failure.text, tellSender(failure)) : failure;
 }
 
-/** `hidesOffers`: under TLS the hop refused EHLO, and it may offer REQUIRETLS in another session. */
-export function notOffered({ host, port }: NextHop, hidesOffers = false): Failure {
-  const failure = unfit(`${host}:${port} does not offer REQUIRETLS`);
-  return hidesOffers ? { ...failure, permanent: false, status: '4.7.30' } : failure;
+/** Undefined: the hop offers REQUIRETLS. One that refused EHLO under TLS may offer it in another session. */
+export function judgeOffers(
+  hop: NextHop,
+  connection: Pick<HopConnection, 'offers' | 'hidesOffers'>,
+): Failure | undefined {
+  if (connection.offers('REQUIRETLS')) return undefined;
+  const failure = notOffered(hop);
+  return connection.hidesOffers ? { ...failure, permanent: false, status: '4.7.30' } : failure;
+}
+
+export function notOffered({ host, port }: NextHop): Failure {
+  return unfit(`${host}:${port} does not offer REQUIRETLS`);
 }
 
 /** The failure belongs to the message, and not to the hop. */

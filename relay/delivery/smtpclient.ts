@@ -20,7 +20,7 @@ import { IdleConnections } from './idleconnections.ts';
 import { Places } from './places.ts';
 import { ProviderConnections } from './providerconnections.ts';
 import { compileProviders, type Providers } from './providers.ts';
-import { isUnfit, notOffered } from './requiretls.ts';
+import { isUnfit, judgeOffers } from './requiretls.ts';
 import { connectThrough, findTunnel } from './sockstunnel.ts';
 import { isUnproven } from './tlscauses.ts';
 import { fallBack } from './tlspolicy.ts';
@@ -214,7 +214,7 @@ export class SmtpClient {
     const known = this.#anchors.for(terms.policy);
     const first = await this.#connectOnce(hop, { ...terms, anchors: known }, identity);
     if (first.kind === 'session' || first.anchors === undefined || terms.budget.isOver) return first;
-    if (terms.requireTls && !first.offersRequireTls) return { ...first, failure: notOffered(hop) };
+    if (terms.requireTls && first.unfit) return { ...first, failure: first.unfit };
     const { anchors } = first;
     const second = await this.#connectOnce(hop, { ...terms, anchors }, identity);
     if (second.kind === 'session') this.#anchors.keep(terms.policy, anchors);
@@ -253,10 +253,10 @@ export class SmtpClient {
 
   async #send(way: HopWay, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const { hop } = way;
-    if (parcel.requireTls && !session.connection.offers('REQUIRETLS')) {
-      const { hidesOffers } = session.connection;
+    const unfit = parcel.requireTls ? judgeOffers(hop, session.connection) : undefined;
+    if (unfit) {
       this.#keep(way, session);
-      return { kind: 'unreachable', failure: notOffered(hop, hidesOffers), hadSession: false };
+      return { kind: 'unreachable', failure: unfit, hadSession: false };
     }
     session.used += 1;
     this.#unpipelined.prepare(hop, session.connection);
