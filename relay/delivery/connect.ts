@@ -263,14 +263,18 @@ function logIn(
       : { user, method: 'XOAUTH2', oauth2 };
   session.connection.login(auth as Parameters<HopConnection['login']>[0], (error?: SmtpError | null) => {
     if (!error) opened();
-    else ended(error, isAboutLogin(error, oauth2));
+    else ended(error, isAboutLogin(error, session.connection, oauth2));
   });
 }
 
-/** A 5xx reply to AUTH, or a token service that refuses: a person must act. A temporary reply (454) does not count. */
-function isAboutLogin(error: SmtpError, oauth2: TokenLogin | undefined): boolean {
+/**
+ * A 5xx reply to AUTH, or a token service that refuses: a person must act. A temporary reply (454) does not count, nor do other
+ * refusals than of this login (RFC 4954 section 6) by a hop that did not say what it offers.
+ */
+function isAboutLogin(error: SmtpError, { hidesOffers }: HopConnection, oauth2?: TokenLogin): boolean {
   if (error instanceof TokenError) return error.problem !== null;
-  return (error.responseCode ?? 0) >= 500 && oauth2?.refused() !== true;
+  const { responseCode = 0 } = error;
+  return (hidesOffers ? responseCode === 535 : responseCode >= 500) && oauth2?.refused() !== true;
 }
 
 function readHopTls({ tlsSocket: socket }: HopConnection, { level }: TlsPolicy): HopTls | null {

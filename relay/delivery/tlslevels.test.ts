@@ -115,6 +115,26 @@ test('a next hop that refuses EHLO under TLS may offer what it did not tell: mai
     assert.equal(summary(await later.deliver(hopTo(port), parcel(need))), 'delivered encrypted');
 });
 
+test('what a next hop that refuses EHLO under TLS says to AUTH is about the login only if it says so', async () => {
+  const secrets = { login: { username: 'me', password: 'open sesame' } };
+  for (const [reply, cause] of [
+    ['502 5.5.1 what?', 'reply'],
+    ['503 5.5.1 EHLO first', 'reply'],
+    ['535 5.7.8 wrong password', 'login'],
+  ] as const) {
+    const { port, lines } = await starttlsPeer(
+      await makePair('localhost'),
+      (line) => (line.startsWith('EHLO') ? '250-peer\r\n250 STARTTLS' : undefined),
+      (line) => (line.startsWith('EHLO') ? '500 5.5.1 what?' : line.startsWith('AUTH') ? reply : undefined),
+    );
+    const client = courier({ ...NO_MATERIALS, secrets });
+    const result = await client.deliver(hopTo(port, { credentialsSecret: 'login' }), parcel());
+    assert.ok(result.kind === 'unreachable');
+    assert.deepEqual([result.failure.cause, result.failure.permanent], [cause, false], result.failure.text);
+    assert.equal(lines.filter((line) => line.startsWith('AUTH')).length, 1);
+  }
+});
+
 test('a next hop that refuses EHLO in plain text has no extensions: what needs one goes back', async () => {
   const { port } = await peer((line) => (/^(HELO|QUIT)/.test(line) ? '250 ok' : '500 5.5.1 what?'));
   const need = { beyondAscii: async () => ({ header: false, body: true }) };
