@@ -124,12 +124,8 @@ export class SmtpClient {
 
   async deliver(way: HopWay, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const { requireTls } = parcel;
-    const opened = await this.#openWay(way, {
-      address,
-      budget,
-      domain: this.#tracedDomain(parcel),
-      requireTls,
-    });
+    const terms = { address, budget, domain: this.#tracedDomain(parcel), requireTls };
+    const opened = await this.#openWay(way, terms);
     return opened.kind === 'session'
       ? this.#send(way, opened.session, parcel, budget)
       : { kind: 'unreachable', failure: opened.failure, hadSession: false };
@@ -255,7 +251,8 @@ export class SmtpClient {
     const { hop } = way;
     const unfit = parcel.requireTls ? judgeOffers(hop, session.connection) : undefined;
     if (unfit) {
-      this.#keep(way, session);
+      // Another session may tell the offers that this one hides.
+      this.#keep(way, session, unfit.permanent);
       return { kind: 'unreachable', failure: unfit, hadSession: false };
     }
     session.used += 1;
@@ -274,11 +271,11 @@ export class SmtpClient {
     return { kind: 'answered', verdicts, tls, policy, judgement, tellsSender, mayTryAnother };
   }
 
-  #keep(way: HopWay, session: Session): void {
+  #keep(way: HopWay, session: Session, isUsable = true): void {
     const provider = this.#providers?.findFor(way.hop);
     const most = provider?.limits.messagesPerConnection ?? this.#messagesPerConnection;
     const isWanted = provider !== undefined && this.#providerConnections.isWanted(provider);
-    if (this.#closed || isWanted || session.used >= most) session.connection.quit();
+    if (this.#closed || isWanted || !isUsable || session.used >= most) session.connection.quit();
     else this.#idle.keep(way, session);
   }
 
