@@ -15,7 +15,7 @@ const isIntermediate = ({ code }: Reply) => code >= 300 && code < 400;
 export abstract class HopAnswers extends HopReplies {
   /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
   readonly names: string[] = [];
-  /** No HELO where EHLO is refused. */
+  /** No HELO where EHLO is refused in plain text. */
   needsEhlo = false;
   /** Under TLS the hop refused EHLO. It may offer what HELO does not tell. */
   hidesOffers = false;
@@ -45,7 +45,7 @@ export abstract class HopAnswers extends HopReplies {
     const { code } = this.said;
     // The library would find extensions in the names of hosts (dsn.example), which are in the first line.
     if (code < 300) super._actionEHLO(codedLines(this.heard).replace(/.*/, '250-hop'));
-    else if (code >= 500 && !this.needsEhlo) {
+    else if (code >= 500 && (this.secure || !this.needsEhlo)) {
       // Some hosts refuse a second EHLO. TLS is there already, and the library would ask HELO for STARTTLS.
       if (this.secure) this.options.requireTLS = false;
       this.hidesOffers = this.secure;

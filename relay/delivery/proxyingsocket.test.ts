@@ -89,6 +89,16 @@ test('over IPv6 the header has the addresses of IPv6', async (t) => {
   assert.equal(header.toString(), `PROXY TCP6 ::1 ::1 ${source} ${port}\r\n`);
 });
 
+test('a hop that refuses a second EHLO gets HELO: under TLS no reply is one behind', async (t) => {
+  const pair = await (await makeAuthority()).issue(['localhost']);
+  const { hop, port } = await startFronted(t, {
+    pair,
+    answer: ({ step, secure }) => (step === 'EHLO' && secure ? '503 5.5.1 duplicate EHLO' : undefined),
+  });
+  for (const proxyProtocol of VERSIONS) await send(hopTo(port, { proxyProtocol, tlsLevel: 'Encrypt' }));
+  assert.deepEqual([hop.taken.length, hop.lines('HELO').length], [2, 2]);
+});
+
 /** The failure, where no hop answered. */
 async function fail(hop: HopOfPolicy) {
   const [result] = await send(hop);
