@@ -66,6 +66,41 @@ test('an intermediate authority is enough, and trusts only what it signed', asyn
     assert.equal(await accepts(bundle({ 'ca.crt': pem }), host), isTrusted);
 });
 
+test('what an authority in the list forbids those below it holds, also where these are in the list', async () => {
+  const openssl = new OpensslAuthority();
+  after(() => openssl.remove());
+  const key = 'keyUsage=keyCertSign';
+  for (const limits of [
+    [...CA, 'nameConstraints=critical,permitted;DNS:other.example'],
+    ['basicConstraints=critical,CA:true,pathlen:0', key],
+  ]) {
+    const root = openssl.issue('root', limits);
+    const below = openssl.issue('below', CA, root);
+    const leaf = openssl.issue('host.example', ['subjectAltName=DNS:host.example'], below);
+    const host = { issue: async () => ({ ...leaf, cert: leaf.cert + below.cert }) };
+    for (const [list, isTrusted] of [
+      [[root], false],
+      [[root, below], false],
+      [[below], true],
+    ] as const) {
+      const trust = bundle({ 'ca.crt': list.map(({ cert }) => cert).join('') });
+      assert.equal(await accepts(trust, host), isTrusted, `${limits}: ${list.length}`);
+    }
+  }
+});
+
+test('an authority helps where the host does not show it, whether its issuer is in the list or not', async () => {
+  const openssl = new OpensslAuthority();
+  after(() => openssl.remove());
+  const root = openssl.issue('root', CA);
+  const below = openssl.issue('below', CA, root);
+  const host = {
+    issue: async () => openssl.issue('host.example', ['subjectAltName=DNS:host.example'], below),
+  };
+  for (const list of [[below], [below, root]])
+    assert.equal(await accepts(bundle({ 'ca.crt': list.map(({ cert }) => cert).join('') }), host), true);
+});
+
 test('a ConfigMap that is missing or has no certificate trusts nobody', async () => {
   const broken = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n';
   const empty = [{}, { 'ca.crt': '' }, { 'ca.crt': ' \n' }, { 'ca.crt': 'none' }, { 'ca.crt': broken }];

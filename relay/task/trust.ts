@@ -21,24 +21,28 @@ export function trustFrom({ configMaps }: Materials, configMap: string | null): 
  * certificate that can be read is enough.
  */
 export function findNobodyTrusted(trust: Trust, configMap: string | null): string | undefined {
-  if (trust.kind === 'public' || trust.authorities.some(isReadable)) return undefined;
+  if (trust.kind === 'public' || trust.authorities.some(read)) return undefined;
   return `nobody can be verified: the ConfigMap "${configMap}" has no certificate of an authority`;
 }
 
-function isReadable(authority: string): boolean {
+function read(authority: string): X509Certificate | undefined {
   try {
-    return new X509Certificate(authority) !== undefined;
+    return new X509Certificate(authority);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
 /**
  * For Node. `ca` absent: the public authorities. Empty list: nobody. Whoever is in the list is trusted, whoever issued it: an
- * intermediate authority need not come with its root.
+ * intermediate authority need not come with its root. But where a root comes with each, its limits (names, dates) count:
+ * OpenSSL ends a partial chain at the first certificate of the list, and never looks at the root.
  */
 export function makeCa(trust: Trust): { ca?: string[]; allowPartialTrustChain?: true } {
-  return trust.kind === 'public' ? {} : { ca: trust.authorities, allowPartialTrustChain: true };
+  if (trust.kind === 'public') return {};
+  const listed = trust.authorities.flatMap((one) => read(one) ?? []);
+  const isWhole = listed.every((one) => one.checkIssued(one) || listed.some((by) => one.checkIssued(by)));
+  return { ca: trust.authorities, ...(isWhole ? {} : { allowPartialTrustChain: true }) };
 }
 
 /** The certificates of all files, sorted by file name. */
