@@ -59,6 +59,24 @@ test('what a fault of this relay prevents is no absence of a policy: the mail wa
   assert.deepEqual(await world.find('other.example'), { kind: 'none' });
 });
 
+test('a fetch under way while other authorities come says nothing of them when it fails', async () => {
+  const world = new World();
+  const fetchWell = world.fetch;
+  const begun = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Fetched>();
+  world.fetch = () => {
+    begun.resolve();
+    return answer.promise;
+  };
+  const first = world.find();
+  await begun.promise;
+  world.policies.forgive();
+  world.fetch = fetchWell;
+  answer.resolve({ kind: 'failed', failure });
+  assert.deepEqual(await first, { kind: 'failed', failure });
+  assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
+});
+
 test('mode none ends a policy, mode testing is told', async () => {
   const world = new World();
   await world.find();

@@ -11,10 +11,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
-import { dropOldest } from '../task/oldest.ts';
 import { within } from '../task/within.ts';
 import type { PolicyCache } from './cache.ts';
 import { Claim, claimToTheEnd } from './claim.ts';
+import { FailedFetches } from './failedfetches.ts';
 import type { Fetched } from './fetch.ts';
 import { type CachedPolicy, lifetimeMs } from './policiestext.ts';
 import { readPolicyId } from './policyparser.ts';
@@ -60,9 +60,6 @@ const FETCH_MS = 30_000;
 const FETCHES_AT_A_TIME = 50;
 /** The rest of the slots is for mail. */
 const REFRESHES_AT_A_TIME = 10;
-/** RFC 8461 section 3.3: five minutes or longer. */
-const RETRY_MS = 5 * 60_000;
-const REMEMBERED_FAILURES = 10_000;
 /** RFC 8461 section 10.2 proposes a day. */
 const REFRESH_MS = 24 * 3_600_000;
 const SWEEP_MS = 3_600_000;
@@ -70,12 +67,6 @@ const SWEEP_MS = 3_600_000;
 const UNUSED_MS = 30 * 24 * 3_600_000;
 /** Of a policy host, in ASCII: the name becomes part of a URL. */
 const DOMAIN = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+$/;
-
-interface FailedFetch {
-  readonly id: string;
-  readonly at: number;
-  readonly failure: Failure;
-}
 
 interface LookUp {
   readonly claim: Claim;
@@ -87,8 +78,7 @@ export class StsPolicies {
   readonly #slots = new Slots(FETCHES_AT_A_TIME);
   readonly #asking = new Map<string, LookUp>();
   readonly #refreshing = new Map<string, Promise<unknown>>();
-  /** In the order of time. */
-  readonly #failed = new Map<string, FailedFetch>();
+  #failed = new FailedFetches();
   readonly #sweep: NodeJS.Timeout;
   #sweeping: Promise<void> | undefined;
   readonly #limits = new TimeLimits();
@@ -114,9 +104,9 @@ export class StsPolicies {
     return this.#sweeping;
   }
 
-  /** A fetch that failed may succeed now. */
+  /** A fetch that failed may succeed now, and so may one under way: its failure goes to those of before. */
   forgive(): void {
-    this.#failed.clear();
+    this.#failed = new FailedFetches();
   }
 
   /** Ends the look-ups under way. Resolves when the cache is on disk. */
@@ -220,15 +210,16 @@ export class StsPolicies {
     signal: AbortSignal,
   ): Promise<{ kind: 'policy'; policy: CachedPolicy } | { kind: 'failed'; failure: Failure } | undefined> {
     const { wall, count } = this.#deps;
-    const before = this.#failed.get(domain);
-    if (before?.id === id && Math.abs(wall() - before.at) < RETRY_MS)
-      return { kind: 'failed', failure: before.failure };
+    const failed = this.#failed;
+    const before = failed.find(domain, id, wall());
+    if (before) return { kind: 'failed', failure: before };
     const fetched = await this.#slots.run(signal, () => this.#fetchInTime(domain, claim.ended), claim);
     if (fetched === undefined) return undefined;
     if (fetched.kind === 'failed') {
       if (this.#limits.isClosed) return fetched;
       count(fetched.failure.cause);
-      this.#remember(domain, { id, at: wall(), failure: fetched.failure });
+      failed.remember(domain, { id, at: wall(), failure: fetched.failure });
+      this.#tell(domain, fetched.failure);
       return fetched;
     }
     count('fetched');
@@ -251,22 +242,18 @@ export class StsPolicies {
     const { cache, log, wall } = this.#deps;
     const old = cache.get(domain, wall());
     cache.set(domain, { ...policy, usedAt: old?.usedAt ?? policy.usedAt });
-    this.#failed.delete(domain);
+    this.#failed.forget(domain);
     const { id, mode, mxPatterns, maxAgeSeconds } = policy;
     if (old?.id === id && old.mode === mode && isDeepStrictEqual(old.mxPatterns, mxPatterns)) return;
     log('sts_policy', { domain, id, mode, mx: mxPatterns.slice(0, 10).join(' '), maxAgeSeconds });
   }
 
   /** Of mode "none" nobody has to know (section 3.3). */
-  #remember(domain: string, failed: FailedFetch): void {
+  #tell(domain: string, { cause, text: reason }: Failure): void {
     const { log, cache, wall } = this.#deps;
-    const { cause, text: reason } = failed.failure;
     const held = cache.get(domain, wall());
     const until = held && { heldUntil: new Date(held.fetchedAt + lifetimeMs(held)).toISOString() };
     if (held?.mode !== 'none') log('sts_policy_failed', { domain, cause, reason, ...until });
-    this.#failed.delete(domain);
-    this.#failed.set(domain, failed);
-    dropOldest(this.#failed, REMEMBERED_FAILURES);
   }
 }
 
