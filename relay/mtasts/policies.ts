@@ -145,11 +145,23 @@ export class StsPolicies {
     cache.takeIn(wall());
     const ms = this.#held(domain) ? HELD_LOOK_UP_MS : LOOK_UP_MS;
     cache.use(domain, wall());
-    const found = await this.#limits.run(ms, (signal) => this.#find(domain, claim, signal));
+    const finding = this.#limits.run(ms, (signal) => this.#find(domain, claim, signal));
+    const found = await finding.catch((error: Error) => this.#withoutParser(domain, error));
     if (found) return found;
     if (!this.#limits.isClosed && !claim.ended.aborted) count('late');
+    return this.#withoutAnswer(domain, makeUnasked(domain));
+  }
+
+  /** What keeps this relay from reading a record is no absence of a policy. */
+  #withoutParser(domain: string, { message }: Error): StsFinding {
+    this.#deps.count('local');
+    const text = `Cannot read the MTA-STS record of ${domain}: ${message}`;
+    return this.#withoutAnswer(domain, makeFailure({ cause: 'local', status: '4.7.0', text }));
+  }
+
+  #withoutAnswer(domain: string, failure: Failure): StsFinding {
     const held = this.#held(domain);
-    return held ? toFinding(held) : { kind: 'unasked', failure: makeUnasked(domain) };
+    return held ? toFinding(held) : { kind: 'unasked', failure };
   }
 
   async #find(domain: string, claim: Claim, signal: AbortSignal): Promise<StsFinding | undefined> {
@@ -192,15 +204,15 @@ export class StsPolicies {
 
   /**
    * null: the domain announces no policy, or the name server cannot say. The latter counts as none too, because names below
-   * broken zones fail for ever, and who can suppress the record at the first contact is out of reach (section 10.2).
+   * broken zones fail for ever, and who can suppress the record at the first contact is out of reach (section 10.2). Rejects
+   * where the parser cannot be loaded.
    */
   async #readId(domain: string): Promise<string | null> {
-    try {
-      return await readPolicyId(domain, await this.#deps.lookUpTxt(`_mta-sts.${domain}`));
-    } catch {
+    const records = await this.#deps.lookUpTxt(`_mta-sts.${domain}`).catch(() => {
       if (!this.#limits.isClosed) this.#deps.count('dns');
-      return null;
-    }
+      return [];
+    });
+    return readPolicyId(domain, records);
   }
 
   /** Undefined if there was no slot before the signal ended, or if another had the slot. */
