@@ -11,6 +11,8 @@ export interface CertificateError {
   readonly says: string;
   /** For who runs the peer. Absent: the peer is right, and its authority or its name must be told to us. */
   readonly cure?: string;
+  /** It ends by itself: a clock is wrong, that of the peer or ours. */
+  readonly mayPass?: true;
 }
 
 export const NO_AUTHORITY = 'is of no trusted authority';
@@ -33,7 +35,7 @@ const ERRORS: Readonly<Record<string, CertificateError>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: { cause: 'certificate-host-mismatch', says: 'has another name' },
   HOSTNAME_MISMATCH: { cause: 'certificate-host-mismatch', says: 'has another name' },
   CERT_HAS_EXPIRED: expired('has expired', 'renew it'),
-  CERT_NOT_YET_VALID: expired('is not valid yet', 'check the clocks'),
+  CERT_NOT_YET_VALID: { ...expired('is not valid yet', 'check the clocks'), mayPass: true },
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted('is signed by itself'),
   SELF_SIGNED_CERT_IN_CHAIN: untrusted(),
   UNABLE_TO_GET_ISSUER_CERT: untrusted(),

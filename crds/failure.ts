@@ -81,7 +81,10 @@ export interface Failure {
   readonly slowDown?: true;
   /** Of several failures that were joined. */
   readonly causes?: readonly FailureCause[];
-  /** Only of the cause "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4). */
+  /**
+   * Only of the causes "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4); and
+   * "certificate-expired": it is not valid yet.
+   */
   readonly mayPass?: true;
   /** Only of the cause "connect": there is no way from here to the address, so nobody was asked. */
   readonly noWay?: true;

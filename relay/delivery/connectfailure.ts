@@ -2,7 +2,7 @@
  * Explains why there is no session with a next hop: the cause, the RFC 3463 code and a sentence for people. The input
  * is the error of the library or of the system. Pure.
  */
-import { readCertificateError } from '#crds/certificateerror.ts';
+import { type CertificateError, readCertificateError } from '#crds/certificateerror.ts';
 import {
   type Failure,
   type FailureCause,
@@ -167,7 +167,7 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
     cause,
     status: '4.7.5',
     ...(cause === 'handshake' ? { handshake: nameHandshakeReason(findWord(error)) } : {}),
-    ...(cause === 'starttls-missing' && isTemporary(error.responseCode) ? { mayPass: true as const } : {}),
+    ...(mayPass(error, cause) ? { mayPass: true as const } : {}),
     ...slowerIfAsked(error),
   };
   const { handshake } = facts;
@@ -180,8 +180,10 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
   return makeFailure({ ...facts, text, forSender });
 }
 
-function isTemporary(code = 0): boolean {
-  return code >= 400 && code < 500;
+function mayPass(error: SmtpError, cause: FailureCause): boolean {
+  if (error instanceof TlsaError) return error.problem.mayPass === true;
+  const { responseCode: code = 0 } = error;
+  return cause === 'starttls-missing' ? code >= 400 && code < 500 : findCertificate(error)?.mayPass === true;
 }
 
 function describeHandshake(handshake: HandshakeReason, said: string): string {
@@ -227,8 +229,12 @@ function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection
 
 function nameTlsCause(error: SmtpError): FailureCause {
   if (error instanceof TlsaError) return error.problem.cause;
-  const { code, originalCode, responseCode, message } = error;
-  const certificate = readCertificateError(originalCode ?? '') ?? readCertificateError(code ?? '');
+  const { responseCode, message } = error;
+  const certificate = findCertificate(error);
   if (certificate) return certificate.cause;
   return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';
+}
+
+function findCertificate({ code = '', originalCode = '' }: SmtpError): CertificateError | undefined {
+  return readCertificateError(originalCode) ?? readCertificateError(code);
 }

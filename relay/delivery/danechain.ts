@@ -56,11 +56,11 @@ function listChain(socket: TLSSocket): X509Certificate[] {
 }
 
 function explainChain(code: string, names: readonly string[]): TlsaProblem {
-  const { cause, says } = judgeCertificateError(code);
+  const { cause, says, mayPass } = judgeCertificateError(code);
   if (cause === 'certificate-host-mismatch')
     return { cause, text: `its certificate does not name ${names.join(' or ')}` };
   if (cause === 'certificate-expired')
-    return { cause, text: 'a certificate of its chain has expired, or is not valid yet' };
+    return { cause, text: `a certificate of its chain ${says}`, ...(mayPass ? { mayPass } : {}) };
   const why = says === NO_AUTHORITY ? '' : `: its certificate ${says}`;
   return { cause: 'tlsa-invalid', text: `its chain does not lead to the trust anchor${why}` };
 }

@@ -53,8 +53,8 @@ export function isOfDemand(
   { requireTls }: Pick<Parcel, 'requireTls'>,
   failures: readonly Failure[],
 ): boolean {
-  const lacksTls = ({ cause, handshake }: Failure) =>
-    cause === 'requiretls' || cause === 'starttls-missing' || handshake !== undefined;
+  const lacksTls = ({ cause, handshake, mayPass }: Failure) =>
+    cause === 'requiretls' || mayPass || handshake !== undefined;
   return requireTls && failures.some(lacksTls) && !failures.some(({ cause }) => cause === 'login');
 }
 

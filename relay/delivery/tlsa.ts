@@ -20,6 +20,8 @@ interface RawTlsa {
 export interface TlsaProblem {
   readonly cause: FailureCause;
   readonly text: string;
+  /** As in certificateerror.ts. */
+  readonly mayPass?: true;
 }
 
 /** anchors: the hop is proven if its chain leads to one of them. In PEM. */
