@@ -156,15 +156,17 @@ export class Receiver {
     if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
     // First, because the sibling gives an entry that is refused to another one. It removes its copy of one that is known, so
     // the body counts too; and the process that wrote it may have died before its sync.
-    const { kind } = spool.load(id);
-    if (kind === 'message') {
+    if (spool.load(id).kind === 'message') {
       const isOnDisk = await spool.confirm(id).catch(() => undefined);
       // It is here, so no other sibling may have it, whatever the disk says of a change that was made with this one.
       if (isOnDisk === undefined) return NOT_CONFIRMED;
-      if (isOnDisk) return KNOWN;
+      if (isOnDisk) {
+        this.#entered.add(id);
+        return KNOWN;
+      }
     }
-    // It was here, and this pod has dealt with it.
-    if (kind === 'gone' && this.#entered.has(id)) return KNOWN;
+    // It was here, and this pod has dealt with it, perhaps while it was confirmed.
+    if (this.#entered.has(id) && spool.load(id).kind === 'gone') return KNOWN;
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
     return spool.hasRoom(bytes) ? undefined : NO_ROOM_LEFT;
   }
