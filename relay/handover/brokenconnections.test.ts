@@ -15,8 +15,6 @@ import {
   startGiver,
 } from '#test/kit/handoverrig.ts';
 import { eventually } from '#test/kit/wait.ts';
-import { Giver } from './giver.ts';
-import type { Offered, Sibling } from './sibling.ts';
 
 /** A port before a sibling. The first connections through it break off after so many bytes of the giver. */
 async function openBreaking(port: number, breaks: readonly number[]): Promise<number> {
@@ -189,63 +187,6 @@ test('an entry whose commit a full disk refused is nowhere, and goes to the next
   startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
   await eventually(() => from.depth === 0);
   assert.deepEqual([to.spool.list(), other.spool.list()], [[], [id]]);
-});
-
-/** A sibling that gives these answers, one after the other. */
-function openScripted(
-  host: string,
-  answers: Offered['kind'][],
-  asked: string[],
-  mayTake = () => true,
-): Sibling {
-  const offer = async () => {
-    asked.push(host);
-    return { kind: answers.shift() ?? 'away', reason: '' };
-  };
-  const rest = { askAgainAt: 0, fault: undefined, mayTake, close: () => undefined };
-  return { address: { host, port: 1 }, offer, ...rest } as unknown as Sibling;
-}
-
-test('an entry that waited in vain for one sibling waits as long for the next one that may have it', async () => {
-  const from = openSpool();
-  const id = await enter(from, Buffer.from('once'));
-  const asked: string[] = [];
-  const siblings = [
-    openScripted('first', ['unanswered', 'away', 'taken'], asked),
-    openScripted('second', ['unanswered', 'taken'], asked),
-  ];
-  if (crc32(id) % 2 === 1) siblings.reverse();
-  let now = 0;
-  const options = { siblings, log: () => undefined, clock: () => now, readPolicies: () => null };
-  const giver = new Giver({ spool: from, ...options });
-  ends.push(() => giver.drain());
-  giver.start();
-  await eventually(() => asked.length === 1);
-  now = 10 * 60_000;
-  await eventually(() => from.depth === 0);
-  assert.deepEqual(asked, ['first', 'first', 'second', 'second']);
-});
-
-test('a sibling that may have an entry is asked for it also while it has no room', async () => {
-  const from = openSpool();
-  const id = await enter(from, Buffer.from('once'));
-  const asked: string[] = [];
-  const siblings = [
-    openScripted('first', ['unanswered', 'taken'], asked, () => asked.length === 0),
-    openScripted('second', ['taken'], asked),
-  ];
-  if (crc32(id) % 2 === 1) siblings.reverse();
-  const giver = new Giver({
-    spool: from,
-    siblings,
-    log: () => undefined,
-    clock: () => 0,
-    readPolicies: () => null,
-  });
-  ends.push(() => giver.drain());
-  giver.start();
-  await eventually(() => from.depth === 0);
-  assert.deepEqual(asked, ['first', 'first']);
 });
 
 test('an entry that a sibling has and cannot confirm goes to no other one', async () => {

@@ -1,8 +1,9 @@
 /**
  * The giving side. It hands the MTA-STS policies of this pod and every entry of the queue to a sibling, and removes the
  * entry here after it is durable there. After a crash in between, the entry is offered again to the same sibling, which
- * recognizes it. An entry that no sibling takes stays here. Siblings that do not answer are asked again after growing
- * pauses. Unreadable entries are set aside for a person and stay too.
+ * recognizes it; after a disk error, only the removal is tried again. An entry that no sibling takes stays here.
+ * Siblings that do not answer are asked again after growing pauses. Unreadable entries are set aside for a person and
+ * stay too.
  */
 import { crc32 } from 'node:zlib';
 import type { Log } from '../observe/log.ts';
@@ -42,6 +43,8 @@ export class Giver {
   #left = new Set<string>();
   /** Entries that a sibling may have. From another one they would go twice. */
   readonly #unanswered = new Map<string, { readonly sibling: Sibling; readonly until: number }>();
+  /** Entries that a sibling has, and that are not removed here yet. No sibling knows for ever what it has had. */
+  readonly #owed = new Set<string>();
   #wake: () => void = () => undefined;
 
   constructor(options: GiverOptions) {
@@ -95,8 +98,8 @@ export class Giver {
     const next = ids.values();
     const work = async () => {
       for (const id of next) {
-        if (!this.#running || !this.#isAnyoneThere) return;
-        await this.#give(id);
+        if (!this.#running) return;
+        if (this.#owed.has(id) || this.#isAnyoneThere) await this.#give(id);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENT }, work));
@@ -115,15 +118,15 @@ export class Giver {
         log('set_aside', { id, reason: taken.message });
         await spool.setAside(id);
       }
-      if (taken.kind === 'message') await this.#handOver(taken);
+      if (taken.kind === 'message') await (this.#owed.has(id) ? this.#remove(taken) : this.#handOver(taken));
     } catch (error) {
-      // The entry is still here and will be offered again.
+      // The entry is still here. It is offered again, or removed if a sibling has it.
       log('handover_failed', { id, message: (error as Error).message });
     }
   }
 
   async #handOver(taken: Loaded & { kind: 'message' }): Promise<void> {
-    const { spool, log, clock } = this.#options;
+    const { log, clock } = this.#options;
     const asked = this.#mayHave(taken.id);
     for (const sibling of asked ? [asked] : this.#inOrderFor(taken.id)) {
       // A sibling that has the entry needs no room for it.
@@ -137,15 +140,20 @@ export class Giver {
       const offered = await sibling.offer(taken);
       this.#remember(taken.id, sibling, offered);
       if (offered.kind === 'taken') {
-        await spool.settle(taken.id, { ...taken.record, recipients: [] });
-        this.#left.delete(taken.id);
         this.counters.add('handed_over', 'out');
         log('handed_over', { id: taken.id, sibling: sibling.address.host });
-        return;
+        return this.#remove(taken);
       }
       log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason: offered.reason });
       if (offered.kind === 'unanswered') return;
     }
+  }
+
+  async #remove({ id, record }: Loaded & { kind: 'message' }): Promise<void> {
+    this.#owed.add(id);
+    await this.#options.spool.settle(id, { ...record, recipients: [] });
+    this.#owed.delete(id);
+    this.#left.delete(id);
   }
 
   /** A sibling that is away says nothing of the offer before. The time of a sibling runs from its first offer on. */

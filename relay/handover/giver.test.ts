@@ -1,0 +1,89 @@
+/** Which siblings a giver asks for an entry, how often, and when. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
+import { ends, enter, openSpool } from '#test/kit/handoverrig.ts';
+import { eventually } from '#test/kit/wait.ts';
+import { Giver } from './giver.ts';
+import type { Offered, Sibling } from './sibling.ts';
+
+type Kind = Offered['kind'];
+
+/** A sibling that answers as this function says. */
+function openScripted(
+  host: string,
+  answer: (id: string) => Kind,
+  mayTake: (bytes: number) => boolean = () => true,
+): Sibling {
+  const offer = async ({ id }: { id: string }) => ({ kind: answer(id), reason: '' });
+  const rest = { askAgainAt: 0, fault: undefined, mayTake, close: () => undefined };
+  return { address: { host, port: 1 }, offer, ...rest } as unknown as Sibling;
+}
+
+function start(spool: ReturnType<typeof openSpool>, siblings: readonly Sibling[], clock = () => 0): void {
+  const giver = new Giver({ spool, siblings, log: () => undefined, clock, readPolicies: () => null });
+  ends.push(() => giver.drain());
+  giver.start();
+}
+
+/** Two siblings that give these answers, one after the other, in the order in which they are asked for this entry. */
+function openTwo(
+  id: string,
+  asked: string[],
+  first: Kind[],
+  second: Kind[],
+  mayTake = () => true,
+): Sibling[] {
+  const script = (host: string, answers: Kind[]) => () => {
+    asked.push(host);
+    return answers.shift() ?? 'away';
+  };
+  const siblings = [
+    openScripted('first', script('first', first), mayTake),
+    openScripted('second', script('second', second)),
+  ];
+  return crc32(id) % 2 === 0 ? siblings : siblings.reverse();
+}
+
+test('an entry that waited in vain for one sibling waits as long for the next one that may have it', async () => {
+  const from = openSpool();
+  const id = await enter(from, Buffer.from('once'));
+  const asked: string[] = [];
+  let now = 0;
+  const first: Kind[] = ['unanswered', 'away', 'taken'];
+  start(from, openTwo(id, asked, first, ['unanswered', 'taken']), () => now);
+  await eventually(() => asked.length === 1);
+  now = 10 * 60_000;
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(asked, ['first', 'first', 'second', 'second']);
+});
+
+test('a sibling that may have an entry is asked for it also while it has no room', async () => {
+  const from = openSpool();
+  const id = await enter(from, Buffer.from('once'));
+  const asked: string[] = [];
+  start(
+    from,
+    openTwo(id, asked, ['unanswered', 'taken'], ['taken'], () => asked.length === 0),
+  );
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(asked, ['first', 'first']);
+});
+
+test('an entry that a sibling has and that cannot be removed here goes to no sibling again, and is removed later', async () => {
+  const from = openSpool();
+  const id = await enter(from, Buffer.from('once'));
+  const settle = from.settle.bind(from);
+  from.settle = async () => {
+    from.settle = settle;
+    throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' });
+  };
+  const asked: string[] = [];
+  const siblings = openTwo(id, asked, ['away', 'taken'], ['taken']);
+  // All of them go away then.
+  const askAgainAt = { get: () => (asked.length < 2 ? 0 : Number.POSITIVE_INFINITY) };
+  for (const sibling of siblings) Object.defineProperty(sibling, 'askAgainAt', askAgainAt);
+  start(from, siblings);
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(asked, ['first', 'second']);
+});
