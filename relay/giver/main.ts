@@ -62,8 +62,18 @@ function start(): void {
 
 function tell(): void {
   if (!parts) return;
+  lookAtStore(parts.spool);
+  if (parts.spool.isBroken) return;
   const { counters, figures } = parts.giver;
   teller.tell({ counters, figures: { ...figures, events: events?.figures } });
+}
+
+/** If this process cannot recover the store, its replacement may. */
+function lookAtStore(spool: Spool): void {
+  const fault = spool.lastingFault();
+  if (fault === undefined) return;
+  log('spool_broken', { message: fault });
+  process.exit(1);
 }
 
 async function drain(): Promise<void> {

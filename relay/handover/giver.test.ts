@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { ends, enter, openSpool } from '#test/kit/handoverrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import type { Log } from '../observe/log.ts';
+import type { Spool } from '../spool/spool.ts';
 import { Giver } from './giver.ts';
 import type { Offered, Sibling } from './sibling.ts';
 
@@ -20,8 +22,13 @@ function openScripted(
   return { address: { host, port: 1 }, offer, ...rest } as unknown as Sibling;
 }
 
-function start(spool: ReturnType<typeof openSpool>, siblings: readonly Sibling[], clock = () => 0): void {
-  const giver = new Giver({ spool, siblings, log: () => undefined, clock, readPolicies: () => null });
+function start(
+  spool: Spool,
+  siblings: readonly Sibling[],
+  clock = () => 0,
+  log: Log = () => undefined,
+): void {
+  const giver = new Giver({ spool, siblings, log, clock, readPolicies: () => null });
   ends.push(() => giver.drain());
   giver.start();
 }
@@ -86,4 +93,30 @@ test('an entry that a sibling has and that cannot be removed here goes to no sib
   start(from, siblings);
   await eventually(() => from.depth === 0);
   assert.deepEqual(asked, ['first', 'second']);
+});
+
+test('a queue that cannot be read for a while is read again, and what could not be read is told once', async () => {
+  const from = openSpool();
+  for (let count = 0; count < 100; count++) await enter(from, Buffer.from('x'));
+  const { list, load } = from;
+  const fail = () => {
+    throw new Error('The queue is being recovered');
+  };
+  // The store breaks with the first entry, and at the next look it is still broken.
+  from.load = () => {
+    Object.defineProperty(from, 'isBroken', { value: true, configurable: true });
+    return fail();
+  };
+  from.list = () => {
+    if (!from.isBroken) return list.call(from);
+    Object.assign(from, { list, load });
+    Object.defineProperty(from, 'isBroken', { value: false });
+    return fail();
+  };
+  const told: string[] = [];
+  const taking = openScripted('taking', () => 'taken');
+  start(from, [taking], undefined, (event) => void told.push(event));
+  await eventually(() => from.depth === 0);
+  const failed = told.filter((event) => event !== 'handed_over');
+  assert.deepEqual(failed, ['handover_failed', 'spool_not_read']);
 });

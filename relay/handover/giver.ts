@@ -86,11 +86,23 @@ export class Giver {
 
   async #run(): Promise<void> {
     for (let inVain = 0; this.#running; ) {
-      this.#left = new Set(this.#options.spool.list());
+      const ids = this.#list();
       const before = this.#left.size;
-      await this.#giveAll([...this.#left]);
+      await this.#giveAll(ids);
       inVain = this.#left.size < before || before === 0 ? 0 : inVain + 1;
       if (this.#running) await this.#pause(Math.min(LOOK_MS * 2 ** inVain, LOOK_LAST_MS));
+    }
+  }
+
+  /** A queue that cannot be read is read again later: the end of this process would forget who may have what. */
+  #list(): readonly string[] {
+    const { spool, log } = this.#options;
+    try {
+      this.#left = new Set(spool.list());
+      return [...this.#left];
+    } catch (error) {
+      log('spool_not_read', { message: (error as Error).message });
+      return [];
     }
   }
 
@@ -98,7 +110,7 @@ export class Giver {
     const next = ids.values();
     const work = async () => {
       for (const id of next) {
-        if (!this.#running) return;
+        if (!this.#running || this.#options.spool.isBroken) return;
         if (this.#owed.has(id) || this.#isAnyoneThere) await this.#give(id);
       }
     };
