@@ -120,3 +120,21 @@ test('a queue that cannot be read for a while is read again, and what could not 
   const failed = told.filter((event) => event !== 'handed_over');
   assert.deepEqual(failed, ['handover_failed', 'spool_not_read']);
 });
+
+test('a sibling is asked for an entry that it may have before it forgets it, however long the queue is', async () => {
+  const from = openSpool();
+  const ids = await Promise.all(Array.from({ length: 300 }, () => enter(from, Buffer.from('x'))));
+  const [doubted] = ids.toSorted();
+  const askedAt: number[] = [];
+  let now = 0;
+  const sibling = openScripted('only', (id) => {
+    now += 1_000;
+    if (id !== doubted) return 'taken';
+    return askedAt.push(now) === 1 ? 'unanswered' : 'taken';
+  });
+  start(from, [sibling], () => now);
+  await eventually(() => from.depth === 0);
+  assert.equal(askedAt.length, 2);
+  const [first = 0, again = 0] = askedAt;
+  assert.ok(again - first < 60_000, `asked again after ${again - first} ms`);
+});

@@ -23,6 +23,15 @@ const CONCURRENT = 8;
 /** How often the queue is read again. The interval grows while no sibling takes an entry. */
 const LOOK_MS = 500;
 const LOOK_LAST_MS = 15_000;
+/** How often a sibling is asked for an entry that it may have while the rest of a long queue goes. */
+const ASK_AGAIN_MS = 15_000;
+
+/** `until`: no other sibling is asked. */
+interface Asked {
+  readonly sibling: Sibling;
+  readonly until: number;
+  readonly askedAt: number;
+}
 
 export interface GiverOptions {
   readonly spool: Spool;
@@ -42,9 +51,10 @@ export class Giver {
   /** Oldest first. */
   #left = new Set<string>();
   /** Entries that a sibling may have. From another one they would go twice. */
-  readonly #unanswered = new Map<string, { readonly sibling: Sibling; readonly until: number }>();
+  readonly #unanswered = new Map<string, Asked>();
   /** Entries that a sibling has, and that are not removed here yet. No sibling knows for ever what it has had. */
   readonly #owed = new Set<string>();
+  readonly #underWay = new Set<string>();
   #wake: () => void = () => undefined;
 
   constructor(options: GiverOptions) {
@@ -111,10 +121,18 @@ export class Giver {
     const work = async () => {
       for (const id of next) {
         if (!this.#running || this.#options.spool.isBroken) return;
+        for (const doubted of this.#toAskAgain()) await this.#give(doubted);
         if (this.#owed.has(id) || this.#isAnyoneThere) await this.#give(id);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENT }, work));
+  }
+
+  /** A sibling knows for a while what it has had, and a long queue may take longer than that. */
+  *#toAskAgain(): Generator<string> {
+    const now = this.#options.clock();
+    for (const [id, { sibling, until, askedAt }] of this.#unanswered)
+      if (now < until && now - askedAt >= ASK_AGAIN_MS && sibling.askAgainAt <= now) yield id;
   }
 
   get #isAnyoneThere(): boolean {
@@ -124,6 +142,8 @@ export class Giver {
 
   async #give(id: string): Promise<void> {
     const { spool, log } = this.#options;
+    if (this.#underWay.has(id)) return;
+    this.#underWay.add(id);
     try {
       const taken = spool.load(id);
       if (taken.kind === 'damaged') {
@@ -134,6 +154,8 @@ export class Giver {
     } catch (error) {
       // The entry is still here. It is offered again, or removed if a sibling has it.
       log('handover_failed', { id, message: (error as Error).message });
+    } finally {
+      this.#underWay.delete(id);
     }
   }
 
@@ -171,8 +193,9 @@ export class Giver {
   /** A sibling that is away says nothing of the offer before. The time of a sibling runs from its first offer on. */
   #remember(id: string, sibling: Sibling, { kind }: Offered): void {
     const asked = this.#unanswered.get(id);
-    const until = asked?.sibling === sibling ? asked.until : this.#options.clock() + UNANSWERED_MS;
-    if (kind === 'unanswered') this.#unanswered.set(id, { sibling, until });
+    const askedAt = this.#options.clock();
+    const until = asked?.sibling === sibling ? asked.until : askedAt + UNANSWERED_MS;
+    if (kind === 'unanswered') this.#unanswered.set(id, { sibling, until, askedAt });
     else if (kind !== 'away') this.#unanswered.delete(id);
   }
 
