@@ -1,14 +1,19 @@
-/** Entries that the router of a sibling delivers while the giver still asks for them: the sibling knows them all the same. */
+/**
+ * Entries that the router of a sibling delivers while the giver still asks for them: the sibling knows them all the same. One
+ * that it had to set aside it takes again.
+ */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { ends, enter, openPod, openSpool, pair, readContent } from '#test/kit/handoverrig.ts';
+import { ends, enter, LARGE, openPod, openSpool, pair, readContent } from '#test/kit/handoverrig.ts';
 import { monotonic } from '../task/clock.ts';
 import { Sibling } from './sibling.ts';
 
 /** A pod in evacuation offers an entry to a sibling, as often as it is told. */
-async function openOffers() {
+async function openOffers(body = Buffer.from('once')) {
   const [from, to] = [openSpool(), await openPod()];
-  const loaded = from.load(await enter(from, Buffer.from('once')));
+  const loaded = from.load(await enter(from, body));
   assert.ok(loaded.kind === 'message');
   const sibling = new Sibling({ host: '127.0.0.1', port: to.port }, pair, monotonic);
   ends.push(() => sibling.close());
@@ -40,4 +45,14 @@ test('an entry of the receiving process before this one is known, also when it i
   await deliver();
   assert.equal(await offer(), 'taken');
   assert.deepEqual([to.spool.list(), [...to.entered]], [[], []]);
+});
+
+test('an entry that was set aside at the sibling is taken again, and is not told as known', async () => {
+  const { to, loaded, offer } = await openOffers(Buffer.alloc(LARGE, 'x'));
+  assert.equal(await offer(), 'taken');
+  rmSync(join(to.spool.stateDir, 'bodies', loaded.id));
+  await to.spool.setAside(loaded.id);
+  assert.equal(await offer(), 'taken');
+  assert.equal((await readContent(to.spool, loaded.id)).body.length, LARGE);
+  assert.deepEqual(to.spool.listDamaged(), []);
 });

@@ -165,10 +165,15 @@ export class Receiver {
         return KNOWN;
       }
     }
-    // It was here, and this pod has dealt with it, perhaps while it was confirmed.
-    if (this.#entered.has(id) && spool.load(id).kind === 'gone') return KNOWN;
+    if (this.#entered.has(id) && this.#isDealtWith(id)) return KNOWN;
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
     return spool.hasRoom(bytes) ? undefined : NO_ROOM_LEFT;
+  }
+
+  /** Perhaps while it was confirmed. What was set aside is not dealt with: the sibling has it whole. */
+  #isDealtWith(id: string): boolean {
+    const { spool } = this.#options;
+    return spool.load(id).kind === 'gone' && !spool.listDamaged().includes(id);
   }
 
   async #takePolicies(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
@@ -198,6 +203,8 @@ export class Receiver {
     const { record: text, rest } = await splitRecord(request, recordBytes);
     const decoded = decodeRecord(text);
     if (decoded.kind === 'damaged') return refusal(422, decoded.message);
+    // The sibling has it whole, and keeps it until it is whole here.
+    await spool.discard(id);
     spool.removeStray(id);
     const body = spool.bodyWriter(id);
     try {
