@@ -10,11 +10,16 @@ import {
   LARGE,
   openPod,
   openSpool,
+  pair,
   type ReceivingPod,
   readContent,
   startGiver,
 } from '#test/kit/handoverrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import { monotonic } from '../task/clock.ts';
+import { HEADERS, printEntryPath } from './entry.ts';
+import { connectPinned } from './pin.ts';
+import { isInDoubt, Sibling } from './sibling.ts';
 
 /** A port before a sibling. The first connections through it break off after so many bytes of the giver. */
 async function openBreaking(port: number, breaks: readonly number[]): Promise<number> {
@@ -206,4 +211,21 @@ test('an entry that a sibling has and cannot confirm goes to no other one', asyn
   startGiver(from, crc32(id) % 2 === 0 ? ports : ports.reverse());
   await eventually(() => from.depth === 0);
   assert.deepEqual([to.spool.list(), other.spool.list()], [[id], []]);
+});
+
+test('an entry that is on its way already, by a connection that fell silent, keeps no other one back', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const loaded = from.load(await enter(from, Buffer.from('once')));
+  assert.ok(loaded.kind === 'message');
+  const socket = await connectPinned(pair, { host: '127.0.0.1', port: to.port });
+  ends.push(() => socket.destroy());
+  socket.write(
+    `PUT ${printEntryPath(loaded.id)} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n` +
+      `${HEADERS.recordBytes}: 500\r\n${HEADERS.bodyBytes}: 4\r\n\r\n`,
+  );
+  await once(socket, 'data');
+  const sibling = new Sibling({ host: '127.0.0.1', port: to.port }, pair, monotonic);
+  ends.push(() => sibling.close());
+  const offered = await sibling.offer(loaded);
+  assert.deepEqual([offered.kind, isInDoubt(offered), sibling.mayTake(4)], ['onItsWay', true, true]);
 });

@@ -13,7 +13,7 @@ import { Counters } from '../task/counts.ts';
 import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
 import { UNANSWERED_MS } from './entry.ts';
 import { PolicyGiver } from './policygiver.ts';
-import type { Offered, Sibling } from './sibling.ts';
+import { isInDoubt, type Offered, type Sibling } from './sibling.ts';
 
 /**
  * Entries under way at a time, each on a connection of its own. They share the syncs of both sides, and memory is
@@ -179,7 +179,7 @@ export class Giver {
         return this.#remove(taken);
       }
       log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason: offered.reason });
-      if (offered.kind === 'unanswered') return;
+      if (isInDoubt(offered)) return;
     }
   }
 
@@ -191,12 +191,12 @@ export class Giver {
   }
 
   /** A sibling that is away says nothing of the offer before. The time of a sibling runs from its first offer on. */
-  #remember(id: string, sibling: Sibling, { kind }: Offered): void {
+  #remember(id: string, sibling: Sibling, offered: Offered): void {
     const asked = this.#unanswered.get(id);
     const askedAt = this.#options.clock();
     const until = asked?.sibling === sibling ? asked.until : askedAt + UNANSWERED_MS;
-    if (kind === 'unanswered') this.#unanswered.set(id, { sibling, until, askedAt });
-    else if (kind !== 'away') this.#unanswered.delete(id);
+    if (isInDoubt(offered)) this.#unanswered.set(id, { sibling, until, askedAt });
+    else if (offered.kind !== 'away') this.#unanswered.delete(id);
   }
 
   /** For some time only this sibling is asked. */

@@ -46,7 +46,13 @@ export type Offered =
   /** The sibling cannot take entries now. This offer left nothing there; an earlier one may have. It is not asked for a while. */
   | { kind: 'away'; reason: string }
   /** The sibling may have the entry, so the same sibling is asked again. */
-  | { kind: 'unanswered'; reason: string };
+  | { kind: 'unanswered'; reason: string }
+  /** The same, by an earlier offer. The sibling itself is well: it takes other entries. */
+  | { kind: 'onItsWay'; reason: string };
+
+export function isInDoubt({ kind }: Offered): boolean {
+  return kind === 'unanswered' || kind === 'onItsWay';
+}
 
 export class Sibling {
   readonly address: Address;
@@ -121,7 +127,8 @@ export class Sibling {
       return;
     }
     this.#fault = offered.reason;
-    if (offered.kind === 'refused' || now < this.#pausedUntil) return;
+    const isOfThisEntry = offered.kind === 'refused' || offered.kind === 'onItsWay';
+    if (isOfThisEntry || now < this.#pausedUntil) return;
     this.#failures += 1;
     this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
   }
@@ -161,7 +168,7 @@ export class Sibling {
       const response = await answerTo(call, late.signal);
       const answer = await readBody(response, ANSWER_BYTES, late.signal);
       if (!sent) call.end();
-      return judge(response.statusCode ?? 0, answer.toString().trim());
+      return judge(response.statusCode ?? 0, answer.toString().trim(), sent);
     } catch (error) {
       call.destroy();
       const reason = late.signal.aborted ? NO_ANSWER : (error as Error).message;
@@ -172,10 +179,11 @@ export class Sibling {
   }
 }
 
-function judge(status: number, reason: string): Offered {
+/** `sent`: the sibling wanted the body. */
+function judge(status: number, reason: string, sent: boolean): Offered {
   if (status < 300) return { kind: 'taken' };
-  // An earlier offer is there, or under way and may arrive.
-  if (status === ON_ITS_WAY) return { kind: 'unanswered', reason };
+  // Where it wanted the body, its disk does not confirm what it took, so the next entry would be in doubt too.
+  if (status === ON_ITS_WAY) return { kind: sent ? 'unanswered' : 'onItsWay', reason };
   if (status === NO_ROOM) return { kind: 'noRoom', reason };
   return { kind: status < 500 ? 'refused' : 'away', reason };
 }
