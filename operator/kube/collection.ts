@@ -78,7 +78,8 @@ export class Collection {
     for await (const { type, object } of this.#events(query, LIST_SILENCE_MS, signal)) {
       if (type === 'ERROR') throw new Error(object.message ?? `list error ${object.code}`);
       if (type === 'ADDED') take(object);
-      if (object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true')
+      // Anybody can give an object this annotation, and would hide all that come after it.
+      if (type === 'BOOKMARK' && object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true')
         return object.metadata.resourceVersion;
     }
     throw new Error('the list ended before it was complete');

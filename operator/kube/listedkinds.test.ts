@@ -50,6 +50,21 @@ test('a list is streamed where the server can, and is taken when it is complete'
   assert.equal(cache.restarts, 1);
 });
 
+test('a list does not end with an object that has the annotation of its end: anybody may write it', async () => {
+  const marked = pod('a', '3');
+  const hostile = { ...marked, metadata: { ...marked.metadata, annotations: END } };
+  api.onStream = events(
+    { type: 'ADDED', object: hostile },
+    { type: 'ADDED', object: pod('b', '4') },
+    { type: 'BOOKMARK', object: { metadata: { resourceVersion: '5', annotations: END } } },
+  );
+  api.onWatch = events();
+  const { seen, cache } = start();
+  await until('the list', () => cache.synced && api.watches.length === 1);
+  assert.deepEqual([...seen.keys()], ['a', 'b']);
+  assert.equal(api.watches[0]?.searchParams.get('resourceVersion'), '5');
+});
+
 test('only what is to be kept of an object is kept, listed, watched or learnt', async () => {
   const large = (name: string, version: string) => ({ ...pod(name, version), data: { large: 'x' } });
   api.onList = listOf('5', large('a', '3'));
