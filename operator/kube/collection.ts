@@ -4,7 +4,7 @@
  * of the client, and an error after too much silence.
  */
 import type { Client, KubeObject, Request } from './client.ts';
-import { isKubeError } from './errors.ts';
+import { isKubeError, KubeError } from './errors.ts';
 import { readHead } from './eventhead.ts';
 import { apiPath, type Kind } from './kinds.ts';
 
@@ -56,9 +56,9 @@ export class Collection {
     try {
       return await this.#listStream(take, signal);
     } catch (error) {
-      // Servers before 1.32, and servers on which streamed lists are switched off.
-      if (!isKubeError(error, 'invalid')) throw error;
-      this.#streams = false;
+      if (!isKubeError(error, 'invalid', 'failed')) throw error;
+      // Servers before 1.32, and servers on which streamed lists are switched off. Others fail at it, or for this time.
+      this.#streams = !isKubeError(error, 'invalid');
       return this.#listPages(take);
     }
   }
@@ -75,8 +75,14 @@ export class Collection {
 
   async #listStream(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
     const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+    let isBegun = false;
     for await (const { type, object } of this.#events(query, LIST_SILENCE_MS, signal)) {
-      if (type === 'ERROR') throw new Error(object.message ?? `list error ${object.code}`);
+      if (type === 'ERROR') {
+        const { message = `list error ${object.code}`, code } = object;
+        // A server whose etcd is too old for it says so in the stream. In the middle of a list it is what breaks the list off.
+        throw isBegun ? new Error(message) : new KubeError('failed', message, code);
+      }
+      isBegun = true;
       if (type === 'ADDED') take(object);
       // Anybody can give an object this annotation, and would hide all that come after it.
       if (type === 'BOOKMARK' && object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true')

@@ -65,6 +65,16 @@ test('a list does not end with an object that has the annotation of its end: any
   assert.equal(api.watches[0]?.searchParams.get('resourceVersion'), '5');
 });
 
+test('a list that a server begins to stream and cannot is read in pages, as where its etcd is too old', async () => {
+  const message = 'the required storage feature RequestWatchProgress is disabled';
+  api.onStream = events({ type: 'ERROR', object: { kind: 'Status', metadata: {}, message, code: 500 } });
+  api.onList = listOf('5', pod('a', '3'));
+  api.onWatch = events();
+  const { seen, cache } = start();
+  await until('the list', () => cache.synced);
+  assert.deepEqual([[...seen.keys()], cache.restarts], [['a'], 0]);
+});
+
 test('only what is to be kept of an object is kept, listed, watched or learnt', async () => {
   const large = (name: string, version: string) => ({ ...pod(name, version), data: { large: 'x' } });
   api.onList = listOf('5', large('a', '3'));
