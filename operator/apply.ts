@@ -16,7 +16,6 @@ import { isKubeError, KubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, OWNED, STATEFUL_SET } from './kube/kinds.ts';
 import { isPartial } from './kube/partial.ts';
 import type { Rendered } from './render/index.ts';
-import type { Confirm } from './wish.ts';
 import type { Obstacle, World } from './world.ts';
 
 /** Is called for each write, with the line for the log. */
@@ -26,26 +25,25 @@ interface Plan {
   readonly wanted: readonly Rendered[];
   /** True for an object that stays as it is for now. */
   readonly isLeft: (object: Rendered) => boolean;
-  readonly confirm: Confirm;
 }
 
 export async function applyAll(
   writer: Writer,
   answers: Answers,
   world: World,
-  { wanted, isLeft, confirm }: Plan,
+  { wanted, isLeft }: Plan,
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
   for (const object of wanted) {
     if (world.absentKinds.includes(object.kind) || isLeft(object)) continue;
     const apply = async () => {
-      const obstacle = await applyOne(writer, answers, world, { wanted: object, confirm }, onWrite);
+      const obstacle = await applyOne(writer, answers, world, object, onWrite);
       if (obstacle) obstacles.push(obstacle);
     };
     obstacles.push(...(await caught(nameOf(object), apply)));
   }
-  return [...obstacles, ...(await prune(writer, world, { wanted, confirm }, onWrite))];
+  return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
 }
 
 const nameOf = ({ kind, metadata }: Rendered) => `${kind}/${metadata.name}`;
@@ -54,7 +52,7 @@ async function applyOne(
   writer: Writer,
   answers: Answers,
   world: World,
-  { wanted, confirm }: Pick<Judged, 'wanted' | 'confirm'>,
+  wanted: Rendered,
   onWrite: OnWrite,
 ): Promise<Obstacle | undefined> {
   const kind = findKind(wanted);
@@ -73,23 +71,20 @@ async function applyOne(
   const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
   const claims = storage?.kind === 'changes' ? storage.claims.map(({ claim }) => contentOf(claim)) : [];
   const basis = [[wanted, ...claims], contentOf(live)];
-  return paced(writer, name, basis, () =>
-    write(writer, answers, world, { wanted, live, storage, confirm }, onWrite),
-  );
+  return paced(writer, name, basis, () => write(writer, answers, world, { wanted, live, storage }, onWrite));
 }
 
 interface Judged {
   readonly wanted: Rendered;
   readonly live: KubeObject | undefined;
   readonly storage: StoragePlan | undefined;
-  readonly confirm: Confirm;
 }
 
 async function write(
   writer: Writer,
   answers: Answers,
   world: World,
-  { wanted, live, storage, confirm }: Judged,
+  { wanted, live, storage }: Judged,
   onWrite: OnWrite,
 ): Promise<Obstacle | undefined> {
   const kind = findKind(wanted);
@@ -100,15 +95,12 @@ async function write(
   // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
   const target = live && storage ? keepClaims(live, wanted) : wanted;
   if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target, world.now)) {
-    // A person who deletes a MailRelay can keep its objects. What was adopted again in between would be deleted with its owner.
-    // The reads of claims may have lasted, so this comes last.
-    if (!live || !hasController(live)) await confirm();
     answers.note(target, await send(writer, path, target, live), world.now);
     onWrite('applied', name);
   }
   if (storage?.kind === 'shrinks') return storage;
   if (!live || !storage) return undefined;
-  await changeStorage(writer, live, { ...storage, confirm }, onWrite);
+  await changeStorage(writer, live, storage, onWrite);
   return { kind: 'going', object: name };
 }
 
@@ -162,11 +154,9 @@ function claimNames({ metadata, spec }: Rendered): string[] {
 async function changeStorage(
   writer: Writer,
   live: KubeObject,
-  { claims, size, confirm }: Extract<StoragePlan, { kind: 'changes' }> & { readonly confirm: Confirm },
+  { claims, size }: Extract<StoragePlan, { kind: 'changes' }>,
   onWrite: OnWrite,
 ): Promise<void> {
-  // No volume shrinks again, and the pods of a StatefulSet that is gone do not go with their MailRelay.
-  await confirm();
   for (const { claim, granted } of claims) {
     const spec = { resources: { requests: { storage: size } } };
     const note =
@@ -174,13 +164,13 @@ async function changeStorage(
     await mergePatch(writer, CLAIM, claim, { ...note, spec });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
-  await remove(writer, STATEFUL_SET, live, { confirm, propagationPolicy: 'Orphan' }, onWrite);
+  await remove(writer, STATEFUL_SET, live, onWrite, 'Orphan');
 }
 
 async function prune(
   writer: Writer,
   world: World,
-  { wanted, confirm }: Pick<Plan, 'wanted' | 'confirm'>,
+  wanted: readonly Rendered[],
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
@@ -192,16 +182,11 @@ async function prune(
     if (!isOwnedBy(object, world.relay)) continue;
     obstacles.push(
       ...(await attempt(writer, name, ['remove', contentOf(object)], () =>
-        remove(writer, kind, object, { confirm }, onWrite),
+        remove(writer, kind, object, onWrite),
       )),
     );
   }
   return obstacles;
-}
-
-interface Deletion {
-  readonly confirm: Confirm;
-  readonly propagationPolicy?: 'Orphan' | 'Background';
 }
 
 /**
@@ -212,10 +197,9 @@ export async function remove(
   writer: Writer,
   kind: Kind,
   { metadata }: KeptObject,
-  { confirm, propagationPolicy = 'Background' }: Deletion,
   onWrite: OnWrite,
+  propagationPolicy: 'Orphan' | 'Background' = 'Background',
 ): Promise<void> {
-  await confirm();
   const { namespace, name, uid, resourceVersion } = metadata;
   try {
     await writer.request({

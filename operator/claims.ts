@@ -8,7 +8,6 @@ import { attempt, type Writer } from './attempt.ts';
 import type { Scaling } from './judge/scaling.ts';
 import type { KubeObject } from './kube/client.ts';
 import { CLAIM } from './kube/kinds.ts';
-import type { Confirm } from './wish.ts';
 import type { Obstacle } from './world.ts';
 
 /**
@@ -28,7 +27,6 @@ export async function unmarkClaims(
 export async function settleClaims(
   writer: Writer,
   { marked, removed }: Scaling,
-  confirm: Confirm,
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
@@ -37,7 +35,7 @@ export async function settleClaims(
     const object = `${CLAIM.kind}/${claim.metadata.name}`;
     obstacles.push(
       ...(await attempt(writer, object, claim.metadata.resourceVersion, () =>
-        remove(writer, CLAIM, claim, { confirm }, onWrite),
+        remove(writer, CLAIM, claim, onWrite),
       )),
     );
   }

@@ -270,13 +270,11 @@ export class Controller {
     });
   }
 
-  /**
-   * Logs a failure once per reason. Conflicts are normal, and the client has already logged that the API server is
-   * away.
-   */
+  /** Logs a failure once per reason. Conflicts are normal, and the client has logged that the API server is away. */
   #failed(key: string, error: unknown): void {
     const { message } = error as Error;
-    if (isKubeError(error, 'conflict', 'unavailable') || this.#failing.get(key) === message) return;
+    if (isKubeError(error, 'conflict', 'outdated', 'unavailable') || this.#failing.get(key) === message)
+      return;
     this.#failing.set(key, message);
     this.#options.log('reconcile_failed', { relay: key, message, cure: findCure(message) });
   }

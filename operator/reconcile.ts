@@ -62,9 +62,10 @@ export interface Reconciled {
 
 export async function reconcile(world: World, deps: Deps): Promise<Reconciled> {
   if (isPaused(world.relay)) return { lookAgainMs: undefined, failure: undefined };
-  const applied = world.policy ? await apply(world, deps) : [];
+  const confirmed = { ...deps, writer: confirming(deps.writer, world.relay) };
+  const applied = world.policy ? await apply(world, confirmed) : [];
   if (!world.asked) return { lookAgainMs: undefined, failure: findFailure(applied) };
-  const { obstacles: untouched, lookAgainMs } = await refresh(world, deps);
+  const { obstacles: untouched, lookAgainMs } = await refresh(world, confirmed);
   const obstacles = [...applied, ...untouched];
   deps.writer.paces?.forgetOthers(STATUS);
   const { readEvents = new ReadEvents(() => performance.now()) } = deps;
@@ -134,10 +135,9 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   };
   const scaling = holdScaling(world, planned, refused);
   const { wanted, obstacles: held } = plan(world, policy, scaling, refused, deps);
-  const confirm = confirming(writer, world.relay);
   const left = (object: Rendered) => isLeft(world, object, refused);
-  const applied = await applyAll(writer, answers, world, { wanted, isLeft: left, confirm }, onWrite);
-  const settled = await settleClaims(writer, scaling, confirm, onWrite);
+  const applied = await applyAll(writer, answers, world, { wanted, isLeft: left }, onWrite);
+  const settled = await settleClaims(writer, scaling, onWrite);
   const unread = world.lacking?.unread ?? [];
   return [...unread, ...unlabelled, ...marked, ...labelled, ...held, ...applied, ...settled];
 }

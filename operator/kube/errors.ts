@@ -9,6 +9,8 @@ export type KubeErrorKind =
   | 'failed'
   | 'conflict'
   | 'notFound'
+  /** Nothing was sent, because what is written for is another by now. */
+  | 'outdated'
   /** The resource version is too old: list again. */
   | 'expired'
   /** 401: the server does not know the token, or does not know it any more. */
