@@ -1,7 +1,8 @@
 /**
  * The API server for one reconcile. It measures the time that the reconcile waits for answers, and how long it keeps
  * the process busy. It puts each answer to a write into the caches at once, so that the next look does not take our own
- * write for a foreign one. It writes only while this process leads and certainly holds the Lease.
+ * write for a foreign one. It writes only while this process leads and certainly holds the Lease. A write that gets no answer in
+ * time, while the API server answers others, fails alone: most often an admission webhook is slow, and nothing else would tell.
  */
 import type { Writer } from './attempt.ts';
 import type { Caches } from './caches.ts';
@@ -49,7 +50,7 @@ export class ReconcileWriter implements Writer {
     if (isStatus(request)) caches.expectStatus(request.body as KubeObject);
     const [begun, begunCpuMs] = [performance.now(), readCpuMs()];
     try {
-      const answer = await client.request<T>(request);
+      const answer = await client.request<T>({ ...request, failsAlone: method !== 'GET' });
       if (method === 'PATCH') caches.learn(answer as KubeObject);
       if (method !== 'GET') this.#wrote(request);
       return answer;

@@ -59,6 +59,7 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   [/provision volume/i, 'mend the StorageClass or its provisioner'],
   [/no PriorityClass/i, 'create that PriorityClass, or correct pod.priorityClassName'],
   [/serviceaccount .*not found/i, 'create that ServiceAccount again'],
+  [/no answer in time/i, 'see which admission webhook is slow, and mend it or remove its configuration'],
   [/failed calling webhook/i, 'mend that webhook, or remove its configuration'],
   [
     /admission webhook|ValidatingAdmissionPolicy|PodSecurity/i,

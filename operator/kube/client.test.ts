@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
 import { Client, type ConnectionNews } from './client.ts';
 import { KubeConfig } from './clientnode.ts';
 import { isKubeError, type KubeErrorKind } from './errors.ts';
@@ -95,6 +96,22 @@ for (const [what, answer] of Object.entries(NO_ANSWER)) {
     assert.deepEqual(news, ['away']);
   });
 }
+
+test('a write that is late while others are answered fails alone, and one that nobody else passes is an absence', async (t) => {
+  for (const answersOthers of [true, false]) {
+    const news: string[] = [];
+    let count = 0;
+    const answer = (response: ServerResponse) => void (count++ > 0 && response.end('{}'));
+    const client = await startServer(t, answer, ({ kind }) => news.push(kind));
+    const late = client.request({ method: 'PATCH', path: '/', timeoutMs: 500, failsAlone: true });
+    const kind = answersOthers ? 'failed' : 'unavailable';
+    const ended = assert.rejects(late, (error) => isKubeError(error, kind));
+    await until('the write', () => count === 1);
+    if (answersOthers) await client.request({ method: 'GET', path: '/' });
+    await ended;
+    assert.deepEqual(news, answersOthers ? [] : ['away']);
+  }
+});
 
 const PAUSES: readonly [string, number | undefined][] = [
   ['3', 3],

@@ -16,6 +16,7 @@ const NO_TIMERS = { headersTimeout: 0, bodyTimeout: 0 };
 const ANSWER_BYTES = 32 * 1024 * 1024;
 /** The longest pause that a server may ask for. A watch or a relay that waits longer is as good as given up. */
 const RETRY_AFTER_SECONDS = 60;
+const LATE = 'no answer in time, though the API server answers other requests';
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
 
@@ -66,6 +67,8 @@ export interface Request {
   readonly mostBytes?: number;
   /** The caller does well without the answer. A failure then does not count as an absence of the server. */
   readonly isDispensable?: boolean;
+  /** An admission webhook may hold it up. Where it is late and others are answered, it has failed alone, and the server is not away. */
+  readonly failsAlone?: boolean;
 }
 
 export type ConnectionNews = (
@@ -81,6 +84,8 @@ export class Client {
   /** The time since which the server is away, in milliseconds of a monotonic clock. */
   #away: { readonly since: number; unanswered: boolean } | undefined;
   readonly #clock = new ServerClock({ wall: () => Date.now(), monotonic: () => performance.now() });
+  /** When it answered last, in milliseconds of a monotonic clock. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #kept: Access | undefined;
   /** The credentials that are on their way, and since when. */
   #coming: { readonly since: number; readonly access: Promise<Access> } | undefined;
@@ -103,13 +108,13 @@ export class Client {
   async request<T>(request: Request): Promise<T> {
     const response = await this.#send(request, AbortSignal.timeout(request.timeoutMs ?? REQUEST_MS));
     const { mostBytes = ANSWER_BYTES } = request;
+    const begun = performance.now();
     try {
       const text = await readText(response.body, mostBytes);
       if (text !== undefined) return JSON.parse(text) as T;
     } catch (error) {
       // The answer broke off, was too slow or is no JSON. It is unknown whether the server did the request.
-      const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
-      throw this.#noteFailure(failure, request);
+      throw this.#unanswered(error, request, begun);
     }
     throw new KubeError('failed', `the answer is longer than ${mostBytes} bytes`);
   }
@@ -142,7 +147,7 @@ export class Client {
     const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value);
-    let begun: number;
+    let begun = performance.now();
     let response: Dispatcher.ResponseData;
     try {
       const { headers, dispatcher } = await this.#access(signal);
@@ -159,8 +164,9 @@ export class Client {
         ...(dispatcher ? { dispatcher } : {}),
       });
     } catch (error) {
-      const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
-      throw givenUp?.aborted ? failure : this.#noteFailure(failure, request);
+      if (givenUp?.aborted)
+        throw new KubeError('unavailable', describeError(error), undefined, undefined, error);
+      throw this.#unanswered(error, request, begun);
     }
     const status = response.statusCode;
     if (status < 300) {
@@ -217,6 +223,14 @@ export class Client {
     return this.#kept;
   }
 
+  /** `error` says why there is no answer, or no whole one, since `begun`. */
+  #unanswered(error: unknown, request: Request, begun: number): KubeError {
+    const isLate = (error as Error).name === 'TimeoutError' && this.#answeredAt > begun;
+    if (isLate && request.failsAlone) return new KubeError('failed', LATE, undefined, undefined, error);
+    const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
+    return this.#noteFailure(failure, request);
+  }
+
   #noteFailure(error: KubeError, { isDispensable = false }: Request): KubeError {
     if (error.kind === 'unauthenticated') this.#kept = undefined;
     if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
@@ -232,6 +246,7 @@ export class Client {
   }
 
   #onSuccess(): void {
+    this.#answeredAt = performance.now();
     if (!this.#away) return;
     const { since, unanswered } = this.#away;
     this.#away = undefined;

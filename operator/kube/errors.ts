@@ -5,7 +5,7 @@
 export type KubeErrorKind =
   /** No answer: refused, reset, timed out, or the server is overloaded or broken (429, 5xx). */
   | 'unavailable'
-  /** 500 with a Status object: only this request failed, for example because an admission webhook is down. */
+  /** Only this request failed, for example because an admission webhook is down: 500 with a Status object, or a write alone late. */
   | 'failed'
   | 'conflict'
   | 'notFound'
