@@ -65,3 +65,18 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 test('keys of another length are refused before they are used', () => {
   assert.throws(() => new TicketKeyRing(['c2hvcnQ=']), /48 bytes/);
 });
+
+test('no two tickets have the same initialization vector, and each is whole', () => {
+  const hook = {
+    enableTicketKeyCallback: () => undefined,
+    onticketkeycallback: (_name: Buffer, _iv: Buffer, _encrypts: boolean): readonly unknown[] => [],
+  };
+  new TicketKeyRing([]).giveTo({ context: hook });
+  const none = Buffer.alloc(16);
+  const vectors = Array.from(
+    { length: 1_000 },
+    () => hook.onticketkeycallback(none, none, true)[4] as Buffer,
+  );
+  assert.ok(vectors.every(({ length }) => length === 16));
+  assert.equal(new Set(vectors.map((one) => one.toString('hex'))).size, 1_000);
+});

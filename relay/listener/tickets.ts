@@ -12,6 +12,8 @@ const UNKNOWN = 0;
 const GOOD = 1;
 const RENEW = 2;
 const PART = 16;
+/** Random bytes are drawn for so many tickets at once: one draw costs as much for 16 bytes as for thousands. */
+const TICKETS_A_DRAW = 256;
 
 interface TicketHook {
   enableTicketKeyCallback(): void;
@@ -26,6 +28,7 @@ interface TicketKey {
 
 export class TicketKeyRing {
   #keys: readonly [TicketKey, ...TicketKey[]];
+  #drawn = Buffer.alloc(0);
 
   /** Keys of 48 bytes in base64, newest first. Without keys, the ring makes its own. */
   constructor(keys: readonly string[]) {
@@ -42,11 +45,19 @@ export class TicketKeyRing {
     hook.enableTicketKeyCallback();
     hook.onticketkeycallback = (name, _iv, encrypts) => {
       const [newest] = this.#keys;
-      if (encrypts) return [GOOD, newest.hmac, newest.aes, newest.name, randomBytes(PART)];
+      if (encrypts) return [GOOD, newest.hmac, newest.aes, newest.name, this.#takeIv()];
       const key = this.#keys.find((one) => one.name.equals(name));
       if (!key) return [UNKNOWN, newest.hmac, newest.aes];
       return [key === newest ? GOOD : RENEW, key.hmac, key.aes];
     };
+  }
+
+  /** Never the same bytes twice. */
+  #takeIv(): Buffer {
+    if (this.#drawn.length === 0) this.#drawn = randomBytes(TICKETS_A_DRAW * PART);
+    const iv = this.#drawn.subarray(0, PART);
+    this.#drawn = this.#drawn.subarray(PART);
+    return iv;
   }
 }
 
