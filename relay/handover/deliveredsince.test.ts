@@ -56,3 +56,18 @@ test('an entry that was set aside at the sibling is taken again, and is not told
   assert.equal((await readContent(to.spool, loaded.id)).body.length, LARGE);
   assert.deepEqual(to.spool.listDamaged(), []);
 });
+
+test('an entry that was set aside and could not be taken again is not told as known', async () => {
+  const { to, loaded, offer } = await openOffers(Buffer.alloc(LARGE, 'x'));
+  assert.equal(await offer(), 'taken');
+  rmSync(join(to.spool.stateDir, 'bodies', loaded.id));
+  await to.spool.setAside(loaded.id);
+  const enterEntry = to.spool.enter;
+  to.spool.enter = async () => {
+    to.spool.enter = enterEntry;
+    throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC', errcode: 13 });
+  };
+  assert.equal(await offer(), 'noRoom');
+  assert.equal(await offer(), 'taken');
+  assert.equal((await readContent(to.spool, loaded.id)).body.length, LARGE);
+});

@@ -203,7 +203,8 @@ export class Receiver {
     const { record: text, rest } = await splitRecord(request, recordBytes);
     const decoded = decodeRecord(text);
     if (decoded.kind === 'damaged') return refusal(422, decoded.message);
-    // The sibling has it whole, and keeps it until it is whole here.
+    // The sibling has it whole, and keeps it until it is whole here. So what was entered before is known no more.
+    this.#entered.forget(id);
     await spool.discard(id);
     spool.removeStray(id);
     const body = spool.bodyWriter(id);

@@ -42,4 +42,8 @@ export class Recent {
     this.#addedAt.set(key, this.#clock());
     dropOldest(this.#addedAt, this.#most);
   }
+
+  forget(key: string): void {
+    this.#addedAt.delete(key);
+  }
 }
