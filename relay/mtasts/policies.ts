@@ -104,9 +104,10 @@ export class StsPolicies {
     return this.#sweeping;
   }
 
-  /** A fetch that failed may succeed now, and so may one under way: its failure goes to those of before. */
+  /** A fetch that failed may succeed now, and so may one under way: its failure is for those who have asked before. */
   forgive(): void {
     this.#failed = new FailedFetches();
+    this.#asking.clear();
   }
 
   /** Ends the look-ups under way. Resolves when the cache is on disk. */
