@@ -101,6 +101,22 @@ test('an authority helps where the host does not show it, whether its issuer is 
     assert.equal(await accepts(bundle({ 'ca.crt': list.map(({ cert }) => cert).join('') }), host), true);
 });
 
+test('an authority is enough beside others that have the name of its issuer and are no end of its chain', async () => {
+  const openssl = new OpensslAuthority();
+  after(() => openssl.remove());
+  const withoutKeyIds = [...CA, 'subjectKeyIdentifier=none', 'authorityKeyIdentifier=none'];
+  const [root, renewed] = ['root', 'root'].map((name) => openssl.issue(name, withoutKeyIds)) as [Pair, Pair];
+  const below = openssl.issue('below', withoutKeyIds, root);
+  const crossed = openssl.again(root, withoutKeyIds, below);
+  const [withRenewed, withCrossed] = [renewed, crossed].map(({ cert }) =>
+    bundle({ 'ca.crt': below.cert + cert }),
+  ) as [Trust, Trust];
+  const leaf = openssl.issue('host.example', ['subjectAltName=DNS:host.example'], below);
+  const host = { issue: async () => ({ ...leaf, cert: leaf.cert + below.cert }) };
+  assert.equal(await accepts(withRenewed, host), true);
+  assert.equal(makeCa(withCrossed).allowPartialTrustChain, true);
+});
+
 test('a ConfigMap that is missing or has no certificate trusts nobody', async () => {
   const broken = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n';
   const empty = [{}, { 'ca.crt': '' }, { 'ca.crt': ' \n' }, { 'ca.crt': 'none' }, { 'ca.crt': broken }];

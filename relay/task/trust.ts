@@ -41,8 +41,28 @@ function read(authority: string): X509Certificate | undefined {
 export function makeCa(trust: Trust): { ca?: string[]; allowPartialTrustChain?: true } {
   if (trust.kind === 'public') return {};
   const listed = trust.authorities.flatMap((one) => read(one) ?? []);
-  const isWhole = listed.every((one) => one.checkIssued(one) || listed.some((by) => one.checkIssued(by)));
-  return { ca: trust.authorities, ...(isWhole ? {} : { allowPartialTrustChain: true }) };
+  return { ca: trust.authorities, ...(isWhole(listed) ? {} : { allowPartialTrustChain: true }) };
+}
+
+/** True if each leads to a root of the list. Authorities may also sign each other, and no root is there. */
+function isWhole(listed: readonly X509Certificate[]): boolean {
+  const rooted = new Set<X509Certificate>();
+  for (let before = -1; before < rooted.size; ) {
+    before = rooted.size;
+    for (const one of listed)
+      if (isSigned(one, one) || rooted.values().some((by) => isSigned(one, by))) rooted.add(one);
+  }
+  return rooted.size === listed.length;
+}
+
+/** By name alone a root with a new key would count for what the old one signed. */
+function isSigned(one: X509Certificate, by: X509Certificate): boolean {
+  try {
+    return one.checkIssued(by) && one.verify(by.publicKey);
+  } catch {
+    // A kind of key that cannot be read.
+    return false;
+  }
 }
 
 /** The certificates of all files, sorted by file name. */
