@@ -130,6 +130,7 @@ export class HopConnection extends HopAnswers {
   /** The library looks no address up, so it has its socket at once. */
   override connect(...[done]: Parameters<SMTPConnection['connect']>): void {
     super.connect(done);
+    this.leaveChain();
     const connected = () => {
       this.isConnected = true;
       this.#await(REPLY_MS, LATE);

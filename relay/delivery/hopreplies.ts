@@ -6,8 +6,10 @@
  * closed already ends it at once.
  */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { readKnownWords } from '#crds/loginproblems.ts';
+import { leaveChain } from '../task/leavechain.ts';
 import { AuthSecrets } from './authsecrets.ts';
 import { type Reply, readCodes } from './reply.ts';
 import { ReplyReader } from './replyreader.ts';
@@ -149,6 +151,12 @@ export abstract class HopReplies extends Library {
   override _upgradeConnection(done: unknown): void {
     this.#reader.clear();
     super._upgradeConnection(done);
+    this.leaveChain();
+  }
+
+  /** To be called when the library has begun TLS. */
+  protected leaveChain(): void {
+    if (this._socket instanceof TLSSocket) leaveChain(this._socket);
   }
 
   override _onClose(): void {

@@ -9,6 +9,7 @@ import { connect, createSecureContext, type SecureContext, type TLSSocket } from
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { hasName } from '../task/certificatename.ts';
 import { answerTo, readBody, tellsItsEnd } from '../task/httpanswer.ts';
+import { leaveChain } from '../task/leavechain.ts';
 import type { makeCa } from '../task/trust.ts';
 import type { StsPolicy } from './policy.ts';
 import { readPolicy } from './policyparser.ts';
@@ -103,14 +104,6 @@ async function readAnswer(response: IncomingMessage, signal: AbortSignal): Promi
     return { kind: 'failed', cause: 'sts-policy-fetch-error', reason: 'it may be cut off: it has no length' };
   const body = await readBody(response, MOST_BYTES, signal);
   return { kind: 'text', text: body.toString() };
-}
-
-/**
- * Node makes objects of the whole chain for the check of the name, which needs the certificate of the host alone. That
- * is a sixth of the time of a fetch.
- */
-function leaveChain(socket: TLSSocket): TLSSocket {
-  return Object.assign(socket, { getPeerCertificate: () => ({}) });
 }
 
 function checkName(host: string, socket: TLSSocket): Error | undefined {
