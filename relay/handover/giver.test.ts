@@ -1,8 +1,10 @@
 /** Which siblings a giver asks for an entry, how often, and when. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { ends, enter, openSpool } from '#test/kit/handoverrig.ts';
+import { ends, enter, LARGE, openSpool } from '#test/kit/handoverrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import type { Log } from '../observe/log.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -93,6 +95,20 @@ test('an entry that a sibling has and that cannot be removed here goes to no sib
   start(from, siblings);
   await eventually(() => from.depth === 0);
   assert.deepEqual(asked, ['first', 'second']);
+});
+
+test('an entry that a sibling has waits for no person, where the disk that could not remove it has damaged it', async () => {
+  const from = openSpool();
+  const id = await enter(from, Buffer.alloc(LARGE, 'x'));
+  const settle = from.settle.bind(from);
+  from.settle = async () => {
+    from.settle = settle;
+    rmSync(join(from.stateDir, 'bodies', id));
+    throw Object.assign(new Error('a disk error'), { code: 'EIO' });
+  };
+  start(from, [openScripted('taking', () => 'taken')]);
+  await eventually(() => from.depth === 0);
+  await eventually(() => from.damaged === 0);
 });
 
 test('a queue that cannot be read for a while is read again, and what could not be read is told once', async () => {

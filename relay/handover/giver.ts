@@ -144,13 +144,16 @@ export class Giver {
     const { spool, log } = this.#options;
     if (this.#underWay.has(id)) return;
     this.#underWay.add(id);
+    const isOwed = this.#owed.has(id);
     try {
       const taken = spool.load(id);
       if (taken.kind === 'damaged') {
-        log('set_aside', { id, reason: taken.message });
+        if (!isOwed) log('set_aside', { id, reason: taken.message });
         await spool.setAside(id);
+        // A sibling has it whole: nobody needs to look at it.
+        if (isOwed) await spool.discard(id);
       }
-      if (taken.kind === 'message') await (this.#owed.has(id) ? this.#remove(taken) : this.#handOver(taken));
+      if (taken.kind === 'message') await (isOwed ? this.#remove(taken) : this.#handOver(taken));
     } catch (error) {
       // The entry is still here. It is offered again, or removed if a sibling has it.
       log('handover_failed', { id, message: (error as Error).message });
