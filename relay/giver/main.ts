@@ -20,7 +20,10 @@ const TELL_MS = 500;
 
 const log = jsonLog('giver', 1, wall);
 const task = new Task<ToRouter, FromRouter>(diskPulse);
-const teller = new QueueTeller((message) => task.tell(message));
+const teller = new QueueTeller(
+  (message) => task.tell(message),
+  ({ message }) => log('spool_not_read', { message }),
+);
 let parts: { readonly giver: Giver; readonly spool: Spool; readonly policy: Policy } | undefined;
 let materials: Materials = NO_MATERIALS;
 let events: EventSender | undefined;
@@ -64,8 +67,8 @@ function tell(): void {
   if (!parts) return;
   lookAtStore(parts.spool);
   if (parts.spool.isBroken) return;
-  const { counters, figures } = parts.giver;
-  teller.tell({ counters, figures: { ...figures, events: events?.figures } });
+  const { giver } = parts;
+  teller.tell(giver.counters, () => ({ ...giver.figures, events: events?.figures }));
 }
 
 /** If this process cannot recover the store, its replacement may. */

@@ -56,7 +56,10 @@ let suppression: SuppressionList | undefined;
 let isLoaded = false;
 const log = jsonLog('router', 1, wall);
 const task = new Task<ToRouter, FromRouter>(diskPulse);
-const teller = new QueueTeller((message) => task.tell(message));
+const teller = new QueueTeller(
+  (message) => task.tell(message),
+  ({ message }) => log('spool_not_read', { message }),
+);
 
 giveWay();
 task.serve(
@@ -183,11 +186,12 @@ function tell(): void {
   const { spool, manager } = router;
   lookAtStore(spool);
   if (spool.isBroken) return;
-  const { counters } = manager;
-  const figures = isLoaded
-    ? { figures: { ...manager.figures, tlsReports: inboxes?.tlsReports?.lastDay, events: events?.figures } }
-    : {};
-  teller.tell({ counters, ...figures });
+  const read = () => ({
+    ...manager.figures,
+    tlsReports: inboxes?.tlsReports?.lastDay,
+    events: events?.figures,
+  });
+  teller.tell(manager.counters, isLoaded ? read : undefined);
 }
 
 /**

@@ -1,20 +1,32 @@
-/** The reports of the process that has the queue, router or giver: counts, and figures when they have changed. */
+/**
+ * The reports of the process that has the queue, router or giver: counts, and figures when they have changed. Figures are read
+ * from the store too. Where it cannot be read, they are told later, and the process goes on.
+ */
 import type { Counters } from './counts.ts';
 import type { FromRouter, QueueFigures } from './messages.ts';
 
 export class QueueTeller {
   readonly #tell: (message: FromRouter) => void;
+  readonly #onUnread: (error: Error) => void;
   #told = '';
 
-  constructor(tell: (message: FromRouter) => void) {
+  constructor(tell: (message: FromRouter) => void, onUnread: (error: Error) => void) {
     this.#tell = tell;
+    this.#onUnread = onUnread;
   }
 
-  /** Without figures, only the counts are told. */
-  tell({ counters, figures }: { readonly counters: Counters; readonly figures?: QueueFigures }): void {
+  /** `read` undefined: only the counts are told. */
+  tell(counters: Counters, read: (() => QueueFigures) | undefined): void {
     const counted = counters.take();
     if (counted) this.#tell({ kind: 'counts', ...counted });
-    if (!figures) return;
+    try {
+      if (read) this.#tellFigures(read());
+    } catch (error) {
+      this.#onUnread(error as Error);
+    }
+  }
+
+  #tellFigures(figures: QueueFigures): void {
     const text = JSON.stringify(figures);
     if (text !== this.#told) this.#tell({ kind: 'queue', figures });
     this.#told = text;
