@@ -117,6 +117,23 @@ test('an authority is enough beside others that have the name of its issuer and 
   assert.equal(makeCa(withCrossed).allowPartialTrustChain, true);
 });
 
+test('roots that have signed each other too are trusted in any order', async () => {
+  const openssl = new OpensslAuthority();
+  after(() => openssl.remove());
+  const [one, other] = ['one', 'other'].map((name) => openssl.issue(name, CA)) as [Pair, Pair];
+  const crossed = [openssl.again(one, CA, other), openssl.again(other, CA, one)];
+  for (const by of [one, other]) {
+    const host = {
+      issue: async () => openssl.issue('host.example', ['subjectAltName=DNS:host.example'], by),
+    };
+    for (const list of [
+      [one, other, ...crossed],
+      [...crossed, one, other],
+    ])
+      assert.equal(await accepts(bundle({ 'ca.crt': list.map(({ cert }) => cert).join('') }), host), true);
+  }
+});
+
 test('a ConfigMap that is missing or has no certificate trusts nobody', async () => {
   const broken = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n';
   const empty = [{}, { 'ca.crt': '' }, { 'ca.crt': ' \n' }, { 'ca.crt': 'none' }, { 'ca.crt': broken }];

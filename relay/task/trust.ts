@@ -40,17 +40,24 @@ function read(authority: string): X509Certificate | undefined {
  */
 export function makeCa(trust: Trust): { ca?: string[]; allowPartialTrustChain?: true } {
   if (trust.kind === 'public') return {};
-  const listed = trust.authorities.flatMap((one) => read(one) ?? []);
-  return { ca: trust.authorities, ...(isWhole(listed) ? {} : { allowPartialTrustChain: true }) };
+  const all = trust.authorities.map((pem) => ({ pem, one: read(pem) }));
+  const roots = all.filter(({ one }) => one && isSigned(one, one));
+  // OpenSSL takes the first valid one of a name, and would go from one cross-certificate to the next.
+  const ca = [...new Set([...roots, ...all])].map(({ pem }) => pem);
+  const isWhole = leadToRoots(readable(all), readable(roots));
+  return { ca, ...(isWhole ? {} : { allowPartialTrustChain: true }) };
 }
 
-/** True if each leads to a root of the list. Authorities may also sign each other, and no root is there. */
-function isWhole(listed: readonly X509Certificate[]): boolean {
-  const rooted = new Set<X509Certificate>();
+const readable = (all: readonly { readonly one: X509Certificate | undefined }[]) =>
+  all.flatMap(({ one }) => one ?? []);
+
+/** True if each leads to one of the roots. Authorities may also sign each other, and no root is there. */
+function leadToRoots(listed: readonly X509Certificate[], roots: readonly X509Certificate[]): boolean {
+  const rooted = new Set(roots);
   for (let before = -1; before < rooted.size; ) {
     before = rooted.size;
     for (const one of listed)
-      if (isSigned(one, one) || rooted.values().some((by) => isSigned(one, by))) rooted.add(one);
+      if (!rooted.has(one) && rooted.values().some((by) => isSigned(one, by))) rooted.add(one);
   }
   return rooted.size === listed.length;
 }
