@@ -33,6 +33,7 @@ test('the parts of smtp-server that we override are those of the pinned version'
   }
   const server = new SMTPServer({ logger: false });
   assert.equal(typeof server.connect, 'function');
+  assert.equal(typeof server._handleProxy, 'function');
   assert.ok(server.connections instanceof Set);
   assert.ok(server._pendingSockets instanceof Map);
   assert.ok(server.secureContext instanceof Map);
