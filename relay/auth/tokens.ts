@@ -6,7 +6,7 @@
  * Tokens whose key is known wait for nothing. All others wait for the same download, each only as long as its client is
  * there: so what waits is bounded by the sessions, and nobody's tokens take a place from others.
  */
-import { Agent, request } from 'node:https';
+import { request } from 'node:https';
 import {
   createLocalJWKSet,
   decodeJwt,
@@ -19,6 +19,7 @@ import {
 import type { Clients } from '#crds/policyfile.ts';
 import type { Clocks } from '../task/clock.ts';
 import { answerTo, readBody } from '../task/httpanswer.ts';
+import { ChainlessAgent } from '../task/leavechain.ts';
 import { makeCa, type Trust } from '../task/trust.ts';
 
 const KEYS_FOR_MS = 10 * 60_000;
@@ -191,7 +192,7 @@ async function getText(url: string, trust: Trust): Promise<string> {
   if (!url.startsWith('https://')) throw new Error('not an https URL');
   const signal = AbortSignal.timeout(REQUEST_MS);
   // A new connection, because a kept connection may have been verified with another trust.
-  const asked = request(url, { agent: new Agent(), ...makeCa(trust) });
+  const asked = request(url, { agent: new ChainlessAgent(), ...makeCa(trust) });
   asked.end();
   try {
     const answer = await answerTo(asked, signal);

@@ -6,6 +6,7 @@
 import { type RequestOptions, request } from 'node:https';
 import type { SecureContext } from 'node:tls';
 import { answerTo } from '../task/httpanswer.ts';
+import { ChainlessAgent } from '../task/leavechain.ts';
 
 export type Posted =
   | { readonly kind: 'taken' }
@@ -40,7 +41,7 @@ export async function post(
   const options: RequestOptions & { secureContext: SecureContext } = {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json', 'content-length': body.length },
-    agent: false,
+    agent: new ChainlessAgent(),
     maxHeaderSize: MOST_HEADER_BYTES,
     secureContext: context,
     rejectUnauthorized: true,

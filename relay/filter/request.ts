@@ -3,10 +3,11 @@
  * is verified, and no redirect is followed. Never rejects.
  */
 import { Agent, type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
-import { request as requestSecure, Agent as SecureAgent } from 'node:https';
+import { request as requestSecure } from 'node:https';
 import { pipeline } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import { answerTo, readBody } from '../task/httpanswer.ts';
+import { ChainlessAgent } from '../task/leavechain.ts';
 
 export type Asked =
   | { readonly kind: 'answer'; readonly text: string }
@@ -27,7 +28,7 @@ const MOST_CONNECTIONS = 64;
 const agents = {
   plain: new Agent({ maxSockets: MOST_CONNECTIONS }),
   // A TLS session that is resumed shows no certificate: it would go on whomever the bundle trusts now.
-  secure: new SecureAgent({ maxSockets: MOST_CONNECTIONS, maxCachedSessions: 0 }),
+  secure: new ChainlessAgent({ maxSockets: MOST_CONNECTIONS, maxCachedSessions: 0 }),
 };
 
 export async function ask(url: string, terms: AskTerms): Promise<Asked> {

@@ -8,6 +8,7 @@ import { type RequestOptions, request } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { answerTo } from '../task/httpanswer.ts';
+import { ChainlessAgent } from '../task/leavechain.ts';
 
 export type Sent =
   | { readonly kind: 'sent' }
@@ -58,7 +59,7 @@ export async function postReport(
   const options: RequestOptions & { secureContext: SecureContext } = {
     method: 'POST',
     headers: { 'content-type': 'application/tlsrpt+gzip', 'content-length': packed.length },
-    agent: false,
+    agent: new ChainlessAgent(),
     maxHeaderSize: MOST_HEADER_BYTES,
     lookup: lookUpPublic(lookUp),
     secureContext: context,

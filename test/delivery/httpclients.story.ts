@@ -1,6 +1,7 @@
 /**
  * The story of httpclients.test.ts: each HTTP client of the relay asks servers that do all but answer. Whatever they do,
- * each request settles within its time, as a failure, and the client can be used on.
+ * each request settles within its time, as a failure, and the client can be used on. The servers are trusted by authorities that
+ * certify each other, and no client walks that circle.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,10 +21,11 @@ import { Sibling } from '#relay/handover/sibling.ts';
 import { fetchPolicy, makeFetchContext } from '#relay/mtasts/fetch.ts';
 import { monotonic, wall } from '#relay/task/clock.ts';
 import type { PairText } from '#relay/task/messages.ts';
-import type { Trust } from '#relay/task/trust.ts';
+import { makeCa, type Trust } from '#relay/task/trust.ts';
 import { postReport } from '#relay/tlsrpt/post.ts';
-import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
+import { makePair, type Pair } from '#test/kit/ca.ts';
 import { badBodies, HOSTILITIES, type Hostility } from '#test/kit/hostileserver.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { policyText } from '#test/kit/policyhost.ts';
 
 /** All times of the clients are cut to this. */
@@ -40,7 +42,7 @@ let manner: Hostility = () => undefined;
 const asked = new Set<string>();
 let pair: Pair;
 let own: PairText;
-let ca: string;
+let trust: Trust;
 
 /** Answers when the request has come, as a server does. */
 function serveBadly(socket: Socket): void {
@@ -57,9 +59,13 @@ async function listen(server: Server, ...where: [number, string] | [string]): Pr
 }
 
 before(async () => {
-  const authority = await makeAuthority();
-  ca = authority.cert;
-  pair = await authority.issue(['hostile.example', 'mta-sts.hostile.example', 'localhost']);
+  const authorities = new OpensslAuthority();
+  const one = authorities.issue('one', CA);
+  const other = authorities.issue('other', CA, one);
+  trust = { kind: 'list', authorities: [other, authorities.again(one, CA, other)].map(({ cert }) => cert) };
+  const names = ['hostile.example', 'mta-sts.hostile.example', 'localhost'].map((name) => `DNS:${name}`);
+  pair = authorities.issue('leaf', ['basicConstraints=CA:false', `subjectAltName=${names}`], other);
+  authorities.remove();
   own = await makePair();
   for (const [port, host] of [
     [443, STRANGER],
@@ -85,14 +91,14 @@ after(() => {
   rmSync(stateDir, { recursive: true });
 });
 
-const context = () => createSecureContext({ ca });
+const context = () => createSecureContext(makeCa(trust));
 const lookUp = async () => [STRANGER];
 const signal = () => AbortSignal.timeout(withinMs);
 
 /** True: the client takes this for a success. */
 const CLIENTS: Readonly<Record<string, () => Promise<boolean>>> = {
   'the policy of a domain': async () => {
-    const terms = { lookUp, context: makeFetchContext({ ca: [ca] }), signal: signal() };
+    const terms = { lookUp, context: makeFetchContext(makeCa(trust)), signal: signal() };
     return (await fetchPolicy('hostile.example', terms)).kind !== 'failed';
   },
   'a TLS report': async () => {
@@ -112,8 +118,16 @@ const CLIENTS: Readonly<Record<string, () => Promise<boolean>>> = {
     };
     return (await ask('http://127.0.0.1/filter', terms)).kind !== 'failed';
   },
+  'a content filter over TLS': async () => {
+    const terms = {
+      headers: {},
+      body: Readable.from([Buffer.from('x')]),
+      context: context(),
+      withinSeconds: 9,
+    };
+    return (await ask('https://localhost/secure', terms)).kind !== 'failed';
+  },
   'the keys of an issuer': async () => {
-    const trust: Trust = { kind: 'list', authorities: [ca] };
     const terms = { issuer: 'https://localhost', audience: 'smtp', subjects: ['*'], keys: null, trust };
     return (
       (await new TokenJudge(terms, { monotonic, wall }).judge(TOKEN, new AbortController().signal)).kind !==
@@ -182,7 +196,7 @@ for (const what of Object.keys(badBodies('')))
 test('a client is as good as before', async () => {
   withinMs = NEVER_MS;
   manner = (socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]');
-  for (const name of ['a TLS report', 'events', 'a content filter', PATIENT])
+  for (const name of ['a TLS report', 'events', 'a content filter', 'a content filter over TLS', PATIENT])
     assert.equal(await settle(name, CLIENTS[name] as () => Promise<boolean>), `${name}: taken`);
   assert.equal(asked.size, Object.keys(CLIENTS).length, [...asked].join());
 });
