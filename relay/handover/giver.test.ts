@@ -111,6 +111,21 @@ test('an entry that a sibling has waits for no person, where the disk that could
   await eventually(() => from.damaged === 0);
 });
 
+test('an entry that a sibling has is removed also where the disk that could not remove it cannot read it any more', async () => {
+  const from = openSpool();
+  await enter(from, Buffer.from('once'));
+  const settle = from.settle.bind(from);
+  const fail = () => {
+    throw Object.assign(new Error('a disk error'), { code: 'EIO' });
+  };
+  from.settle = async () => {
+    Object.assign(from, { settle, load: fail });
+    fail();
+  };
+  start(from, [openScripted('taking', () => 'taken')]);
+  await eventually(() => from.depth === 0);
+});
+
 test('a queue that cannot be read for a while is read again, and what could not be read is told once', async () => {
   const from = openSpool();
   for (let count = 0; count < 100; count++) await enter(from, Buffer.from('x'));

@@ -1,13 +1,13 @@
 /**
  * The giving side. It hands the MTA-STS policies of this pod and every entry of the queue to a sibling, and removes the
  * entry here after it is durable there. After a crash in between, the entry is offered again to the same sibling, which
- * recognizes it; after a disk error, only the removal is tried again. An entry that no sibling takes stays here.
- * Siblings that do not answer are asked again after growing pauses. Unreadable entries are set aside for a person and
- * stay too.
+ * recognizes it; after a disk error, only the removal is tried again, and nothing is read. An entry that no sibling takes
+ * stays here. Siblings that do not answer are asked again after growing pauses. Unreadable entries are set aside for a
+ * person and stay too.
  */
 import { crc32 } from 'node:zlib';
 import type { Log } from '../observe/log.ts';
-import { timeOfQueueId } from '../spool/record.ts';
+import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
@@ -53,7 +53,7 @@ export class Giver {
   /** Entries that a sibling may have. From another one they would go twice. */
   readonly #unanswered = new Map<string, Asked>();
   /** Entries that a sibling has, and that are not removed here yet. No sibling knows for ever what it has had. */
-  readonly #owed = new Set<string>();
+  readonly #owed = new Map<string, QueueRecord>();
   readonly #underWay = new Set<string>();
   #wake: () => void = () => undefined;
 
@@ -144,16 +144,16 @@ export class Giver {
     const { spool, log } = this.#options;
     if (this.#underWay.has(id)) return;
     this.#underWay.add(id);
-    const isOwed = this.#owed.has(id);
+    const owed = this.#owed.get(id);
     try {
+      // A sibling has it whole: nobody needs to look at it, whatever became of it here.
+      if (owed) return await this.#remove(id, owed);
       const taken = spool.load(id);
       if (taken.kind === 'damaged') {
-        if (!isOwed) log('set_aside', { id, reason: taken.message });
+        log('set_aside', { id, reason: taken.message });
         await spool.setAside(id);
-        // A sibling has it whole: nobody needs to look at it.
-        if (isOwed) await spool.discard(id);
       }
-      if (taken.kind === 'message') await (isOwed ? this.#remove(taken) : this.#handOver(taken));
+      if (taken.kind === 'message') await this.#handOver(taken);
     } catch (error) {
       // The entry is still here. It is offered again, or removed if a sibling has it.
       log('handover_failed', { id, message: (error as Error).message });
@@ -179,16 +179,17 @@ export class Giver {
       if (offered.kind === 'taken') {
         this.counters.add('handed_over', 'out');
         log('handed_over', { id: taken.id, sibling: sibling.address.host });
-        return this.#remove(taken);
+        return this.#remove(taken.id, { ...taken.record, recipients: [] });
       }
       log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason: offered.reason });
       if (isInDoubt(offered)) return;
     }
   }
 
-  async #remove({ id, record }: Loaded & { kind: 'message' }): Promise<void> {
-    this.#owed.add(id);
-    await this.#options.spool.settle(id, { ...record, recipients: [] });
+  /** `settled`: without recipients. */
+  async #remove(id: string, settled: QueueRecord): Promise<void> {
+    this.#owed.set(id, settled);
+    await this.#options.spool.settle(id, settled);
     this.#owed.delete(id);
     this.#left.delete(id);
   }
