@@ -1,6 +1,6 @@
 /**
  * The reports of the process that has the queue, router or giver: counts, and figures when they have changed. Figures are read
- * from the store too. Where it cannot be read, they are told later, and the process goes on.
+ * from the store too. Where it cannot be read, which is said once, they are told later, and the process goes on.
  */
 import type { Counters } from './counts.ts';
 import type { FromRouter, QueueFigures } from './messages.ts';
@@ -9,6 +9,8 @@ export class QueueTeller {
   readonly #tell: (message: FromRouter) => void;
   readonly #onUnread: (error: Error) => void;
   #told = '';
+  /** Why figures cannot be read now. */
+  #fault = '';
 
   constructor(tell: (message: FromRouter) => void, onUnread: (error: Error) => void) {
     this.#tell = tell;
@@ -21,8 +23,9 @@ export class QueueTeller {
     if (counted) this.#tell({ kind: 'counts', ...counted });
     try {
       if (read) this.#tellFigures(read());
+      this.#fault = '';
     } catch (error) {
-      this.#onUnread(error as Error);
+      this.#failed(error as Error);
     }
   }
 
@@ -35,5 +38,10 @@ export class QueueTeller {
   /** The next figures are sent even if they are unchanged. */
   forget(): void {
     this.#told = '';
+  }
+
+  #failed(error: Error): void {
+    if (error.message !== this.#fault) this.#onUnread(error);
+    this.#fault = error.message;
   }
 }
