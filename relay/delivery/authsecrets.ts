@@ -31,11 +31,6 @@ export class AuthSecrets {
     this.#parts = cut([...this.#said.values()].flat());
   }
 
-  /** No line has the password of a login by digest, but it may be the name too. */
-  addPassword(password: string): void {
-    this.add(encode(password), encode(MARK));
-  }
-
   blank(text: string): string {
     if (this.#parts.size === 0) return text;
     const joined = text.replace(BREAK, '');
@@ -50,10 +45,14 @@ export class AuthSecrets {
 
 const KNOWN = new WeakMap<object, AuthSecrets>();
 
-/** Of all connections with this login. */
-export function secretsOfLogin(login: object): AuthSecrets {
+/**
+ * Of all connections with this login. `given`: its Secret has this, so a hop may know it from another process, or from a
+ * login with the same Secret, before anything is said here. A login by digest says it in no line.
+ */
+export function secretsOfLogin(login: object, given: string | undefined): AuthSecrets {
   const secrets = KNOWN.get(login) ?? new AuthSecrets();
   KNOWN.set(login, secrets);
+  if (given !== undefined) secrets.add(encode(given), encode(MARK));
   return secrets;
 }
 

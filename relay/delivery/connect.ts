@@ -172,7 +172,8 @@ function makeConnection(hop: NextHop, terms: ConnectTerms): HopConnection {
   const connection = new HopConnection(libraryOptions(hop, terms));
   // A hop that does not know the PROXY header answers it as a command. Its replies would then be one behind.
   connection.needsEhlo = proxyProtocol !== null;
-  if (login) connection.secrets = secretsOfLogin(login);
+  const given = login?.kind === 'password' ? login.pass : login?.tokens.given;
+  if (login) connection.secrets = secretsOfLogin(login, given);
   return connection;
 }
 

@@ -132,6 +132,19 @@ for (const [mechanism, { files, secret, line }] of Object.entries(MECHANISMS)) {
     assert.match(told, /550 5\.7\.1 not with/);
     assertSilent(told, secret, line);
   });
+  test(`${mechanism}: a hop that heard a login of the process before tells nobody in its greeting`, async () => {
+    const greet = () => `554 not with <${secret}>, ${base64(secret)} or <${secret.slice(0, -3)}>`;
+    const port = await secureHop(() => undefined, greet);
+    const materials = { ...NO_MATERIALS, secrets: { login: { username: USER, ...files } } };
+    const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
+    const way = wayTo(hopTo(port, { implicitTLS: true, credentialsSecret: 'login' }));
+    const budget = new AttemptBudget();
+    const told = JSON.stringify(await client.deliver(way, '127.0.0.1', makeParcel('x\r\n'), budget));
+    budget.close();
+    client.close();
+    assert.match(told, /554 not with <\*\*\*>, \*\*\* or <\*\*\*>/);
+    assertSilent(told, secret, line);
+  });
   test(`${mechanism}: the login is taken, with bare challenges too`, async () => {
     const { result } = await deliver(
       hop(() => '235'),

@@ -175,8 +175,6 @@ export abstract class HopReplies extends Library {
 
   override login(...[auth, done]: Parameters<SMTPConnection['login']>): void {
     this.#isLoggingIn = true;
-    const { pass } = auth?.credentials ?? {};
-    if (pass !== undefined) this.secrets.addPassword(pass);
     super.login(auth, (...answer) => {
       this.#isLoggingIn = false;
       done(...answer);

@@ -18,11 +18,13 @@ export interface Tokens {
   readonly get: () => Promise<string>;
   /** The hop refuses this token, so it is not given again. True if it was accepted before: then nobody has to act yet. */
   readonly refuse: (token: string) => boolean;
+  /** It stands in the Secret. Absent: a token service gives tokens. */
+  readonly given?: string;
 }
 
 /** A token that somebody else renews. */
 export function fixedToken(token: string): Tokens {
-  return { get: async () => token, refuse: () => false };
+  return { get: async () => token, refuse: () => false, given: token };
 }
 
 type RequestToken = (grant: TokenGrant) => Promise<TokenAnswer>;
