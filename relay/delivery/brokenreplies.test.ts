@@ -144,3 +144,26 @@ for (const [said, expected] of [
     const recipient = await rig((line) => (line.startsWith('RCPT TO:<r0') ? said : takeAll(line)));
     assert.equal(letters(await recipient.send(2)), `${expected}D`);
   });
+
+for (const protocol of ['LMTP', 'SMTP'] as const)
+  for (const [last, expected] of [
+    ['250 2.0.0 taken', 'D'],
+    ['554 5.7.1 refused', 'R'],
+    ['451 4.7.1 later', 'w'],
+  ] as const)
+    test(`${protocol}: a reply of 10,000 lines to a message counts, and its last line has the code: ${last}`, async () => {
+      const code = last.slice(0, 3);
+      const more = `${code}-${last.slice(4)}, and here is what the filter found\r\n`.repeat(10_000);
+      const { send } = await rig((line) => (line === '.' ? `${more}${last}` : takeAll(line)), { protocol });
+      const result = await send(1);
+      assert.equal(letters(result), expected);
+      assert.ok(JSON.stringify(result).length < 2_000);
+    });
+
+test('a hop may offer its extensions in 10,000 lines, and greet in as many', async () => {
+  const { send } = await rig((line) => {
+    if (line === '') return `${'220-hop says\r\n'.repeat(10_000)}220 hop`;
+    return line.startsWith('EHLO') ? `250-hop\r\n${'250-X-MORE\r\n'.repeat(10_000)}250 SIZE` : takeAll(line);
+  });
+  assert.equal(letters(await send(1)), 'D');
+});

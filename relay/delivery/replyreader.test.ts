@@ -166,14 +166,15 @@ test('text without a code changes no code, wherever it stands and however the by
   );
 });
 
-for (const [what, piece] of [
-  ['a line', 'x'],
-  ['text without a code', 'x\r\n'],
-  ['a reply', '250-x\r\n'],
+for (const [what, piece, longest] of [
+  ['a line', 'x', 33 * 1024],
+  ['text without a code', 'x\r\n', 33 * 1024],
+  ['a reply of two codes in turn', '250-x\r\n550-x\r\n', 33 * 1024],
+  ['a reply', '250-x and more of it\r\n', 1025 * 1024],
 ] as const)
   test(`${what} without end is too long at some time, and many whole replies are not`, () => {
     const reader = new ReplyReader();
-    for (let bytes = 0; bytes < 40_000; bytes += piece.length) {
+    for (let bytes = 0; bytes < longest; bytes += piece.length) {
       reader.add(Buffer.from(piece));
       assert.equal(reader.next(), undefined);
     }

@@ -5,8 +5,12 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { makeReply, mayBeCoded, type Reply, readLine } from './reply.ts';
 
-/** In bytes, with the text without a code. Replies of many lines are rare, and many hops may send long ones at the same time. */
-const LONGEST_REPLY = 32 * 1024;
+/** In bytes. Above this a line that only repeats the code of the line before is read and not kept, as in Postfix. */
+const LONGEST_TEXT = 16 * 1024;
+/** What is kept of a reply. Replies of many lines are rare, and many hops may send long ones at the same time. */
+const LONGEST_KEPT = 32 * 1024;
+/** A reply that is longer has no end. */
+const LONGEST_REPLY = 1024 * 1024;
 const BEYOND_ASCII = /[\x80-\xff]/;
 
 export class ReplyReader {
@@ -17,7 +21,9 @@ export class ReplyReader {
   /** The lines of a reply whose last line is still to come, and the text before it. */
   #lines: string[] = [];
   #length = 0;
-  #hasCode = false;
+  #keptLength = 0;
+  /** Of the last line that has one. */
+  #code: number | undefined;
 
   add(chunk: Buffer): void {
     this.#bytes += chunk.toString('latin1');
@@ -31,11 +37,18 @@ export class ReplyReader {
       if (this.#lines.length === 0 && line.trim() === '') continue;
       const coded = readLine(line);
       if (coded?.isLast) return this.#end(line, coded.code);
-      this.#hasCode ||= coded !== undefined;
-      this.#lines.push(line);
-      this.#length += line.length + 2;
+      this.#keep(line, coded?.code);
     }
     return undefined;
+  }
+
+  #keep(line: string, code: number | undefined): void {
+    const length = line.length + 2;
+    this.#length += length;
+    if (this.#keptLength > LONGEST_TEXT && code !== undefined && code === this.#code) return;
+    this.#code = code ?? this.#code;
+    this.#lines.push(line);
+    this.#keptLength += length;
   }
 
   #end(last: string, code: number): Reply {
@@ -65,12 +78,12 @@ export class ReplyReader {
 
   /** The beginning of a reply whose end has not come. Text without a code is none. */
   get hasBegun(): boolean {
-    return this.#hasCode || mayBeCoded(this.#rest.trimEnd());
+    return this.#code !== undefined || mayBeCoded(this.#rest.trimEnd());
   }
 
   /** A whole line without a code has come, and no reply. */
   get hasText(): boolean {
-    return this.#lines.length > 0 && !this.#hasCode;
+    return this.#lines.length > 0 && this.#code === undefined;
   }
 
   /** What has come of a reply whose end has not. */
@@ -85,7 +98,7 @@ export class ReplyReader {
   }
 
   get isTooLong(): boolean {
-    return this.#length + this.#bytes.length > LONGEST_REPLY;
+    return this.#keptLength + this.#bytes.length > LONGEST_KEPT || this.#length > LONGEST_REPLY;
   }
 
   clear(): void {
@@ -98,7 +111,8 @@ export class ReplyReader {
   #forget(): void {
     this.#lines = [];
     this.#length = 0;
-    this.#hasCode = false;
+    this.#keptLength = 0;
+    this.#code = undefined;
   }
 }
 
