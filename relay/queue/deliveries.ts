@@ -19,7 +19,7 @@ import type { Offer } from './destinationqueues.ts';
 import { beginRound, chooseBatch, moveBack, packParcel } from './parcel.ts';
 import { chooseRetry } from './retry.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
-import { sortTooMany } from './settlement.ts';
+import { type Sorted, sortTooMany } from './settlement.ts';
 import type { Round, Waiting } from './waiting.ts';
 
 type LoadedMessage = Loaded & { kind: 'message' };
@@ -119,13 +119,15 @@ export class Deliveries {
     attempt: { taken: LoadedMessage; batch: readonly Recipient[]; outcome: Answered; more: boolean },
   ): Promise<void> {
     const { taken, batch, outcome, more } = attempt;
-    const { verdicts, alone } = sortTooMany(outcome.verdicts);
+    const sorted = sortTooMany(outcome.verdicts);
+    const { verdicts } = sorted;
     if (verdicts.some((verdict) => verdict.kind === 'delivered' || verdict.failure.permanent))
       queue.settled();
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
-    const settled = afterBatch(waiting.round, batch, verdicts, alone);
+    const settled = afterBatch(waiting.round, batch, sorted);
     const round = settled && { ...settled, ...moveBack(batch, outcome, waiting.round) };
-    if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
+    if (more || sorted.again.some((how) => how !== undefined))
+      queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
     else this.#endRound(queue, waiting, round, taken.record);
   }
 
@@ -264,24 +266,24 @@ function refusedByUs(batch: readonly Recipient[], failure: Failure): Answered {
 function afterBatch(
   round: Round | undefined,
   batch: readonly Recipient[],
-  verdicts: readonly Verdict[],
-  alone: readonly boolean[],
+  { verdicts, again, atOnce = round?.atOnce }: Sorted,
 ): Round | undefined {
   if (!round && verdicts.every(({ kind }) => kind === 'delivered')) return undefined;
   const listAddresses = (isMeant: (index: number) => boolean) =>
     batch.flatMap(({ address }, index) => (isMeant(index) ? [address] : []));
   const isDeferred = (index: number) => {
     const verdict = verdicts[index];
-    return verdict?.kind === 'failed' && !verdict.failure.permanent && !alone[index];
+    return verdict?.kind === 'failed' && !verdict.failure.permanent && !again[index];
   };
   const first = verdicts.find((_, index) => isDeferred(index));
   const failure = first?.kind === 'failed' ? first.failure : round?.failure;
   const next: Round = {
     deferred: [...(round?.deferred ?? []), ...listAddresses(isDeferred)],
-    alone: [...(round?.alone ?? []), ...listAddresses((index) => alone[index] === true)],
+    alone: [...(round?.alone ?? []), ...listAddresses((index) => again[index] === 'alone')],
     ...(failure ? { failure } : {}),
+    ...(atOnce === undefined ? {} : { atOnce }),
   };
-  return next.deferred.length + next.alone.length > 0 ? next : undefined;
+  return next.deferred.length + next.alone.length > 0 || atOnce !== undefined ? next : undefined;
 }
 
 export function isQueued({ state }: Recipient): boolean {

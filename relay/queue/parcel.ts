@@ -31,7 +31,8 @@ export function chooseBatch(
   const open = without(recipients, round.deferred);
   const first = chooseFirst(open, round);
   const together = without(first, round.alone);
-  const batch = together.length > 0 ? together.slice(0, RECIPIENTS_AT_ONCE) : first.slice(0, 1);
+  const batch =
+    together.length > 0 ? together.slice(0, round.atOnce ?? RECIPIENTS_AT_ONCE) : first.slice(0, 1);
   return { batch, more: batch.length < open.length };
 }
 

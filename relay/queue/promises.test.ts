@@ -177,6 +177,22 @@ test('a recipient that is one too many is tried in a transaction of its own, and
   assert.equal(rig.count('returned'), 1);
 });
 
+test('recipients beyond what a hop takes at once go at once in further transactions, as many as it took', async () => {
+  const sent: number[] = [];
+  const manager = rig.begin((_, parcel) => {
+    sent.push(parcel.to.length);
+    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
+    return answers(parcel, (address) => (parcel.to.indexOf(address) >= 3 ? tooMany : undefined));
+  });
+  await rig.enter(
+    '',
+    Array.from({ length: 11 }, (_, index) => `r${index}@hop.example`),
+  );
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
+  assert.deepEqual(sent, [11, 3, 3, 2]);
+});
+
 test('one statement reads what a delivery needs, and none its progress', async () => {
   const reads: string[] = [];
   const { get } = StatementSync.prototype;

@@ -11,11 +11,12 @@ const said = (code: number, text: string, command = 'RCPT TO'): Verdict => ({
   failure: failureFromReply(code, `${code} ${text}`, command),
 });
 
-/** The state after the verdicts: delivered, alone, deferred, final. */
+/** The state after the verdicts: delivered, alone, together, deferred, final. */
 function sorted(...verdicts: Verdict[]): string[] {
-  const { alone, verdicts: after } = sortTooMany(verdicts);
+  const { again, verdicts: after } = sortTooMany(verdicts);
   return after.map((verdict, index) => {
-    if (alone[index]) return verdict.kind === 'failed' && !verdict.failure.permanent ? 'alone' : 'wrong';
+    const how = again[index];
+    if (how) return verdict.kind === 'failed' && !verdict.failure.permanent ? how : 'wrong';
     if (verdict.kind === 'delivered') return 'taken';
     return verdict.failure.permanent ? 'final' : 'waits';
   });
@@ -33,6 +34,30 @@ test('recipients count as taken whose message was refused later', () => {
     'final',
     'final',
   ]);
+});
+
+test('4.5.3 behind a recipient who has the message goes into the next transaction, with as many as this one had', () => {
+  const tooMany = said(452, '4.5.3 too many');
+  assert.deepEqual(sorted(taken, said(550, '5.1.1 no'), tooMany, tooMany), [
+    'taken',
+    'final',
+    'together',
+    'together',
+  ]);
+  assert.equal(sortTooMany([taken, said(550, '5.1.1 no'), taken, tooMany, tooMany]).atOnce, 2);
+  assert.equal(sortTooMany([taken, said(452, '4.2.2 full')]).atOnce, undefined);
+});
+
+test('4.5.3 waits where another transaction would end alike: nobody has the message, or the hop wants less mail', () => {
+  const tooMany = said(452, '4.5.3 too many');
+  assert.deepEqual(sorted(tooMany), ['waits']);
+  assert.deepEqual(sorted(tooMany, taken), ['waits', 'taken']);
+  assert.deepEqual(sorted(said(451, '4.7.1 no', 'DATA'), tooMany), ['waits', 'waits']);
+  assert.deepEqual(sorted(taken, said(452, '4.5.3 Too many recipients from your address')), [
+    'taken',
+    'waits',
+  ]);
+  assert.deepEqual(sorted(taken, said(452, '4.5.3 too many', 'DATA for one recipient')), ['taken', 'waits']);
 });
 
 test('5.5.3 goes alone wherever it stands; alone it is final', () => {

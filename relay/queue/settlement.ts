@@ -122,27 +122,46 @@ export function applyVerdicts(
 
 export interface Sorted {
   readonly verdicts: readonly Verdict[];
-  /** For each recipient: true if it was refused because of the others, and is tried in a transaction of its own. */
-  readonly alone: readonly boolean[];
+  /** For each recipient that was refused because of the others: how it is tried again at once. */
+  readonly again: readonly (Again | undefined)[];
+  /** How many recipients the hop accepts in a transaction. Absent: as many as it was asked for. */
+  readonly atOnce?: number;
 }
+
+/** In a transaction of its own, or in the next one together with others. */
+type Again = 'alone' | 'together';
 
 /**
- * A next hop with a limit on recipients may answer 552 to the others (RFC 5321 section 4.5.3.1.10), or 5.5.3 (RFC
- * 3463). Alone in a transaction, such a refusal is final. A full mailbox is final too.
+ * A next hop with a limit on recipients answers 452 4.5.3 to the others, or 552 (RFC 5321 section 4.5.3.1.10), or 5.5.3
+ * (RFC 3463). Alone in a transaction, such a refusal is final. A full mailbox is final too.
  */
 export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
-  if (verdicts.length === 1) return { verdicts, alone: [false] };
-  const alone = verdicts.map((verdict, index) => {
+  if (verdicts.length === 1) return { verdicts, again: [undefined] };
+  const isTaken = verdicts.some(({ kind }) => kind === 'delivered');
+  const again = verdicts.map((verdict, index) => {
     const isAfterAccepted = verdicts.slice(0, index).some(isAccepted);
-    return isTooMany(verdict, isAfterAccepted);
+    return findAgain(verdict, { isAfterAccepted, isTaken });
   });
-  return { alone, verdicts: verdicts.map((verdict, index) => (alone[index] ? waiting(verdict) : verdict)) };
+  const isLimited = again.includes('together');
+  return {
+    again,
+    verdicts: verdicts.map((verdict, index) => (again[index] ? waiting(verdict) : verdict)),
+    ...(isLimited ? { atOnce: verdicts.filter(isAccepted).length } : {}),
+  };
 }
 
-function isTooMany(verdict: Verdict, isAfterAccepted: boolean): boolean {
-  if (verdict.kind === 'delivered' || !verdict.failure.permanent || isAccepted(verdict)) return false;
-  const { status, reply } = verdict.failure;
-  return status === '5.5.3' || (isAfterAccepted && reply?.code === 552 && status === '5.0.0');
+/** A hop that refuses for now must have taken the message for others, and may not want less mail: else it would refuse again. */
+function findAgain(
+  verdict: Verdict,
+  { isAfterAccepted, isTaken }: { isAfterAccepted: boolean; isTaken: boolean },
+): Again | undefined {
+  if (verdict.kind === 'delivered' || isAccepted(verdict)) return undefined;
+  const { permanent, status, reply, slowDown } = verdict.failure;
+  if (!permanent)
+    return isTaken && isAfterAccepted && status === '4.5.3' && !slowDown ? 'together' : undefined;
+  return status === '5.5.3' || (isAfterAccepted && reply?.code === 552 && status === '5.0.0')
+    ? 'alone'
+    : undefined;
 }
 
 /** The hop accepted this RCPT, whatever the result of the message. */
