@@ -1,5 +1,6 @@
-/** The cure for mail that cannot be delivered, by the cause of the failure. Pure data. */
+/** The cure for mail that cannot be delivered, by the cause of the failure and its words. Pure. */
 import type { FailureCause } from './failure.ts';
+import { CHECK_SECRET } from './loginproblems.ts';
 
 export const HOP_CURES: Readonly<Record<FailureCause, string>> = {
   dns: 'correct the name, or mend the name server of the pods',
@@ -25,3 +26,24 @@ export const HOP_CURES: Readonly<Record<FailureCause, string>> = {
   reply: 'wait where it asks for that, or ask the operator of the host',
   local: 'mend what the message names',
 };
+
+/** Where one cause has several cures, the words of the failure tell which. Undefined: they have the cure themselves. */
+const BY_WORDS: readonly (readonly [cause: FailureCause, words: RegExp, cure: string | undefined])[] = [
+  ['certificate-expired', /not (valid yet|yet valid)/, 'check the clocks of the host and of the nodes'],
+  [
+    'handshake',
+    /our certificate is refused/,
+    'let the host trust the authority of our certificate, or set clientCertificateSecretName for it and correct that Secret',
+  ],
+  ['handshake', /no TLS in the answer/, 'see what answers in place of TLS at that port of the host'],
+  // A known code of a provider, or a proxy on the way: another Secret, or none, is to be corrected.
+  ['login', new RegExp(`refuses our login[^:]*: (?!${CHECK_SECRET}$)`), undefined],
+];
+
+/** Undefined if the message ends with its own cure. */
+export function findHopCure(cause: FailureCause, message: string): string | undefined {
+  // Of several failures that were joined, the first one gives the cause.
+  const [first = ''] = message.split('; ', 1);
+  const known = BY_WORDS.find(([of, words]) => of === cause && words.test(first));
+  return known ? known[2] : HOP_CURES[cause];
+}

@@ -177,6 +177,8 @@ const REPLIES: readonly Rule[] = [
   },
 ];
 
+/** Where the answer to AUTH has no known code. */
+export const CHECK_SECRET = 'check the Secret with its credentials';
 const OTHER = 'see the documentation of the provider for this code, and correct the Secret';
 
 /** `description` is the free text of the service. */

@@ -15,8 +15,7 @@ import {
 const relay = relayObject();
 const HOP = 'store.example:25';
 
-function worldWith(cause: FailureCause | undefined, oldestSeconds: number) {
-  const message = 'it said no';
+function worldWith(cause: FailureCause | undefined, oldestSeconds: number, message = 'it said no') {
   const { queue } = podReport(relay);
   const report = podReport(relay, {
     queue: {
@@ -41,6 +40,57 @@ for (const [cause, end] of [
     assert.match(mailWaiting(worldWith(cause, 4_000))?.message ?? '', end);
   });
 }
+
+for (const [cause, message, end] of [
+  [
+    'certificate-expired',
+    '4.7.5 store.example:25: TLS level Verify is not met: certificate is not yet valid',
+    /: check the clocks of the host and of the nodes$/,
+  ],
+  [
+    'certificate-expired',
+    '4.7.5 a:25: TLS level Verify is not met: certificate has expired; 4.7.5 b:25: certificate is not yet valid',
+    /: renew the certificate of the host$/,
+  ],
+  [
+    'handshake',
+    '4.7.5 store.example:25: the handshake broke: our certificate is refused (tlsv1 alert unknown ca)',
+    /: let the host trust the authority of our certificate, or set clientCertificateSecretName for it/,
+  ],
+  [
+    'handshake',
+    '4.7.5 store.example:25: the handshake broke: no TLS in the answer (wrong version number)',
+    /: see what answers in place of TLS at that port of the host$/,
+  ],
+  [
+    'handshake',
+    '4.7.5 store.example:25: the handshake broke: no shared version or cipher (alert handshake failure)',
+    /: let both sides share a TLS version and a cipher, see tls\.minVersion$/,
+  ],
+  [
+    'login',
+    '4.7.8 store.example:25: the SOCKS proxy proxy:1080 refuses our login: check socksProxy.credentialsSecretName and its Secret',
+    /check socksProxy\.credentialsSecretName and its Secret$/,
+  ],
+  [
+    'login',
+    '4.7.8 store.example:25 refuses our login (the token service says AADSTS700024): the clock of the node is wrong: correct its time',
+    /: the clock of the node is wrong: correct its time$/,
+  ],
+  [
+    'login',
+    '4.7.8 store.example:25 refuses our login (535 5.7.8): check the Secret with its credentials',
+    /: correct the Secret that credentialsSecretName names for it$/,
+  ],
+] as const)
+  test(`the cure for ${cause} is that of its words: ${message}`, () => {
+    assert.match(mailStuck(worldWith(cause, 5, message))?.message ?? '', end);
+    const { queue } = podReport(relay);
+    const loginsRefused = [{ destination: HOP, message }];
+    const pods = [podView('relay-0', podReport(relay, { queue: { ...queue, loginsRefused } }))];
+    if (cause === 'login')
+      assert.match(loginRefused({ ...settledWorld({ pods }), obstacles: [] })?.message ?? '', end);
+  });
 
 test('a login that several hops refuse is told of all of them', () => {
   const { queue } = podReport(relay);

@@ -4,7 +4,7 @@
  * old, because there is always some domain that does not answer. Pure.
  */
 import type { FailureCause } from '#crds/failure.ts';
-import { HOP_CURES } from '#crds/hopcures.ts';
+import { findHopCure } from '#crds/hopcures.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
 import { coarse, counted, listed, quoted, verb } from './words.ts';
@@ -23,7 +23,7 @@ export const loginRefused: Check = (world) => {
   return is(
     'False',
     'LoginRefused',
-    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}${others}: ${HOP_CURES.login}`,
+    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}${others}${cure('login', message)}`,
   );
 };
 
@@ -95,7 +95,7 @@ export const mailStuck: Check = (world) => {
   if (!found) return undefined;
   const { destination, message, cause } = found.value;
   const text = `Pod ${found.pod} gets nothing out to ${destination}: ${quoted(message)}`;
-  return is('False', 'MailStuck', `${text}${cure(cause)}`);
+  return is('False', 'MailStuck', `${text}${cure(cause, message)}`);
 };
 
 export const mailWaiting: Check = (world) => {
@@ -103,7 +103,7 @@ export const mailWaiting: Check = (world) => {
   if (!found) return undefined;
   const [deferral] = found.value.deferrals;
   const why = deferral
-    ? `${deferral.destination}: ${quoted(deferral.message)}${cure(deferral.cause)}`
+    ? `${deferral.destination}: ${quoted(deferral.message)}${cure(deferral.cause, deferral.message)}`
     : 'see the log of the pod';
   return is('False', 'MailWaiting', `Pod ${found.pod} has mail that waits for more than an hour: ${why}`);
 };
@@ -132,8 +132,9 @@ function listQueues({ pods, leaving }: Judged): Queue[] {
 }
 
 /** Older relays do not tell the cause. */
-function cure(cause: FailureCause | undefined): string {
-  return cause === undefined ? '' : `: ${HOP_CURES[cause]}`;
+function cure(cause: FailureCause | undefined, message: string): string {
+  const found = cause && findHopCure(cause, message);
+  return found === undefined ? '' : `: ${found}`;
 }
 
 function isStuck({ withoutSuccessSeconds }: Wait): boolean {

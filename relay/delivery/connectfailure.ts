@@ -10,7 +10,7 @@ import {
   makeFailure,
   oneLine,
 } from '#crds/failure.ts';
-import { findLoginCure } from '#crds/loginproblems.ts';
+import { CHECK_SECRET, findLoginCure } from '#crds/loginproblems.ts';
 import type { NextHop } from './courier.ts';
 import { nameHandshakeReason } from './handshakereason.ts';
 import type { HopConnection } from './hopconnection.ts';
@@ -19,8 +19,6 @@ import { asksToSlowDown } from './slowdown.ts';
 import type { TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 import { TokenError } from './tokenerror.ts';
-
-const CHECK_SECRET = 'check the Secret with its credentials';
 
 export interface SmtpError extends Error {
   readonly responseCode?: number | undefined;

@@ -1,6 +1,7 @@
 /** Hosts whose certificate is not valid yet: a clock is wrong, theirs or ours, and what requires TLS waits for it. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { findHopCure } from '#crds/hopcures.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { sink } from '#test/kit/clientrig.ts';
 import { clientWith, wayTo } from '#test/kit/hopway.ts';
@@ -38,6 +39,7 @@ for (const [how, findings] of [
 ] as const) {
   test(`by ${how}: one that is not valid yet makes the mail wait, alone`, async () => {
     const { failure, judged } = await fail(findings, { from: 1 });
+    assert.match(findHopCure(failure.cause, failure.text) ?? '', /^check the clocks/, failure.text);
     assert.deepEqual([judged.cause, judged.permanent], ['certificate-expired', false], judged.text);
     assert.equal(isOfDemand(parcel, [failure]), true);
   });
