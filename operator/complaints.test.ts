@@ -5,6 +5,7 @@ import type { MailRelayStatus } from '#crds/status.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { type KubeEvent, pickComplaint, ReadEvents } from './complaints.ts';
+import { podsNotReady } from './judge/pods.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
@@ -199,7 +200,14 @@ for (const [what, events, ageMinutes, reason] of [
     1,
     'FailedAttachVolume',
   ],
-  ['a probe', [event('Warning', 'Unhealthy')], 5, undefined],
+  ['a probe that alone tells why', [event('Warning', 'Unhealthy')], 5, 'Unhealthy'],
+  [
+    'a probe, and more',
+    [event('Warning', 'Unhealthy'), event('Warning', 'FailedMount', 9)],
+    15,
+    'FailedMount',
+  ],
+  ['a probe of before', [event('Warning', 'Unhealthy', 5), event('Normal', 'Started')], 6, undefined],
   ['what is long ago', [event('Warning', 'FailedMount', 30)], 40, undefined],
   [
     'a mount that worked later',
@@ -243,6 +251,30 @@ for (const [what, events, ageMinutes, reason] of [
     const creationTimestamp = new Date(now - ageMinutes * 60_000).toISOString();
     const object = { kind: 'X', metadata: { name: 'x', creationTimestamp } } as KubeObject;
     assert.equal(pickComplaint(events, object, now)?.reason, reason);
+  });
+
+const probe = (fieldPath: string): KubeEvent => ({
+  ...event('Warning', 'Unhealthy'),
+  message: 'Readiness probe failed: HTTP probe failed with statuscode: 503',
+  involvedObject: { fieldPath },
+});
+for (const [what, fieldPath, words] of [
+  [
+    'another container',
+    'spec.containers{istio-proxy}',
+    'container istio-proxy: Readiness probe failed: HTTP ',
+  ],
+  ['a sidecar', 'spec.initContainers{resolver}', 'container resolver: Readiness probe failed: HTTP '],
+  ['the relay, which says that it is ready', 'spec.containers{relay}', 'Readiness probe failed: HTTP '],
+] as const)
+  test(`a pod that is not ready by the probe of ${what} is told with it`, async () => {
+    const world = slowPod({ notReadySince: now - 60_000, report: podReport(relay) });
+    const reader = { request: async <T>() => ({ items: [probe(fieldPath)] }) as T };
+    const { complaints } = await new ReadEvents(() => 0).complaints(reader, world);
+    assert.equal(
+      podsNotReady({ ...world, complaints, obstacles: [] })?.message,
+      `1 of 2 pods are ready; Pod/relay-1: Unhealthy: ${words}probe failed with statuscode: 503: see the log of that container, and whether the node reaches the port of the probe`,
+    );
   });
 
 test('a pod that leaves and does not come to its end is looked at again, because no watch tells of it', async () => {

@@ -4,6 +4,7 @@
  * missing or does not come, so that an idle relay costs nothing.
  */
 import { isNumbered } from '#crds/scalefile.ts';
+import { RELAY_CONTAINER } from '#crds/wellknown.ts';
 import type { Writer } from './attempt.ts';
 import { Allowance } from './kube/allowance.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -20,8 +21,10 @@ const READ_AT_MOST = 50;
 const SLOW_MS = 30_000;
 /** Normal for some seconds. No warning tells that nobody makes the volume. */
 const NORMAL_BUT_LASTING: ReadonlySet<string> = new Set(['FailedBinding', 'ExternalProvisioning']);
-/** The relay itself says more about a probe that fails, and the status of the pod about a crash. */
-const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['Unhealthy', 'BackOff']);
+/** The status of the pod says more about a crash. */
+const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['BackOff']);
+/** Any start has some. It is told where nothing else is: the relay does not say why it is not ready, or says that it is. */
+const PROBE = 'Unhealthy';
 /** Steps that go on only after what was warned of before. A controller warns again if the fault comes back. */
 const STEPS: ReadonlySet<string> = new Set([
   ...['Scheduled', 'SuccessfulAttachVolume', 'Pulling', 'Pulled', 'Created', 'Started'],
@@ -44,6 +47,7 @@ export interface KubeEvent extends KubeObject {
   readonly eventTime?: string | null;
   /** Of an event that is repeated. Its `eventTime` is that of the first one. */
   readonly series?: { readonly lastObservedTime?: string | null } | null;
+  readonly involvedObject?: { readonly fieldPath?: string };
 }
 
 export interface Complaints {
@@ -153,7 +157,10 @@ async function readNewest(reader: Writer, object: KubeObject, now: number): Prom
   }
 }
 
-/** The newest warning that is not over; without one the newest normal event that tells of something lasting. Pure. */
+/**
+ * The newest warning that is not over; without one the newest normal event that tells of something lasting, or else a probe
+ * that fails. Pure.
+ */
 export function pickComplaint(
   events: readonly KubeEvent[],
   { kind, metadata }: KubeObject,
@@ -165,10 +172,18 @@ export function pickComplaint(
   );
   const warnings = told.filter((event) => event.type === 'Warning' && !isOver(event, told));
   const lasting = isNew ? [] : told.filter(({ reason = '' }) => NORMAL_BUT_LASTING.has(reason));
-  const candidates = warnings.length > 0 ? warnings : lasting;
+  const others = warnings.filter(({ reason }) => reason !== PROBE);
+  const candidates = [others, lasting, warnings].find((some) => some.length > 0) ?? [];
   const [newest] = candidates.toSorted((a, b) => parseTime(b) - parseTime(a));
-  const { reason = '', message = '' } = newest ?? {};
-  return newest && { object: `${kind}/${metadata.name}`, reason, message };
+  if (!newest) return undefined;
+  const { reason = '', message = '' } = newest;
+  return { object: `${kind}/${metadata.name}`, reason, message: `${nameContainer(newest)}${message}` };
+}
+
+/** Of the containers only the relay is not named: people know it as the pod. */
+function nameContainer({ reason, involvedObject }: KubeEvent): string {
+  const [, name = RELAY_CONTAINER] = /\{(.+)\}$/.exec(involvedObject?.fieldPath ?? '') ?? [];
+  return reason !== PROBE || name === RELAY_CONTAINER ? '' : `container ${name}: `;
 }
 
 /** True if a newer event tells that the object has come further. */

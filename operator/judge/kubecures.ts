@@ -12,6 +12,10 @@ const RESOURCES = 'pod.resources (those of the resolver are in outbound.resolver
 /** The first entry whose words are in the message counts. */
 const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   [
+    /^(container \S+: )?\w+ probe (failed|errored)/,
+    'see the log of that container, and whether the node reaches the port of the probe',
+  ],
+  [
     /persistentvolumeclaim.*resize/i,
     'set queue.storage.size back, or allowVolumeExpansion: true in the StorageClass',
   ],

@@ -64,11 +64,13 @@ export interface PodAround {
 /** Reasons of waiting containers that are normal steps of a start. Every other reason is a fault. */
 const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing', '']);
 const CRASHES = 'CrashLoopBackOff';
+/** All containers are ready, and another controller has not said so of the pod. */
+const GATES = 'ReadinessGatesNotReady';
 /** The restarts after which an exit is no accident, such as the end of a node. */
 const CRASHES_AT = 2;
 /** The kubelet forgets the crashes of a container that has run for ten minutes. */
 const FORGOTTEN_MS = 10 * 60_000;
-/** A kubelet may be this late with the end of a pod. */
+/** A kubelet may be this late with the end of a pod, and a controller with its gate. */
 const LATE_MS = 30_000;
 /** The fields that a person changes for a container. */
 interface Fields {
@@ -107,6 +109,7 @@ const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
   NodeAffinity: () => 'change what spec.pod asks of a node, or the labels of the node',
   UnexpectedAdmissionError: () => 'see the log of the kubelet of its node',
   NodeLost: () => NODE_CURE,
+  [GATES]: () => 'see why the controller of that gate does not set it, most often that of the load balancers',
 };
 
 /** Undefined if the pod runs, is starting or is ending. */
@@ -126,7 +129,16 @@ export function findTrouble(state: PodState, around: PodAround): PodTrouble | un
     const found = containerTrouble(container, around.now);
     if (found) return found;
   }
-  return undefined;
+  return gateTrouble(state, around.now);
+}
+
+/** A load balancer takes some seconds at each start. */
+function gateTrouble({ conditions = [] }: PodState, now: number): PodTrouble | undefined {
+  const gates = conditions.find(({ type, reason }) => type === 'Ready' && reason === GATES);
+  const since = conditions.find(({ type }) => type === 'ContainersReady')?.lastTransitionTime ?? '';
+  return gates && now - (Date.parse(since) || 0) >= LATE_MS
+    ? trouble(RELAY_CONTAINER, GATES, gates.message ?? '', false)
+    : undefined;
 }
 
 /** True if the relay of the pod has run. A pod gets its address before that, and can lose it later. */
