@@ -24,3 +24,14 @@ test('a gate of readiness that nobody sets is told, once its controller had time
   );
   assert.equal(told(60)?.isStuck, false);
 });
+
+test('a pod that has ended and is not gone is held by something else than its node', () => {
+  const told = (phase: string) =>
+    findTrouble({ phase }, { now: NOW, deletionTimestamp: ago(60), node: 'worker-1' })?.message ?? '';
+  for (const phase of ['Succeeded', 'Failed'])
+    assert.match(
+      told(phase),
+      /^Terminating: it has ended, and it is not gone \(look for finalizers of the pod/,
+    );
+  assert.match(told('Running'), /most likely its node worker-1 is away/);
+});

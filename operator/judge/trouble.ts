@@ -114,7 +114,7 @@ const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
 
 /** Undefined if the pod runs, is starting or is ending. */
 export function findTrouble(state: PodState, around: PodAround): PodTrouble | undefined {
-  const late = lateEnd(around);
+  const late = lateEnd(state, around);
   if (late) return late;
   if (state.reason) return trouble(RELAY_CONTAINER, state.reason, state.message ?? '', false);
   const unscheduled = state.conditions?.find(
@@ -163,12 +163,18 @@ export function findNotReadySince({ conditions = [] }: PodState): number | undef
   return since && (Date.parse(since.lastTransitionTime ?? '') || 0);
 }
 
-/** The kubelet of its node has not told of the end. Nobody replaces the pod before that. */
-function lateEnd({ now, deletionTimestamp, node }: PodAround): PodTrouble | undefined {
+/**
+ * Nobody replaces the pod before it is gone. Either the kubelet of its node has not told of the end; or it has, which the
+ * phase shows, and something else holds the pod.
+ */
+function lateEnd({ phase }: PodState, { now, deletionTimestamp, node }: PodAround): PodTrouble | undefined {
   if (deletionTimestamp === undefined || now - Date.parse(deletionTimestamp) < LATE_MS) return undefined;
   const where = node === undefined ? 'its node' : `its node ${node}`;
-  const message = `Terminating: it should have ended at ${deletionTimestamp}, and most likely ${where} is away (${CHECK_NODE_CURE})`;
-  return { reason: 'Terminating', message, isStuck: false };
+  const hasEnded = phase === 'Succeeded' || phase === 'Failed';
+  const why = hasEnded
+    ? 'it has ended, and it is not gone (look for finalizers of the pod, or for a volume that its node does not release)'
+    : `it should have ended at ${deletionTimestamp}, and most likely ${where} is away (${CHECK_NODE_CURE})`;
+  return { reason: 'Terminating', message: `Terminating: ${why}`, isStuck: false };
 }
 
 function containerTrouble(
