@@ -1,4 +1,4 @@
-/** Pods that another controller holds: it does not say that they are ready, or does not let them go. */
+/** Pods that wait for something else than room: for a volume, for a controller that says they are ready, or lets them go. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findTrouble } from './trouble.ts';
@@ -35,3 +35,33 @@ test('a pod that has ended and is not gone is held by something else than its no
     );
   assert.match(told('Running'), /most likely its node worker-1 is away/);
 });
+
+for (const [message, cure] of [
+  [
+    '0/1 nodes are available: persistentvolumeclaim "spool-relay-0" bound to non-existent persistentvolume "pv-1". preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+    /\(its volume is gone, and its mail with it: restore the PersistentVolume, or delete the claim and then the pod/,
+  ],
+  [
+    '0/1 nodes are available: 1 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s).',
+    /\(its volume is gone, /,
+  ],
+  [
+    '0/1 nodes are available: persistentvolumeclaim "spool-relay-0" is being deleted.',
+    /\(wait until that claim is gone; if it stays, look for its finalizers\)$/,
+  ],
+  [
+    '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.',
+    /\(mend the StorageClass or its provisioner\)$/,
+  ],
+  [
+    'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded',
+    /\(mend the StorageClass or its provisioner\)$/,
+  ],
+  ['0/3 nodes are available: 3 node(s) had volume node affinity conflict.', /\(make room, bring nodes back/],
+] as const)
+  test(`the scheduler: ${message}`, () => {
+    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }];
+    const found = findTrouble({ conditions }, { now: NOW });
+    assert.match(found?.message ?? '', cure);
+    assert.equal(found?.isStuck, false);
+  });

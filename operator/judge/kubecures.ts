@@ -51,6 +51,18 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /no storage class is set/i,
     'make a StorageClass the default, or make a second MailRelay with queue.storage.className',
   ],
+  [
+    /bound to non-existent (persistentvolume|pv)/i,
+    'its volume is gone, and its mail with it: restore the PersistentVolume, or delete the claim and then the pod, so that both are made anew',
+  ],
+  [
+    /persistentvolumeclaim "[^"]*" is being deleted/i,
+    'wait until that claim is gone; if it stays, look for its finalizers',
+  ],
+  [
+    /unbound immediate PersistentVolumeClaims|^running PreBind plugin "VolumeBinding"/i,
+    'mend the StorageClass or its provisioner',
+  ],
   [/external provisioner/i, 'see whether that provisioner runs'],
   [
     /Multi-Attach error/i,

@@ -3,7 +3,7 @@
  * `isStuck` is true, waiting does not help. Pure.
  */
 import { RELAY_CONTAINER, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
-import { CHECK_NODE_CURE, NODE_CURE } from './kubecures.ts';
+import { CHECK_NODE_CURE, findCure, NODE_CURE } from './kubecures.ts';
 import { listed, quoted } from './words.ts';
 
 export interface PodTrouble {
@@ -63,6 +63,7 @@ export interface PodAround {
 
 /** Reasons of waiting containers that are normal steps of a start. Every other reason is a fault. */
 const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing', '']);
+const UNSCHEDULABLE = 'Unschedulable';
 const CRASHES = 'CrashLoopBackOff';
 /** All containers are ready, and another controller has not said so of the pod. */
 const GATES = 'ReadinessGatesNotReady';
@@ -101,7 +102,7 @@ const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
   ContainerCannotRun: otherProgram,
   RunContainerError: otherProgram,
   OOMKilled: ({ memory }) => `raise ${memory}`,
-  Unschedulable: () => MAKE_ROOM,
+  [UNSCHEDULABLE]: () => MAKE_ROOM,
   Evicted: () => 'make room on its node, or raise the requests of pod.resources',
   OutOfcpu: () => MAKE_ROOM,
   OutOfmemory: () => MAKE_ROOM,
@@ -121,7 +122,10 @@ export function findTrouble(state: PodState, around: PodAround): PodTrouble | un
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
   );
   if (unscheduled) {
-    const { reason = 'Unschedulable', message = '' } = unscheduled;
+    const { reason = UNSCHEDULABLE, message = '' } = unscheduled;
+    // A claim without a volume finds none by more room.
+    const known = reason === UNSCHEDULABLE ? findCure(message) : undefined;
+    if (known) return describe(RELAY_CONTAINER, { reason, message, isStuck: false }, [known]);
     return trouble(RELAY_CONTAINER, reason, message, false);
   }
   const containers = [...(state.initContainerStatuses ?? []), ...(state.containerStatuses ?? [])];
