@@ -34,6 +34,11 @@ describe('warnings of controllers', () => {
       /: mend the StorageClass or its provisioner$/,
     ],
     [
+      // The class is there.
+      'failed to provision volume with StorageClass "fast": rpc error: code = NotFound desc = pool "rbd" not found',
+      /: mend the StorageClass or its provisioner$/,
+    ],
+    [
       'pods "relay-1" is forbidden: violates PodSecurity "restricted:latest": seccompProfile',
       /: change what the policy refuses, or the policy$/,
     ],
@@ -105,6 +110,11 @@ describe('refusals of the API server', () => {
   test('a denied object', () => {
     assert.match(denied(QUOTA), /: raise the quota of the namespace$/);
     assert.match(denied('admission webhook "no.example" denied the request: no'), /, or the policy$/);
+    const port = 'Service "relay" is invalid: spec.ports[0].nodePort: Invalid value: 30025:';
+    assert.match(
+      denied(`${port} provided port is already allocated`),
+      /: set another nodePort for that listener, or remove the field$/,
+    );
     const going = 'is forbidden: create not allowed while custom resource definition is terminating';
     assert.match(denied(going), /: wait until that CRD is gone, and install it again$/);
     assert.match(denied('spec.ports: Required value'), /: correct the field that it names$/);

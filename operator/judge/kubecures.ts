@@ -9,6 +9,9 @@ export const CHECK_NODE_CURE = `if "kubectl get node" shows the node as NotReady
 
 const RESOURCES = 'pod.resources (those of the resolver are in outbound.resolver.sidecar)';
 
+/** Not the words that a provisioner puts behind the name of a class that is there. */
+export const NO_CLASS = /storageclass(es)?\S* "[^"]*" not found/i;
+
 /** The first entry whose words are in the message counts. */
 const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   [
@@ -43,10 +46,7 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /security context constraint/i,
     'set pod.userIDs: Assigned, or openshift: true in the chart of the operator, or allow the account of the pods what it names',
   ],
-  [
-    /storageclass[^ ]* .*not found/i,
-    'create that StorageClass, or make a second MailRelay with another queue.storage.className',
-  ],
+  [NO_CLASS, 'create that StorageClass, or make a second MailRelay with another queue.storage.className'],
   [
     /no storage class is set/i,
     'make a StorageClass the default, or make a second MailRelay with queue.storage.className',
@@ -63,6 +63,7 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /unbound immediate PersistentVolumeClaims|^running PreBind plugin "VolumeBinding"/i,
     'mend the StorageClass or its provisioner',
   ],
+  [/\.nodePort: Invalid value/, 'set another nodePort for that listener, or remove the field'],
   [/external provisioner/i, 'see whether that provisioner runs'],
   [
     /Multi-Attach error/i,

@@ -8,15 +8,17 @@ import type { KubeObject } from '../kube/client.ts';
 import type { Complaint, PodView, World } from '../world.ts';
 import { policyPending } from './checks.ts';
 import { type Check, is, type Judged } from './finding.ts';
-import { findCure } from './kubecures.ts';
+import { findCure, NO_CLASS } from './kubecures.ts';
 import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
 /**
  * Events whose cause does not go away by waiting. A webhook that refuses is a rule; one that is away comes back. They
  * are of claims and of the StatefulSet: what a kubelet may not do for a pod, it may do a moment later.
  */
-const STUCK_COMPLAINTS =
-  /storageclass[^ ]* .*not found|no storage class is set|exceeded quota|forbidden|denied the request|is invalid:/i;
+const STUCK_COMPLAINTS = new RegExp(
+  `${NO_CLASS.source}|no storage class is set|exceeded quota|forbidden|denied the request|is invalid:`,
+  'i',
+);
 
 /** A pod cannot run, or Kubernetes refuses to create it, and waiting does not help. */
 export const podsStuck: Check = (world) => {
