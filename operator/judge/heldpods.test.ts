@@ -65,3 +65,20 @@ for (const [message, cure] of [
     assert.match(found?.message ?? '', cure);
     assert.equal(found?.isStuck, false);
   });
+
+test('a pod that does not end is told with its node, and one that is ending is not', () => {
+  const message = (minutes: number, node?: string) =>
+    findTrouble({}, { now: NOW, deletionTimestamp: ago(minutes * 60), node })?.message;
+  assert.match(
+    message(1, 'worker-1') ?? '',
+    /^Terminating: it should have ended at 2026-01-01T11:59:00.*, and most likely its node worker-1 is away \(if "kubectl get node" shows the node as NotReady, bring the node back, or delete it/,
+  );
+  assert.match(message(1) ?? '', /most likely its node is away/);
+  assert.equal(message(0.1), undefined);
+  assert.equal(message(-1), undefined);
+  const crashes = {
+    containerStatuses: [{ name: 'relay', state: { waiting: { reason: 'CrashLoopBackOff' } } }],
+  };
+  const found = findTrouble(crashes, { now: NOW, deletionTimestamp: ago(-60) });
+  assert.equal(found?.reason, 'CrashLoopBackOff', 'its own trouble stays while it ends');
+});

@@ -89,6 +89,8 @@ const OF_OTHERS: Fields = { image: 'its image', memory: 'its limit of memory' };
 const MAKE_ROOM = 'make room, bring nodes back, or change what spec.pod and the storage class ask of a node';
 const MEND = 'mend what the message names';
 const ASK = '"kubectl describe pod" may say more';
+/** A container that said nothing at its end, or was killed, such as by its liveness probe. */
+const ASK_LOG = '"kubectl logs --previous" and "kubectl describe pod" may say more';
 const otherProgram = ({ image }: Fields) => `correct ${image} if it is another program, or ${MEND}`;
 /** Of a shell: it cannot run the command of the container, or does not find it. */
 const NO_COMMAND: ReadonlySet<number | undefined> = new Set([126, 127]);
@@ -212,11 +214,10 @@ function crashTrouble(name: string, ended: Ended | undefined): PodTrouble {
 /** What a relay says at its end has its own cure. */
 function exitTrouble(name: string, reason: string, ended: Ended | undefined, isStuck: boolean): PodTrouble {
   const words = [...reason.split(', '), ...(NO_COMMAND.has(ended?.exitCode) ? ['StartError'] : [])];
-  return describe(
-    name,
-    { reason, message: ended ? describeExit(ended) : '', isStuck },
-    findCures(name, words),
-  );
+  const found = findCures(name, words);
+  const isSilent = (ended?.message ?? '').trim() === '';
+  const cures = found.length === 0 && isSilent ? [ASK_LOG] : found;
+  return describe(name, { reason, message: ended ? describeExit(ended) : '', isStuck }, cures);
 }
 
 /** The exit status and the cause of the exit: the last line of the log, of which the runtime gives the end. */
