@@ -1,11 +1,12 @@
 /**
- * Reads why Kubernetes cannot create pods or volumes, or start a pod on its node, such as a quota, a missing StorageClass
- * or a volume that is attached elsewhere. Only events tell these reasons. They are read only while a pod or a volume is
- * missing or does not come, so that an idle relay costs nothing.
+ * Reads why Kubernetes cannot create pods or volumes, start a pod on its node, or give a Service its address, such as a
+ * quota, a missing StorageClass or a volume that is attached elsewhere. Only events tell these reasons. They are read only
+ * while a pod, a volume or an address is missing or does not come, so that an idle relay costs nothing.
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import { RELAY_CONTAINER } from '#crds/wellknown.ts';
 import type { Writer } from './attempt.ts';
+import { findPendingService } from './judge/soundness.ts';
 import { Allowance } from './kube/allowance.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
@@ -128,7 +129,13 @@ function lacking(world: World): KubeObject[] {
   const isLacking = observedGeneration !== undefined && pods.length < relay.spec.replicas;
   const slow = pods.find((pod) => isSlow(pod, now));
   const slowPod = slow && objects.get(`${POD.kind}/${slow.name}`);
-  return [...(set && isLacking ? [set] : []), ...claims.slice(0, 1), ...(slowPod ? [slowPod] : [])];
+  const service = findPendingService(world);
+  return [
+    ...(set && isLacking ? [set] : []),
+    ...claims.slice(0, 1),
+    ...(slowPod ? [slowPod] : []),
+    ...(service ? [service] : []),
+  ];
 }
 
 /** True for a pod that has a node and does not become ready, and nobody says why. */

@@ -89,7 +89,7 @@ export interface World {
   readonly readByName?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
-  /** What Kubernetes says is in the way; read only while a pod or a volume is missing or does not come. */
+  /** What Kubernetes says is in the way; read only while a pod, a volume or an address is missing or does not come. */
   readonly complaints?: readonly Complaint[];
   /** Which certificate is served, and which is the next one. `relay` has the Secret that is served. */
   readonly keys?: KeyPlan;

@@ -167,7 +167,8 @@ function findFault({ pods, complaints = [] }: Judged): Fault | undefined {
       ? [{ text: `pod ${name}: ${trouble.message}`, isStuck: trouble.isStuck }]
       : [],
   );
-  const told = complaints.map((complaint) => ({
+  const ofOthers = complaints.filter(({ object }) => !object.startsWith('Service/'));
+  const told = ofOthers.map((complaint) => ({
     text: describe(complaint),
     isStuck: !complaint.object.startsWith('Pod/') && STUCK_COMPLAINTS.test(complaint.message),
   }));

@@ -4,8 +4,11 @@
  */
 import { compilePatterns } from '#crds/patterns.ts';
 import { RULES } from '#crds/rules.ts';
+import type { KubeObject } from '../kube/client.ts';
+import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
-import { verb } from './words.ts';
+import { findCure } from './kubecures.ts';
+import { quoted, verb } from './words.ts';
 
 export const referenceMissing: Check = (world) => {
   const pod = reported(world).find(({ report }) => (report?.missing.length ?? 0) > 0);
@@ -91,14 +94,27 @@ export const nobodyMaySend: Check = ({ policy }) => {
   );
 };
 
-export const loadBalancerPending: Check = ({ relay, objects }) => {
+/** The Service, while it should have an address from outside and has none. */
+export function findPendingService({ relay, objects }: World): KubeObject | undefined {
   if (relay.spec.service?.type !== 'LoadBalancer') return undefined;
   const service = objects.get(`Service/${relay.metadata.name}`);
+  const { loadBalancer } = (service?.['status'] ?? {}) as {
+    loadBalancer?: { ingress?: readonly unknown[] };
+  };
+  return (loadBalancer?.ingress?.length ?? 0) > 0 ? undefined : service;
+}
+
+export const loadBalancerPending: Check = (world) => {
+  const service = findPendingService(world);
   if (!service) return undefined;
-  const { loadBalancer } = (service['status'] ?? {}) as { loadBalancer?: { ingress?: readonly unknown[] } };
-  if ((loadBalancer?.ingress?.length ?? 0) > 0) return undefined;
-  const text = `Service/${relay.metadata.name} has no address from outside yet`;
-  const cure =
-    'see its events, and whether the cluster has load balancers, or set service.loadBalancerClass or another service.type';
-  return is('False', 'LoadBalancerPending', `${text}: ${cure}`);
+  const name = `Service/${service.metadata.name}`;
+  const text = `${name} has no address from outside yet`;
+  const other = 'set service.loadBalancerClass or another service.type';
+  const said = world.complaints?.find(({ object }) => object === name);
+  if (!said) {
+    const cure = `see its events, and whether the cluster has load balancers, or ${other}`;
+    return is('False', 'LoadBalancerPending', `${text}: ${cure}`);
+  }
+  const cure = findCure(said.message) ?? `mend what the message names, or ${other}`;
+  return is('False', 'LoadBalancerPending', `${text}: ${said.reason}: ${quoted(said.message)}: ${cure}`);
 };

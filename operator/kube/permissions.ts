@@ -92,7 +92,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
     group: '',
     resources: ['events'],
     verbs: ['list'],
-    why: 'why pods or volumes do not come about: a quota, a missing StorageClass',
+    why: 'why pods, volumes or addresses do not come about: a quota, a missing StorageClass',
   },
 ];
 
