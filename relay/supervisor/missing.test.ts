@@ -1,5 +1,6 @@
 /** What the status says of a Secret of users: that it is missing, or whose text in it cannot be read. */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
@@ -58,4 +59,25 @@ test('a key that a Secret lacks stands in quotes: it may be called "key"', () =>
     }).filter((text) => text.includes('lacks')),
     ['addresses.srs.secretName: Secret "srs" lacks the key "key": forwarded mail waits at its client (451)'],
   );
+});
+
+test('a DKIM key that cannot be read is told at once, before any mail waits for it', () => {
+  const dkim = [{ domain: 'example.com', selector: 's1', secretName: 'dkim' }];
+  const signing = effectivePolicy(
+    { name: 'relay', namespace: 'mail' },
+    changed({ outbound: { dkim } }) as unknown as MailRelaySpec,
+  );
+  const told = (pem: string) =>
+    listMissing(signing, { secrets: { dkim: { 'private.key': pem } }, configMaps: {} });
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  assert.deepEqual(told(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()), []);
+  const locked = privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' });
+  for (const pem of [
+    'no key',
+    locked.toString(),
+    publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  ])
+    assert.deepEqual(told(pem), [
+      'outbound.dkim[0].secretName: Secret "dkim" has a private.key that cannot be used, so that mail from example.com waits: write an RSA or Ed25519 key as PEM, without a passphrase',
+    ]);
 });

@@ -1,11 +1,12 @@
 /**
  * Finds the Secrets and ConfigMaps of a policy that are missing, that lack a file which their field needs, or whose
- * users cannot be read. Each gives one sentence that also says what does not work meanwhile. Of the contents only names
+ * users or DKIM key cannot be read. Each gives one sentence that also says what does not work meanwhile. Of the contents only names
  * of users are quoted. Pure.
  */
 import { cutText } from '#crds/cut.ts';
 import { oneLine } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { readDkimPublicKey } from '#crds/publickeys.ts';
 import {
   describeTableFault,
   eventsReferences,
@@ -20,6 +21,8 @@ import {
 import { readUsers } from '../auth/users.ts';
 import type { Files, Materials } from '../task/materials.ts';
 
+const DKIM_FIELD = /dkim\[\d+\]\.secretName$/;
+
 /** Files that a Secret must have, chosen by the end of its field name. One file of each list is enough. */
 const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readonly string[])[] }[] = [
   { field: /clientCertificateSecretName$/, keys: [['tls.crt'], ['tls.key']] },
@@ -28,7 +31,7 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
     keys: [['username'], ['password', 'token', 'clientId', 'serviceAccountKey']],
   },
   { field: /socksProxy\.credentialsSecretName$/, keys: [['username'], ['password']] },
-  { field: /dkim\[\d+\]\.secretName$/, keys: [['private.key']] },
+  { field: DKIM_FIELD, keys: [['private.key']] },
   { field: /webhook\.secretName$/, keys: [['secret']] },
   { field: /filter\.secretName$/, keys: [['password']] },
   { field: /srs\.secretName$/, keys: [['key']] },
@@ -60,7 +63,8 @@ function listMissingTexts(policy: Policy, materials: Materials): string[] {
   ];
   return references.flatMap((reference) => {
     const files = findFiles(reference, materials);
-    const fault = findFault(reference, files) ?? findUserFault(reference, files);
+    const fault =
+      findFault(reference, files) ?? findUserFault(reference, files) ?? findDkimFault(reference, files);
     return fault === undefined ? [] : [`${reference.field}: ${reference.kind} "${reference.name}" ${fault}`];
   });
 }
@@ -97,4 +101,16 @@ function findUserFault({ field }: Reference, files: Files): string | undefined {
   const name = cutText(oneLine(first), NAME_LENGTH);
   const others = faults.length > 1 ? ` and ${faults.length - 1} more` : '';
   return `has users that cannot be read (${name}${others}), who cannot log in: write for each the line of "mailrelay hash", and behind it nothing but addresses and domains`;
+}
+
+/** By the files, as those of users. */
+const readableKeys = new WeakMap<Files, boolean>();
+
+/** The queue would tell it only when mail of the domain has waited for long. */
+function findDkimFault({ field, without }: Reference, files: Files): string | undefined {
+  if (!DKIM_FIELD.test(field)) return undefined;
+  const isReadable = readableKeys.get(files) ?? readDkimPublicKey(files['private.key'] ?? '') !== undefined;
+  readableKeys.set(files, isReadable);
+  if (isReadable) return undefined;
+  return `has a private.key that cannot be used, so that ${without}: write an RSA or Ed25519 key as PEM, without a passphrase`;
 }
