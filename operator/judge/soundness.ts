@@ -8,13 +8,17 @@ import type { KubeObject } from '../kube/client.ts';
 import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { findCure } from './kubecures.ts';
-import { quoted, verb } from './words.ts';
+import { listed, quoted, verb } from './words.ts';
 
 export const referenceMissing: Check = (world) => {
   const pod = reported(world).find(({ report }) => (report?.missing.length ?? 0) > 0);
   if (!pod) return undefined;
-  const text = `Pod ${pod.name}: spec.${pod.report?.missing[0]}`;
-  return is('False', 'ReferenceMissing', `${text}: create or complete it, or correct the field`);
+  const [first, ...others] = pod.report?.missing ?? [];
+  const text = `Pod ${pod.name}: spec.${first}: create or complete it, or correct the field`;
+  // Who mends the first alone would hear of them one by one.
+  const fields = others.map((gap) => `spec.${gap.split(': ', 1)[0]}`);
+  const also = fields.length === 0 ? '' : `; so it is with ${listed(fields)}`;
+  return is('False', 'ReferenceMissing', `${text}${also}`);
 };
 
 /** Stored before the rule existed. A stored object that such a rule is about works on. */
