@@ -277,6 +277,17 @@ for (const [what, fieldPath, words] of [
     );
   });
 
+test('the port at which a kubelet asks is not told, because it is another each time', () => {
+  const said = (port: number) =>
+    `Readiness probe failed: Get "http://10.0.0.5:9090/readyz": read tcp 10.0.0.1:${port}->10.0.0.5:9090: read: connection reset by peer`;
+  const object = { kind: 'Pod', metadata: { name: 'relay-0' } } as KubeObject;
+  const [one, other] = [40_001, 40_002].map((port) =>
+    pickComplaint([{ ...event('Warning', 'Unhealthy'), message: said(port) }], object, now),
+  );
+  assert.match(one?.message ?? '', /read tcp 10\.0\.0\.5:9090: read: connection reset/);
+  assert.deepEqual(one, other);
+});
+
 test('a pod that leaves and does not come to its end is looked at again, because no watch tells of it', async () => {
   const settled = settledWorld({ relay });
   for (const changes of [{ ready: false }, { deleting: true }]) {

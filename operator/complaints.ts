@@ -24,6 +24,8 @@ const SLOW_MS = 30_000;
 const NORMAL_BUT_LASTING: ReadonlySet<string> = new Set(['FailedBinding', 'ExternalProvisioning']);
 /** The status of the pod says more about a crash. */
 const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['BackOff']);
+/** The end of a connection at the kubelet has another port each time, and the status would be another at each look. */
+const OWN_END = /\S+:\d+->/g;
 /** Any start has some. It is told where nothing else is: the relay does not say why it is not ready, or says that it is. */
 const PROBE = 'Unhealthy';
 /** Steps that go on only after what was warned of before. A controller warns again if the fault comes back. */
@@ -184,7 +186,8 @@ export function pickComplaint(
   const [newest] = candidates.toSorted((a, b) => parseTime(b) - parseTime(a));
   if (!newest) return undefined;
   const { reason = '', message = '' } = newest;
-  return { object: `${kind}/${metadata.name}`, reason, message: `${nameContainer(newest)}${message}` };
+  const text = `${nameContainer(newest)}${message.replace(OWN_END, '')}`;
+  return { object: `${kind}/${metadata.name}`, reason, message: text };
 }
 
 /** Of the containers only the relay is not named: people know it as the pod. */
