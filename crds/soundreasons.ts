@@ -21,7 +21,7 @@ export const SOUND_REASONS = {
   LoadBalancerPending: {
     type: 'ConfigurationSound',
     cause: 'service.type is LoadBalancer, and the Service has no address from outside yet.',
-    cure: 'See the events of the Service; without load balancers in the cluster choose another service.type.',
+    cure: 'Follow the cure after the words of the load balancer; without any, see whether the cluster has load balancers, or choose another service.type.',
   },
   SecretHeldBack: {
     type: 'ConfigurationSound',
