@@ -266,7 +266,7 @@ function refusedByUs(batch: readonly Recipient[], failure: Failure): Answered {
 function afterBatch(
   round: Round | undefined,
   batch: readonly Recipient[],
-  { verdicts, again, atOnce = round?.atOnce }: Sorted,
+  { verdicts, again, atOnce: found }: Sorted,
 ): Round | undefined {
   if (!round && verdicts.every(({ kind }) => kind === 'delivered')) return undefined;
   const listAddresses = (isMeant: (index: number) => boolean) =>
@@ -275,10 +275,13 @@ function afterBatch(
     const verdict = verdicts[index];
     return verdict?.kind === 'failed' && !verdict.failure.permanent && !again[index];
   };
+  const deferred = listAddresses(isDeferred);
+  // Where all wait, fewer at once are no help, and the others need no transactions of their own for the same answer.
+  const atOnce = deferred.length === batch.length ? undefined : (found ?? round?.atOnce);
   const first = verdicts.find((_, index) => isDeferred(index));
   const failure = first?.kind === 'failed' ? first.failure : round?.failure;
   const next: Round = {
-    deferred: [...(round?.deferred ?? []), ...listAddresses(isDeferred)],
+    deferred: [...(round?.deferred ?? []), ...deferred],
     alone: [...(round?.alone ?? []), ...listAddresses((index) => again[index] === 'alone')],
     ...(failure ? { failure } : {}),
     ...(atOnce === undefined ? {} : { atOnce }),

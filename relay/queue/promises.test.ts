@@ -193,6 +193,29 @@ test('recipients beyond what a hop takes at once go at once in further transacti
   assert.deepEqual(sent, [11, 3, 3, 2]);
 });
 
+for (const [why, answer] of [
+  [
+    'that takes no more recipients for now',
+    failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO'),
+  ],
+  ['that takes the message no more', failureFromReply(451, '451 4.7.1 Try later', 'DATA')],
+] as const)
+  test(`a hop ${why} does not get each recipient in a transaction of its own`, async () => {
+    const sent: number[] = [];
+    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
+    const manager = rig.begin((_, parcel) => {
+      const first = sent.push(parcel.to.length) === 1 ? undefined : answer;
+      return answers(parcel, (address) => (address === parcel.to[0] ? first : tooMany));
+    });
+    await rig.enter(
+      '',
+      Array.from({ length: 150 }, (_, index) => `r${index}@hop.example`),
+    );
+    await manager.start();
+    await eventually(() => manager.figures.deferrals.length > 0);
+    assert.deepEqual(sent, [100, 1, 100, 48]);
+  });
+
 test('one statement reads what a delivery needs, and none its progress', async () => {
   const reads: string[] = [];
   const { get } = StatementSync.prototype;
