@@ -126,8 +126,10 @@ export class Deliveries {
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
     const settled = afterBatch(waiting.round, batch, sorted);
     const round = settled && { ...settled, ...moveBack(batch, outcome, waiting.round) };
+    const due = this.#deps.clock();
+    // A transaction is one turn: what goes on comes behind what is due, also where a person wanted it first.
     if (more || sorted.again.some((how) => how !== undefined))
-      queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
+      queue.add({ ...waiting, due, ...(round ? { round } : {}) }, due);
     else this.#endRound(queue, waiting, round, taken.record);
   }
 

@@ -216,6 +216,36 @@ for (const [why, answer] of [
     assert.deepEqual(sent, [100, 1, 100, 48]);
   });
 
+for (const isWanted of [false, true])
+  test(`a message of many transactions lets others have their turn between them${isWanted ? ', also one that a person wants' : ''}`, async () => {
+    const sent: string[] = [];
+    let isGrey = true;
+    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
+    const limits = { ...policyOf().outbound.limits, connectionsPerDestination: 1 };
+    const manager = rig.begin(
+      (_, parcel) => {
+        rig.now += 1;
+        if (!isGrey) sent.push(parcel.to.join().slice(0, 1));
+        const answer = (address: string) => (parcel.to.indexOf(address) >= 1 ? tooMany : undefined);
+        return answers(parcel, isGrey ? () => greylisted : answer);
+      },
+      policyOf({}, { limits }),
+    );
+    const long = await rig.enter('', ['l1@hop.example', 'l2@hop.example', 'l3@hop.example']);
+    await manager.start();
+    await eventually(() => rig.count('deferred') === 3 && !manager.isDelivering(long));
+    const short = await rig.enter('', ['s@hop.example']);
+    manager.add(short);
+    await eventually(() => rig.count('deferred') === 4 && !manager.isDelivering(short));
+    isGrey = false;
+    const fresh = await rig.enter('', ['n@hop.example']);
+    if (isWanted) manager.hurry(new Set([long]));
+    else rig.now += HOUR;
+    manager.add(fresh);
+    await eventually(() => manager.figures.depth === (isWanted ? 1 : 0));
+    assert.equal(sent.join(''), isWanted ? 'lnll' : 'lsnll');
+  });
+
 test('one statement reads what a delivery needs, and none its progress', async () => {
   const reads: string[] = [];
   const { get } = StatementSync.prototype;
