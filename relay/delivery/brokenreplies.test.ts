@@ -167,3 +167,19 @@ test('a hop may offer its extensions in 10,000 lines, and greet in as many', asy
   });
   assert.equal(letters(await send(1)), 'D');
 });
+
+test('STARTTLS behind very many other offers counts, so the message does not go in plain text', async () => {
+  const heard: string[] = [];
+  const { send } = await rig(
+    (line) => {
+      heard.push(line.split(' ', 1)[0] ?? '');
+      if (line === 'STARTTLS') return '421 4.3.2 not now';
+      return line.startsWith('EHLO')
+        ? `250-hop\r\n${'250-X-MORE\r\n'.repeat(2_000)}250-STARTTLS\r\n250 DSN`
+        : takeAll(line);
+    },
+    { tlsLevel: 'Opportunistic' },
+  );
+  assert.equal(letters(await send(1)), 'unreachable');
+  assert.deepEqual(heard, ['', 'EHLO', 'STARTTLS']);
+});

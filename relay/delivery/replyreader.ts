@@ -7,6 +7,8 @@ import { makeReply, mayBeCoded, type Reply, readLine } from './reply.ts';
 
 /** In bytes. Above this a line that only repeats the code of the line before is read and not kept, as in Postfix. */
 const LONGEST_TEXT = 16 * 1024;
+/** What decides over a session is kept wherever it stands: without STARTTLS a message could go in plain text. */
+const OFFER = /^250-(?:STARTTLS|REQUIRETLS|AUTH|SIZE|PIPELINING|8BITMIME|SMTPUTF8|DSN)\b/i;
 /** What is kept of a reply. Replies of many lines are rare, and many hops may send long ones at the same time. */
 const LONGEST_KEPT = 32 * 1024;
 /** A reply that is longer has no end. */
@@ -45,7 +47,8 @@ export class ReplyReader {
   #keep(line: string, code: number | undefined): void {
     const length = line.length + 2;
     this.#length += length;
-    if (this.#keptLength > LONGEST_TEXT && code !== undefined && code === this.#code) return;
+    const repeats = code !== undefined && code === this.#code && !OFFER.test(line);
+    if (repeats && this.#keptLength > LONGEST_TEXT) return;
     this.#code = code ?? this.#code;
     this.#lines.push(line);
     this.#keptLength += length;
