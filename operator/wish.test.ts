@@ -71,7 +71,7 @@ const WORLDS: Readonly<Record<string, () => World>> = {
 
 const lastOf = (path: string) => path.split('/').slice(-2).join('/');
 
-async function writesOf(world: World, live: () => unknown) {
+async function runLook(world: World, live: () => unknown) {
   const deps = recordingDeps(notFound, live);
   const failed = await reconcile(withStatus(world), deps).then(
     () => undefined,
@@ -85,23 +85,23 @@ async function writesOf(world: World, live: () => unknown) {
 for (const [what, world] of Object.entries(WORLDS))
   describe(`a look that ${what}`, () => {
     test('asks once whether the MailRelay is as it believes', async () => {
-      const { failed, writes, reads } = await writesOf(world(), relayObject);
+      const { failed, writes, reads } = await runLook(world(), relayObject);
       assert.deepEqual([failed, reads], [undefined, 1]);
       assert.notDeepEqual(writes, []);
     });
 
     for (const [how, live] of Object.entries(OTHERS))
       test(`writes nothing for one that ${how}`, async () => {
-        assert.deepEqual(await writesOf(world(), live), { failed: 'outdated', writes: [], reads: 1 });
+        assert.deepEqual(await runLook(world(), live), { failed: 'outdated', writes: [], reads: 1 });
       });
   });
 
 test('volumes grow, and a StatefulSet goes without its pods, only for a wish that stands', async () => {
   const grown = relayObject({ queue: { storage: { size: '2Gi' } } });
   const world = settledWorld({ relay: grown, objects: withClaim(0) });
-  const stands = await writesOf(world, relayObject);
+  const stands = await runLook(world, relayObject);
   assert.ok(stands.writes.includes('DELETE statefulsets/relay'), stands.writes.join());
-  const { failed, writes } = await writesOf(world, OTHERS['was edited'] as () => unknown);
+  const { failed, writes } = await runLook(world, OTHERS['was edited'] as () => unknown);
   assert.equal(failed, 'outdated');
   assert.ok(!writes.some((one) => /DELETE|persistentvolumeclaims/.test(one)), writes.join());
 });
@@ -138,7 +138,7 @@ test('a MailRelay that goes while the claims of its StatefulSet are read gets no
 });
 
 test('a look that writes nothing asks nothing', async () => {
-  assert.deepEqual(await writesOf(settledWorld(), relayObject), { failed: undefined, writes: [], reads: 0 });
+  assert.deepEqual(await runLook(settledWorld(), relayObject), { failed: undefined, writes: [], reads: 0 });
 });
 
 test('what the operator itself writes into the status is no other wish', () => {

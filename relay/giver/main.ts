@@ -12,6 +12,7 @@ import { jsonLog } from '../observe/log.ts';
 import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { monotonic, wall } from '../task/clock.ts';
+import { endIfBroken } from '../task/endifbroken.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
@@ -65,18 +66,10 @@ function start(): void {
 
 function tell(): void {
   if (!parts) return;
-  lookAtStore(parts.spool);
+  endIfBroken(parts.spool, log);
   if (parts.spool.isBroken) return;
   const { giver } = parts;
   teller.tell(giver.counters, () => ({ ...giver.figures, events: events?.figures }));
-}
-
-/** If this process cannot recover the store, its replacement may. */
-function lookAtStore(spool: Spool): void {
-  const fault = spool.lastingFault();
-  if (fault === undefined) return;
-  log('spool_broken', { message: fault });
-  process.exit(1);
 }
 
 async function drain(): Promise<void> {

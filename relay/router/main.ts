@@ -20,6 +20,7 @@ import { diskPulse, Spool } from '../spool/spool.ts';
 import { SuppressionList } from '../suppression/suppressionlist.ts';
 import { Task } from '../task/bootstrap.ts';
 import { monotonic, wall } from '../task/clock.ts';
+import { endIfBroken } from '../task/endifbroken.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
@@ -184,7 +185,7 @@ function look(): void {
 function tell(): void {
   if (!router) return;
   const { spool, manager } = router;
-  lookAtStore(spool);
+  endIfBroken(spool, log);
   if (spool.isBroken) return;
   const read = () => ({
     ...manager.figures,
@@ -192,17 +193,6 @@ function tell(): void {
     events: events?.figures,
   });
   teller.tell(manager.counters, isLoaded ? read : undefined);
-}
-
-/**
- * If this process cannot recover the store, another one may. The router ends, and its replacement loads the whole
- * store.
- */
-function lookAtStore(spool: Spool): void {
-  const fault = spool.lastingFault();
-  if (fault === undefined) return;
-  log('spool_broken', { message: fault });
-  process.exit(1);
 }
 
 async function drain(deadlineMs: number): Promise<void> {
