@@ -16,7 +16,7 @@ import type { MessageActions } from './actions.ts';
 import type { Ages } from './ages.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import type { Offer } from './destinationqueues.ts';
-import { beginRound, chooseBatch, moveBack, packParcel } from './parcel.ts';
+import { beginRound, chooseBatch, moveBack, NEW_ROUND, packParcel } from './parcel.ts';
 import { chooseRetry } from './retry.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
 import { type Sorted, sortTooMany } from './settlement.ts';
@@ -127,9 +127,10 @@ export class Deliveries {
     const settled = afterBatch(waiting.round, batch, sorted);
     const round = settled && { ...settled, ...moveBack(batch, outcome, waiting.round) };
     const due = this.#deps.clock();
-    // A transaction is one turn: what goes on comes behind what is due, also where a person wanted it first.
+    // A transaction is one turn: what goes on comes behind what is due, also where a person wanted it first. With a round it is
+    // no new one: those go by their age, and it may be the oldest.
     if (more || sorted.again.some((how) => how !== undefined))
-      queue.add({ ...waiting, due, ...(round ? { round } : {}) }, due);
+      queue.add({ ...waiting, due, round: round ?? waiting.round ?? NEW_ROUND }, due);
     else this.#endRound(queue, waiting, round, taken.record);
   }
 

@@ -15,6 +15,9 @@ import type { Order, Round } from './waiting.ts';
 /** Next hops usually accept a hundred recipients in a transaction (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
 
+/** In the order of the message. */
+export const NEW_ROUND: Round = { deferred: [], alone: [] };
+
 type LoadedMessage = Loaded & { kind: 'message' };
 
 export type Packed = { kind: 'parcel'; parcel: Parcel } | { kind: 'failed'; failure: Failure };
@@ -26,7 +29,7 @@ export type Packed = { kind: 'parcel'; parcel: Parcel } | { kind: 'failed'; fail
  */
 export function chooseBatch(
   recipients: readonly Recipient[],
-  round: Round = { deferred: [], alone: [] },
+  round: Round = NEW_ROUND,
 ): { batch: Recipient[]; more: boolean } {
   const open = without(recipients, round.deferred);
   const first = chooseFirst(open, round);
@@ -72,7 +75,7 @@ export function moveBack(
 
 /** The round that begins in this order. Undefined: in the order of the message. */
 export function beginRound({ late = [], last = [] }: Order): Round | undefined {
-  return late.length + last.length > 0 ? { deferred: [], alone: [], late, last } : undefined;
+  return late.length + last.length > 0 ? { ...NEW_ROUND, late, last } : undefined;
 }
 
 function without(recipients: readonly Recipient[], addresses: readonly string[]): readonly Recipient[] {

@@ -1,0 +1,103 @@
+/** Messages that go in several transactions, because a hop takes few recipients at once: who goes with whom, and when. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { answers, greylisted, QueueRig } from '#test/kit/queuerig.ts';
+import { policyOf } from '#test/kit/relayrig.ts';
+import { eventually } from '#test/kit/wait.ts';
+import { failureFromReply } from '../delivery/verdict.ts';
+
+const HOUR = 3_600_000;
+let rig: QueueRig;
+
+beforeEach(() => {
+  rig = new QueueRig();
+});
+afterEach(() => rig.remove());
+
+test('recipients beyond what a hop takes at once go at once in further transactions, as many as it took', async () => {
+  const sent: number[] = [];
+  const manager = rig.begin((_, parcel) => {
+    sent.push(parcel.to.length);
+    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
+    return answers(parcel, (address) => (parcel.to.indexOf(address) >= 3 ? tooMany : undefined));
+  });
+  await rig.enter(
+    '',
+    Array.from({ length: 11 }, (_, index) => `r${index}@hop.example`),
+  );
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
+  assert.deepEqual(sent, [11, 3, 3, 2]);
+});
+
+for (const [why, answer] of [
+  [
+    'that takes no more recipients for now',
+    failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO'),
+  ],
+  ['that takes the message no more', failureFromReply(451, '451 4.7.1 Try later', 'DATA')],
+] as const)
+  test(`a hop ${why} does not get each recipient in a transaction of its own`, async () => {
+    const sent: number[] = [];
+    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
+    const manager = rig.begin((_, parcel) => {
+      const first = sent.push(parcel.to.length) === 1 ? undefined : answer;
+      return answers(parcel, (address) => (address === parcel.to[0] ? first : tooMany));
+    });
+    await rig.enter(
+      '',
+      Array.from({ length: 150 }, (_, index) => `r${index}@hop.example`),
+    );
+    await manager.start();
+    await eventually(() => manager.figures.deferrals.length > 0);
+    assert.deepEqual(sent, [100, 1, 100, 48]);
+  });
+
+for (const isWanted of [false, true])
+  test(`a message of many transactions lets others have their turn between them${isWanted ? ', also one that a person wants' : ''}`, async () => {
+    const sent: string[] = [];
+    let isGrey = true;
+    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
+    const limits = { ...policyOf().outbound.limits, connectionsPerDestination: 1 };
+    const manager = rig.begin(
+      (_, parcel) => {
+        rig.now += 1;
+        if (!isGrey) sent.push(parcel.to.join().slice(0, 1));
+        const answer = (address: string) => (parcel.to.indexOf(address) >= 1 ? tooMany : undefined);
+        return answers(parcel, isGrey ? () => greylisted : answer);
+      },
+      policyOf({}, { limits }),
+    );
+    const long = await rig.enter('', ['l1@hop.example', 'l2@hop.example', 'l3@hop.example']);
+    await manager.start();
+    await eventually(() => rig.count('deferred') === 3 && !manager.isDelivering(long));
+    const short = await rig.enter('', ['s@hop.example']);
+    manager.add(short);
+    await eventually(() => rig.count('deferred') === 4 && !manager.isDelivering(short));
+    isGrey = false;
+    const fresh = await rig.enter('', ['n@hop.example']);
+    if (isWanted) manager.hurry(new Set([long]));
+    else rig.now += HOUR;
+    manager.add(fresh);
+    await eventually(() => manager.figures.depth === (isWanted ? 1 : 0));
+    assert.equal(sent.join(''), isWanted ? 'lnll' : 'lsnll');
+  });
+
+test('a message of many transactions lets others have their turn between them, also where the hop takes all', async () => {
+  const sent: string[] = [];
+  const limits = { ...policyOf().outbound.limits, connectionsPerDestination: 1 };
+  const manager = rig.begin(
+    (_, parcel) => {
+      rig.now += 1;
+      sent.push(parcel.to.join().slice(0, 1));
+      return answers(parcel);
+    },
+    policyOf({}, { limits }),
+  );
+  const all = Array.from({ length: 450 }, (_, index) => `l${index}@hop.example`);
+  await rig.enter('', all, rig.now - 1_000);
+  for (let index = 0; index < 12; index++) await rig.enter('', [`s${index}@hop.example`]);
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
+  assert.doesNotMatch(sent.join(''), /ll/);
+});
