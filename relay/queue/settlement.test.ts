@@ -22,8 +22,8 @@ function sorted(...verdicts: Verdict[]): string[] {
   });
 }
 
-test('a bare 552 behind a recipient that was taken goes alone; before one it is final', () => {
-  assert.deepEqual(sorted(taken, said(552, 'too many')), ['taken', 'alone']);
+test('a bare 552 behind a recipient that was taken is one too many; before one it is final', () => {
+  assert.deepEqual(sorted(taken, said(552, 'too many')), ['taken', 'together']);
   assert.deepEqual(sorted(said(552, 'no'), taken), ['final', 'taken']);
   assert.deepEqual(sorted(said(452, 'later'), said(552, 'no')), ['waits', 'final']);
 });
@@ -36,29 +36,33 @@ test('recipients count as taken whose message was refused later', () => {
   ]);
 });
 
-test('4.5.3 behind a recipient who has the message goes into the next transaction, with as many as this one had', () => {
-  const tooMany = said(452, '4.5.3 too many');
-  assert.deepEqual(sorted(taken, said(550, '5.1.1 no'), tooMany, tooMany), [
-    'taken',
-    'final',
-    'together',
-    'together',
-  ]);
-  assert.equal(sortTooMany([taken, said(550, '5.1.1 no'), taken, tooMany, tooMany]).atOnce, 2);
-  assert.equal(sortTooMany([taken, said(452, '4.2.2 full')]).atOnce, undefined);
-});
+for (const [code, text] of [
+  [452, '4.5.3 too many'],
+  [452, 'too many'],
+  [552, '5.5.3 too many'],
+  [552, 'too many'],
+] as const)
+  test(`${code} ${text} behind a recipient who has the message goes into the next transaction, with as many as this one had`, () => {
+    const tooMany = said(code, text);
+    assert.deepEqual(sorted(taken, said(550, '5.1.1 no'), tooMany, tooMany), [
+      'taken',
+      'final',
+      'together',
+      'together',
+    ]);
+    assert.equal(sortTooMany([taken, said(550, '5.1.1 no'), taken, tooMany, tooMany]).atOnce, 2);
+    assert.equal(sortTooMany([taken, said(452, '4.2.2 full')]).atOnce, undefined);
+  });
 
-test('4.5.3 waits where another transaction would end alike: nobody has the message, or the hop wants less mail', () => {
-  const tooMany = said(452, '4.5.3 too many');
-  assert.deepEqual(sorted(tooMany), ['waits']);
-  assert.deepEqual(sorted(tooMany, taken), ['waits', 'taken']);
-  assert.deepEqual(sorted(said(451, '4.7.1 no', 'DATA'), tooMany), ['waits', 'waits']);
-  assert.deepEqual(sorted(taken, said(452, '4.5.3 Too many recipients from your address')), [
-    'taken',
-    'waits',
-  ]);
-  assert.deepEqual(sorted(taken, said(452, '4.5.3 too many', 'DATA for one recipient')), ['taken', 'waits']);
-});
+for (const text of ['4.5.3 too many', 'too many'])
+  test(`452 ${text} waits where another transaction would end alike: nobody has the message, or the hop wants less mail`, () => {
+    const tooMany = said(452, text);
+    assert.deepEqual(sorted(tooMany), ['waits']);
+    assert.deepEqual(sorted(tooMany, taken), ['waits', 'taken']);
+    assert.deepEqual(sorted(said(451, '4.7.1 no', 'DATA'), tooMany), ['waits', 'waits']);
+    assert.deepEqual(sorted(taken, said(452, `${text} recipients from your address`)), ['taken', 'waits']);
+    assert.deepEqual(sorted(taken, said(452, text, 'DATA for one recipient')), ['taken', 'waits']);
+  });
 
 test('5.5.3 goes alone wherever it stands; alone it is final', () => {
   for (const code of [550, 552, 554])
@@ -71,7 +75,13 @@ test('a mailbox that is full, a message that is too large, and any other refusal
   for (const status of ['5.2.2', '5.2.3', '5.3.4', '5.1.1'])
     assert.deepEqual(sorted(taken, said(552, `${status} no`)), ['taken', 'final']);
   assert.deepEqual(sorted(taken, said(550, 'no')), ['taken', 'final']);
-  assert.deepEqual(sorted(taken, said(452, 'later')), ['taken', 'waits']);
+  for (const [code, text] of [
+    [452, '4.3.1 full'],
+    [452, '4.2.2 full'],
+    [450, 'later'],
+    [451, 'too many'],
+  ] as const)
+    assert.deepEqual(sorted(taken, said(code, text)), ['taken', 'waits']);
 });
 
 test('a recipient keeps the provider of its last attempt until another one is found', () => {

@@ -132,8 +132,8 @@ export interface Sorted {
 type Again = 'alone' | 'together';
 
 /**
- * A next hop with a limit on recipients answers 452 4.5.3 to the others, or 552 (RFC 5321 section 4.5.3.1.10), or 5.5.3
- * (RFC 3463). Alone in a transaction, such a refusal is final. A full mailbox is final too.
+ * A next hop with a limit on recipients answers 452 to the others (RFC 5321 section 4.5.3.1.10), formerly 552, or X.5.3 (RFC
+ * 3463). Alone in a transaction, a refusal for good is final.
  */
 export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
   if (verdicts.length === 1) return { verdicts, again: [undefined] };
@@ -150,18 +150,24 @@ export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
   };
 }
 
-/** A hop that refuses for now must have taken the message for others, and may not want less mail: else it would refuse again. */
+/**
+ * Each transaction with several of them must have brought the message to somebody, and the hop may not want less mail: else the
+ * next one would end alike. One that is refused for good must not come back unasked.
+ */
 function findAgain(
   verdict: Verdict,
   { isAfterAccepted, isTaken }: { isAfterAccepted: boolean; isTaken: boolean },
 ): Again | undefined {
   if (verdict.kind === 'delivered' || isAccepted(verdict)) return undefined;
-  const { permanent, status, reply, slowDown } = verdict.failure;
-  if (!permanent)
-    return isTaken && isAfterAccepted && status === '4.5.3' && !slowDown ? 'together' : undefined;
-  return status === '5.5.3' || (isAfterAccepted && reply?.code === 552 && status === '5.0.0')
-    ? 'alone'
-    : undefined;
+  const { failure } = verdict;
+  if (!/^[45]\.5\.3$/.test(failure.status) && !(isAfterAccepted && isBare(failure))) return undefined;
+  if (isTaken && isAfterAccepted && !failure.slowDown) return 'together';
+  return failure.permanent ? 'alone' : undefined;
+}
+
+/** The code alone says it. With another status it is a full mailbox or disk, or a message that is too large. */
+function isBare({ status, reply }: Failure): boolean {
+  return (reply?.code === 452 || reply?.code === 552) && status.endsWith('.0.0');
 }
 
 /** The hop accepted this RCPT, whatever the result of the message. */

@@ -14,21 +14,22 @@ beforeEach(() => {
 });
 afterEach(() => rig.remove());
 
-test('recipients beyond what a hop takes at once go at once in further transactions, as many as it took', async () => {
-  const sent: number[] = [];
-  const manager = rig.begin((_, parcel) => {
-    sent.push(parcel.to.length);
-    const tooMany = failureFromReply(452, '452 4.5.3 Too many recipients', 'RCPT TO');
-    return answers(parcel, (address) => (parcel.to.indexOf(address) >= 3 ? tooMany : undefined));
+for (const said of ['452 4.5.3 Too many recipients', '452 Too many recipients', '552 Too many recipients'])
+  test(`recipients beyond what a hop takes at once go at once in further transactions, as many as it took: ${said}`, async () => {
+    const sent: number[] = [];
+    const manager = rig.begin((_, parcel) => {
+      sent.push(parcel.to.length);
+      const tooMany = failureFromReply(Number(said.slice(0, 3)), said, 'RCPT TO');
+      return answers(parcel, (address) => (parcel.to.indexOf(address) >= 3 ? tooMany : undefined));
+    });
+    await rig.enter(
+      '',
+      Array.from({ length: 11 }, (_, index) => `r${index}@hop.example`),
+    );
+    await manager.start();
+    await eventually(() => manager.figures.depth === 0 || rig.count('deferred') > 15);
+    assert.deepEqual(sent, [11, 3, 3, 2]);
   });
-  await rig.enter(
-    '',
-    Array.from({ length: 11 }, (_, index) => `r${index}@hop.example`),
-  );
-  await manager.start();
-  await eventually(() => manager.figures.depth === 0);
-  assert.deepEqual(sent, [11, 3, 3, 2]);
-});
 
 for (const [why, answer] of [
   [
