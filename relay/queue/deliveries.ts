@@ -16,10 +16,11 @@ import type { MessageActions } from './actions.ts';
 import type { Ages } from './ages.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import type { Offer } from './destinationqueues.ts';
-import { beginRound, chooseBatch, moveBack, NEW_ROUND, packParcel } from './parcel.ts';
+import { packParcel } from './parcel.ts';
 import { chooseRetry } from './retry.ts';
+import { afterBatch, beginRound, chooseBatch, moveBack, NEW_ROUND } from './round.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
-import { type Sorted, sortTooMany } from './settlement.ts';
+import { sortTooMany } from './settlement.ts';
 import type { Round, Waiting } from './waiting.ts';
 
 type LoadedMessage = Loaded & { kind: 'message' };
@@ -263,33 +264,6 @@ function refusedByUs(batch: readonly Recipient[], failure: Failure): Answered {
   const verdicts = batch.map((): Verdict => ({ kind: 'failed', failure }));
   const hop = 'this relay';
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
-}
-
-/** The state of the round after this batch. Undefined if no recipient waits. */
-function afterBatch(
-  round: Round | undefined,
-  batch: readonly Recipient[],
-  { verdicts, again, atOnce: found }: Sorted,
-): Round | undefined {
-  if (!round && verdicts.every(({ kind }) => kind === 'delivered')) return undefined;
-  const listAddresses = (isMeant: (index: number) => boolean) =>
-    batch.flatMap(({ address }, index) => (isMeant(index) ? [address] : []));
-  const isDeferred = (index: number) => {
-    const verdict = verdicts[index];
-    return verdict?.kind === 'failed' && !verdict.failure.permanent && !again[index];
-  };
-  const deferred = listAddresses(isDeferred);
-  // Where all wait, fewer at once are no help, and the others need no transactions of their own for the same answer.
-  const atOnce = deferred.length === batch.length ? undefined : (found ?? round?.atOnce);
-  const first = verdicts.find((_, index) => isDeferred(index));
-  const failure = first?.kind === 'failed' ? first.failure : round?.failure;
-  const next: Round = {
-    deferred: [...(round?.deferred ?? []), ...deferred],
-    alone: [...(round?.alone ?? []), ...listAddresses((index) => again[index] === 'alone')],
-    ...(failure ? { failure } : {}),
-    ...(atOnce === undefined ? {} : { atOnce }),
-  };
-  return next.deferred.length + next.alone.length > 0 || atOnce !== undefined ? next : undefined;
 }
 
 export function isQueued({ state }: Recipient): boolean {

@@ -9,7 +9,7 @@ import fc from '#test/kit/property.ts';
 import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import type { Recipient } from '../spool/record.ts';
-import { beginRound, chooseBatch, moveBack } from './parcel.ts';
+import { beginRound, chooseBatch, moveBack } from './round.ts';
 import type { Round } from './waiting.ts';
 
 const rigs: QueueRig[] = [];

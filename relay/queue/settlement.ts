@@ -171,7 +171,7 @@ function isBare({ status, reply }: Failure): boolean {
 }
 
 /** The hop accepted this RCPT, whatever the result of the message. */
-function isAccepted(verdict: Verdict): boolean {
+export function isAccepted(verdict: Verdict): boolean {
   return verdict.kind === 'delivered' || !verdict.failure.command?.startsWith('RCPT');
 }
 
