@@ -187,3 +187,12 @@ export function joinFailures(failures: readonly Failure[]): Failure {
 export function oneLine(text: string): string {
   return cutText(text.replace(/\p{Cc}+/gu, ' '), 500);
 }
+
+/**
+ * A next hop with a limit on recipients answers 452 to the others (RFC 5321 section 4.5.3.1.10), formerly 552, or X.5.3 (RFC
+ * 3463). With another status these codes are a full mailbox or disk, or a message that is too large.
+ */
+export function isTooMany({ status, reply }: Failure, isAfterAccepted: boolean): boolean {
+  const isBare = (reply?.code === 452 || reply?.code === 552) && status.endsWith('.0.0');
+  return status === '4.5.3' || status === '5.5.3' || (isAfterAccepted && isBare);
+}

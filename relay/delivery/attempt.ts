@@ -120,6 +120,7 @@ class Attempt {
   readonly #tries = new Tries();
   #hadSession = false;
   readonly #refused: string[] = [];
+  #limit: Pick<Unreachable, 'atOnce'> = {};
   #deferral: AttemptResult | undefined;
   #left = ADDRESSES_AT_ONCE;
   #unknownLeft = UNKNOWN_HOSTS_AT_ONCE;
@@ -150,7 +151,8 @@ class Attempt {
     const isOfMessage = !this.#hadSession && isOfDemand(this.#parcel, failures);
     if (failure.permanent || isOfMessage)
       return { ...answerForAll(hops[0]?.host ?? '', this.#parcel, failure), isOfMessage };
-    return { kind: 'unreachable', failure, hadSession: this.#hadSession, refused: this.#refused };
+    const heard = { hadSession: this.#hadSession, refused: this.#refused, ...this.#limit };
+    return { kind: 'unreachable', failure, ...heard };
   }
 
   #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
@@ -221,6 +223,7 @@ class Attempt {
     if (result.kind === 'unreachable') {
       this.#hadSession ||= result.hadSession;
       this.#refused.push(...(result.refused ?? []));
+      if (result.atOnce !== undefined) this.#limit = { atOnce: result.atOnce };
       return this.#fail(hop, result.failure, asked);
     }
     failedHops.answered(hop);

@@ -147,6 +147,8 @@ export interface Unreachable {
   readonly hadSession: boolean;
   /** Recipients that a hop refused for now, each by a reply of its own, before it ended the session. */
   readonly refused?: readonly string[];
+  /** How many recipients a hop had accepted when it said that they are too many, before it ended the session. */
+  readonly atOnce?: number;
 }
 
 /** `unknown`: the name server gave no answer, so nobody knows. */

@@ -4,7 +4,7 @@
  * verdict of the recipients.
  */
 
-import { type Failure, MESSAGE_FOR_ONE, makeFailure } from '#crds/failure.ts';
+import { type Failure, isTooMany, MESSAGE_FOR_ONE, makeFailure } from '#crds/failure.ts';
 import { type AttemptBudget, OVERDUE } from './budget.ts';
 import { abortFailure, type SmtpError } from './connectfailure.ts';
 import type { NextHop, Parcel } from './courier.ts';
@@ -23,7 +23,7 @@ const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
   /** Its connection is closed. `refused`: recipients with a refusal of their own, none of them for good. */
-  { kind: 'unsent'; failure: Failure; refused: string[] } | Answered;
+  { kind: 'unsent'; failure: Failure; refused: string[]; atOnce?: number } | Answered;
 
 interface Answered {
   kind: 'answered';
@@ -188,12 +188,21 @@ function endedEarly(
   const { slowDown: _, ...calm } = failure;
   const waits: Failure = refused.length === 0 ? failure : { ...calm, ...(asks ? { slowDown: true } : {}) };
   if (!refused.some((address) => isFinal(own.get(address))))
-    return { kind: 'unsent', failure: waits, refused };
+    return { kind: 'unsent', failure: waits, refused, ...findLimit(parcel, own) };
   const judge = (address: string): Verdict => {
     const verdict = own.get(address);
     return verdict && !isGoodbye(verdict) ? verdict : { kind: 'failed', failure: waits };
   };
   return { ...answered(parcel, judge, false), inOrder: false };
+}
+
+function findLimit({ to }: Parcel, own: ReadonlyMap<string, Verdict>): { atOnce?: number } {
+  const first = to.findIndex((address) => {
+    const verdict = own.get(address);
+    return verdict?.kind === 'failed' && isTooMany(verdict.failure, true);
+  });
+  const atOnce = to.slice(0, Math.max(first, 0)).filter((address) => !own.has(address)).length;
+  return atOnce > 0 ? { atOnce } : {};
 }
 
 function answered(parcel: Parcel, verdict: (address: string) => Verdict, reusable: boolean): Answered {

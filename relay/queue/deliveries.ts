@@ -161,7 +161,8 @@ export class Deliveries {
   ): Promise<void> {
     const { clock, wall, ages, random, log, counters, actions } = this.#deps;
     const { taken, batch, outcome } = attempt;
-    const { hadSession, failure } = outcome;
+    const { hadSession, failure, atOnce } = outcome;
+    const round = beginRound(moveBack(batch, outcome, waiting.round));
     const now = clock();
     const ageMs = ages.of(taken.record.receivedAt);
     const backoff = findBackoff(queue);
@@ -173,7 +174,7 @@ export class Deliveries {
       backoff,
       pauseMs: (failures) => retryMs(failures, random(), backoff),
       due: hadSession ? now + messageRetryMs(ageMs, random(), backoff) : undefined,
-      round: beginRound(moveBack(batch, outcome, waiting.round)),
+      round: round && (atOnce === undefined ? round : { ...round, atOnce }),
       now,
     });
     const { name, rule, kind } = queue.destination;

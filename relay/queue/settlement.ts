@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { cutBytes } from '#crds/cut.ts';
-import { bothTexts, describeFailure, describeForSender, type Failure } from '#crds/failure.ts';
+import { bothTexts, describeFailure, describeForSender, type Failure, isTooMany } from '#crds/failure.ts';
 import type { Retry } from '#crds/policyfile.ts';
 import type { Destination, Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants, type ReportKind } from '../dsn/recipient.ts';
@@ -131,10 +131,7 @@ export interface Sorted {
 /** In a transaction of its own, or in the next one together with others. */
 type Again = 'alone' | 'together';
 
-/**
- * A next hop with a limit on recipients answers 452 to the others (RFC 5321 section 4.5.3.1.10), formerly 552, or X.5.3 (RFC
- * 3463). Alone in a transaction, a refusal for good is final.
- */
+/** Recipients beyond what the hop takes at once. Alone in a transaction, a refusal for good is final. */
 export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
   if (verdicts.length === 1) return { verdicts, again: [undefined] };
   const isTaken = verdicts.some(({ kind }) => kind === 'delivered');
@@ -160,14 +157,9 @@ function findAgain(
 ): Again | undefined {
   if (verdict.kind === 'delivered' || isAccepted(verdict)) return undefined;
   const { failure } = verdict;
-  if (!/^[45]\.5\.3$/.test(failure.status) && !(isAfterAccepted && isBare(failure))) return undefined;
+  if (!isTooMany(failure, isAfterAccepted)) return undefined;
   if (isTaken && isAfterAccepted && !failure.slowDown) return 'together';
   return failure.permanent ? 'alone' : undefined;
-}
-
-/** The code alone says it. With another status it is a full mailbox or disk, or a message that is too large. */
-function isBare({ status, reply }: Failure): boolean {
-  return (reply?.code === 452 || reply?.code === 552) && status.endsWith('.0.0');
 }
 
 /** The hop accepted this RCPT, whatever the result of the message. */

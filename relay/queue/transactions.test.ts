@@ -1,6 +1,8 @@
 /** Messages that go in several transactions, because a hop takes few recipients at once: who goes with whom, and when. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { takeAll } from '#test/kit/linehop.ts';
+import { rig as hopRig } from '#test/kit/linerig.ts';
 import { answers, greylisted, QueueRig } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
@@ -123,3 +125,35 @@ test('a mailbox that is full, at a hop that takes few recipients at once, has fe
   assert.equal(rig.count('delivered'), 90);
   assert.ok(asked < 230, String(asked));
 });
+
+/** As Postfix does after smtpd_hard_error_limit, which a message that it takes begins anew. */
+for (const most of [10, 20])
+  test(`a hop that takes one recipient, and ends a session after ${most} refusals, gets the next attempt one by one`, async () => {
+    let taken = 0;
+    let refusals = 0;
+    const hop = await hopRig((line, socket) => {
+      if (line === '' || line === '.') refusals = 0;
+      if (line.startsWith('MAIL')) taken = 0;
+      if (!line.startsWith('RCPT')) return takeAll(line);
+      taken += 1;
+      if (taken === 1) return '250 ok';
+      refusals += 1;
+      if (refusals < most) return '452 4.5.3 one at a time';
+      socket.end('421 4.7.0 Error: too many errors\r\n');
+      return null;
+    });
+    const sent: number[] = [];
+    const manager = rig.begin(async (_, parcel) => {
+      sent.push(parcel.to.length);
+      const result = await hop.send(0, parcel);
+      return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
+    });
+    const all = Array.from({ length: 100 }, (_, index) => `r${index}@hop.example`);
+    const id = await rig.enter('', all);
+    await manager.start();
+    await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(id));
+    rig.now += HOUR;
+    manager.hurry(() => true);
+    await eventually(() => manager.figures.depth === 0 || rig.count('deferred') > 1);
+    assert.deepEqual(sent, [100, ...Array(100).fill(1)]);
+  });
