@@ -83,7 +83,7 @@ export interface Failure {
   readonly causes?: readonly FailureCause[];
   /**
    * Only of the causes "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4); and
-   * "certificate-expired": it is not valid yet.
+   * "certificate-expired" and "sts-webpki-invalid": it is not valid yet.
    */
   readonly mayPass?: true;
   /** Only of the cause "connect": there is no way from here to the address, so nobody was asked. */

@@ -27,9 +27,13 @@ export const HOP_CURES: Readonly<Record<FailureCause, string>> = {
   local: 'mend what the message names',
 };
 
+const NOT_YET = /not (valid yet|yet valid)/;
+const CLOCKS = 'check the clocks of the host and of the nodes';
+
 /** Where one cause has several cures, the words of the failure tell which. Undefined: they have the cure themselves. */
 const BY_WORDS: readonly (readonly [cause: FailureCause, words: RegExp, cure: string | undefined])[] = [
-  ['certificate-expired', /not (valid yet|yet valid)/, 'check the clocks of the host and of the nodes'],
+  ['certificate-expired', NOT_YET, CLOCKS],
+  ['sts-webpki-invalid', NOT_YET, CLOCKS],
   [
     'handshake',
     /our certificate is refused/,

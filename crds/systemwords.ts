@@ -20,6 +20,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOTEMPTY: 'the folder is not empty',
   ENFILE: 'too many files are open',
   ENOMEM: 'the memory is full',
+  ENOBUFS: 'the memory for the network is full',
   ENXIO: 'nothing is there',
   EAFNOSUPPORT: 'this machine has no addresses of that kind',
   ENETDOWN: 'the network is down',
@@ -50,9 +51,9 @@ export function isDiskFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(nameSystemError(error));
 }
 
-/** True where the system has no means to do it now, which says nothing of the file. Of EIO nobody knows whether it passes. */
+/** True where the system has no means to do it now, which says nothing of the file or the host. Of EIO nobody knows whether it passes. */
 export function lacksMeans(error: unknown): boolean {
-  return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO'].includes(nameSystemError(error));
+  return ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EIO'].includes(nameSystemError(error));
 }
 
 export function isSystemCode(code: string): boolean {

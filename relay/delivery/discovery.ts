@@ -10,7 +10,7 @@ import { type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { DnsResolver } from '../dns/resolver.ts';
 import { PolicyCache } from '../mtasts/cache.ts';
-import { type Fetched, fetchPolicy, makeFetchContext } from '../mtasts/fetch.ts';
+import { type Fetched, fetchPolicy, makeFetchContext, Unasked } from '../mtasts/fetch.ts';
 import { CACHE_FILE } from '../mtasts/handover.ts';
 import { StsPolicies } from '../mtasts/policies.ts';
 import type { Log } from '../observe/log.ts';
@@ -121,15 +121,17 @@ export class Discovery implements TlsDiscovery {
     }
   }
 
-  async #lookUpTxt(name: string): Promise<readonly string[][]> {
+  async #lookUpTxt(name: string): Promise<readonly string[][] | undefined> {
     const answer = await this.names.lookUp(name, 'TXT');
-    if (answer.kind === 'failed') throw new Error(answer.why);
-    return answer.kind === 'records' ? answer.records : [];
+    if (answer.kind === 'records') return answer.records;
+    if (answer.kind === 'absent') return [];
+    if (answer.isUnasked) throw new Unasked(answer.why);
+    return undefined;
   }
 
   async #findAddresses(host: string): Promise<readonly string[]> {
     const found = await findForeign(host, 'Any', host, this.names);
-    if (found.kind === 'none') throw new Error(found.failure.text);
-    return found.addresses;
+    if (found.kind === 'addresses') return found.addresses;
+    throw new (found.isUnasked ? Unasked : Error)(found.failure.text);
   }
 }

@@ -31,10 +31,14 @@ export const SYSTEM_NAMES: MailNames = {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENODATA' || code === 'ENOTFOUND')
         return { kind: 'absent', name, exists: code === 'ENODATA', isSigned: false };
-      return { kind: 'failed', why: explainDns(error), isBogus: false };
+      const ours = UNASKED.has(code ?? '') ? { isUnasked: true as const } : {};
+      return { kind: 'failed', why: explainDns(error), isBogus: false, ...ours };
     }
   },
 };
+
+/** c-ares has the first for all that keeps a question from going out, as where no socket can be made. */
+const UNASKED = new Set(['ECONNREFUSED', 'ENOMEM']);
 
 /** Asks `servers`, but the system about names that only the cluster or the local network knows. */
 export function namesBy(servers: MailNames, system: MailNames = SYSTEM_NAMES): MailNames {

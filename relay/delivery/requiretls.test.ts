@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FAILURE_CAUSES, type HandshakeReason, makeFailure } from '#crds/failure.ts';
+import { findHopCure } from '#crds/hopcures.ts';
 import { TLS_LEVELS } from '#crds/tlslevel.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
-import { applyWish, judgeFor } from './requiretls.ts';
+import { applyWish, isOfDemand, judgeFor } from './requiretls.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 import { decideTls } from './tlspolicy.ts';
 
@@ -92,6 +93,16 @@ test('what may end by itself waits, and what a hop lacks is final for that messa
     const said = makeFailure({ cause, status: '4.7.5', text: 'x' });
     assert.deepEqual(judgeFor({ requireTls: false }, said), said);
   }
+});
+
+test('a policy host whose certificate is not valid yet holds all mail of its domain, not that which requires TLS alone', () => {
+  const early = (cause: 'sts-webpki-invalid' | 'certificate-expired') =>
+    isOfDemand({ requireTls: true }, [makeFailure({ cause, status: '4.7.5', text: 'x', mayPass: true })]);
+  assert.deepEqual([early('sts-webpki-invalid'), early('certificate-expired')], [false, true]);
+  assert.match(
+    findHopCure('sts-webpki-invalid', 'x: certificate is not yet valid') ?? '',
+    /^check the clocks/,
+  );
 });
 
 test('who sent it does not hear what is for the administrator of the relay', () => {

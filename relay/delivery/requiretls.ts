@@ -54,7 +54,7 @@ export function isOfDemand(
   failures: readonly Failure[],
 ): boolean {
   const lacksTls = ({ cause, handshake, mayPass }: Failure) =>
-    cause === 'requiretls' || mayPass || handshake !== undefined;
+    cause === 'requiretls' || (mayPass && isUnproven(cause)) || handshake !== undefined;
   return requireTls && failures.some(lacksTls) && !failures.some(({ cause }) => cause === 'login');
 }
 

@@ -23,9 +23,10 @@ export type Resolved =
   | { kind: 'hops'; source: HopSource; hops: readonly NextHop[] }
   | { kind: 'none'; failure: Failure };
 
+/** `isUnasked`: no name server was reached. */
 export type Addresses =
   | { kind: 'addresses'; addresses: readonly string[] }
-  | { kind: 'none'; failure: Failure };
+  | { kind: 'none'; failure: Failure; isUnasked?: true };
 
 /** Settings that all hops from MX records share. */
 export type MxTerms = Pick<
@@ -268,9 +269,10 @@ function none(status: string, text: string): { kind: 'none'; failure: Failure } 
 
 function lookUpFailed(
   what: string,
-  { why, isBogus }: { readonly why: string; readonly isBogus: boolean },
-): { kind: 'none'; failure: Failure } {
+  { why, isBogus, isUnasked }: Omit<DnsAnswer<'A'> & { kind: 'failed' }, 'kind'>,
+): { kind: 'none'; failure: Failure; isUnasked?: true } {
   const cause = isBogus ? 'dnssec-invalid' : 'dns';
   const status = isBogus ? '4.7.5' : '4.4.3';
-  return { kind: 'none', failure: makeFailure({ cause, status, text: `Cannot look up ${what}: ${why}` }) };
+  const failure = makeFailure({ cause, status, text: `Cannot look up ${what}: ${why}` });
+  return { kind: 'none', failure, ...(isUnasked ? { isUnasked } : {}) };
 }

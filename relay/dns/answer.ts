@@ -49,8 +49,16 @@ export type DnsAnswer<Type extends RecordType> =
       readonly exists: boolean;
       readonly isSigned: boolean;
     })
-  /** `isBogus`: there is an answer, and DNSSEC shows that it is wrong. */
-  | { readonly kind: 'failed'; readonly why: string; readonly isBogus: boolean };
+  /**
+   * `isBogus`: there is an answer, and DNSSEC shows that it is wrong. `isUnasked`: nobody was reached, by a lack of this machine
+   * or of its name servers, so this says nothing of the name.
+   */
+  | {
+      readonly kind: 'failed';
+      readonly why: string;
+      readonly isBogus: boolean;
+      readonly isUnasked?: true;
+    };
 
 export type Reading<Type extends RecordType> =
   | {

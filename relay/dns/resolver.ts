@@ -114,7 +114,8 @@ export class DnsResolver implements Dns {
     if (later?.kind === 'answer') return later;
     const isBogus = later?.kind === 'bogus';
     if (isBogus) why = 'DNSSEC shows that its records are wrong or expired (bogus)';
-    return { answer: { kind: 'failed', why, isBogus } as const, ttlSeconds: 0 };
+    const ours = unreached === asked ? { isUnasked: true as const } : {};
+    return { answer: { kind: 'failed', why, isBogus, ...ours } as const, ttlSeconds: 0 };
   }
 
   /**

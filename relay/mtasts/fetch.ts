@@ -6,7 +6,9 @@
 import { get, type IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { judgeCertificateError } from '#crds/certificateerror.ts';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import { describeSystemError, lacksMeans } from '#crds/systemwords.ts';
 import { hasName } from '../task/certificatename.ts';
 import { answerTo, readBody, tellsItsEnd } from '../task/httpanswer.ts';
 import { leaveChain } from '../task/leavechain.ts';
@@ -30,7 +32,7 @@ export type Fetched =
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 export interface FetchTerms {
-  /** Finds the addresses of the policy host. */
+  /** Finds the addresses of the policy host. Rejects with `Unasked` where no name server is reached. */
   readonly lookUp: (host: string) => Promise<readonly string[]>;
   /** The authorities that may sign the certificate of the policy host. */
   readonly context: SecureContext;
@@ -46,14 +48,19 @@ export function makeFetchContext(trusted: ReturnType<typeof makeCa>): SecureCont
 export async function fetchPolicy(domain: string, terms: FetchTerms): Promise<Fetched> {
   const host = `mta-sts.${domain}`;
   const answer = await request(host, terms);
-  if (answer.kind === 'failed') return fail(host, answer.cause, answer.reason);
+  if (answer.kind === 'failed') return fail(host, answer.cause, answer.reason, answer.mayPass);
   const read = await readPolicy(answer.text);
   return read.kind === 'policy' ? read : fail(host, 'sts-policy-invalid', read.reason);
 }
 
 type Answer =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'failed'; readonly cause: FailureCause; readonly reason: string };
+  | {
+      readonly kind: 'failed';
+      readonly cause: FailureCause;
+      readonly reason: string;
+      readonly mayPass?: true | undefined;
+    };
 
 async function request(host: string, terms: FetchTerms): Promise<Answer> {
   const { signal } = terms;
@@ -129,13 +136,25 @@ function lookupWith(lookUp: FetchTerms['lookUp']): LookupFunction {
   };
 }
 
-function explain(error: Error & { code?: string }, socket: TLSSocket, signal: AbortSignal): Answer {
-  const reason = error.message || (error.code ?? 'no answer');
-  const isUntrusted = socket.authorizationError != null && !signal.aborted;
-  return { kind: 'failed', cause: isUntrusted ? 'sts-webpki-invalid' : 'sts-policy-fetch-error', reason };
+/** The host was not asked, for want of means, or of a name server: this says nothing of its policy. */
+export class Unasked extends Error {}
+
+function isOurs(error: Error & { readonly errors?: readonly Error[] }): boolean {
+  // Node tries one address after the other, and joins what becomes of them.
+  return error instanceof Unasked || [error, ...(error.errors ?? [])].some(lacksMeans);
 }
 
-function fail(host: string, cause: FailureCause, reason: string): Fetched {
+function explain(error: Error & { code?: string }, socket: TLSSocket, signal: AbortSignal): Answer {
+  if (isOurs(error)) return { kind: 'failed', cause: 'local', reason: describeSystemError(error) };
+  const reason = error.message || (error.code ?? 'no answer');
+  const isUntrusted = socket.authorizationError != null && !signal.aborted;
+  if (!isUntrusted) return { kind: 'failed', cause: 'sts-policy-fetch-error', reason };
+  const { mayPass } = judgeCertificateError(`${socket.authorizationError}`);
+  return { kind: 'failed', cause: 'sts-webpki-invalid', reason, mayPass };
+}
+
+function fail(host: string, cause: FailureCause, reason: string, mayPass?: true): Fetched {
   const text = `Cannot use the MTA-STS policy of https://${host}${PATH}: ${reason}`;
-  return { kind: 'failed', failure: makeFailure({ cause, status: '4.7.5', text }) };
+  const facts = { cause, status: '4.7.5', text, ...(mayPass ? { mayPass } : {}) };
+  return { kind: 'failed', failure: makeFailure(facts) };
 }

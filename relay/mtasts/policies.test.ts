@@ -21,12 +21,7 @@ test('while a policy is valid nothing weakens it', async () => {
   const world = new World();
   const kept = finding(enforce('mx.example.com'));
   assert.deepEqual(await world.find(), kept);
-  for (const records of [
-    [],
-    [['v=STSv1; id=']],
-    [['v=STSv1; id=1'], ['v=STSv1; id=2']],
-    new Error('SERVFAIL'),
-  ]) {
+  for (const records of [[], [['v=STSv1; id=']], [['v=STSv1; id=1'], ['v=STSv1; id=2']], undefined]) {
     world.records = records;
     assert.deepEqual(await world.find(), kept);
   }
@@ -57,6 +52,17 @@ test('what a fault of this relay prevents is no absence of a policy: the mail wa
   assert.deepEqual(await world.find(), kept);
   world.records = [];
   assert.deepEqual(await world.find('other.example'), { kind: 'none' });
+});
+
+test('a certificate of the policy host that is not valid yet is a matter of a clock, and one that has expired is a failure', async () => {
+  const world = new World();
+  const facts = { cause: 'sts-webpki-invalid', status: '4.7.5', text: 'a certificate' } as const;
+  const early = makeFailure({ ...facts, mayPass: true });
+  world.fetch = async () => ({ kind: 'failed', failure: early });
+  assert.deepEqual(await world.find(), { kind: 'unasked', failure: early });
+  const expired = makeFailure(facts);
+  world.fetch = async () => ({ kind: 'failed', failure: expired });
+  assert.deepEqual(await world.find('other.example'), { kind: 'failed', failure: expired });
 });
 
 test('a fetch under way while other authorities come says nothing of them when it fails', async () => {
@@ -139,11 +145,11 @@ test('a policy is refreshed every day while there is mail, and ends where there 
 });
 
 test('a policy that is due is fetched again whatever became of its record', async () => {
-  for (const records of [[], [['v=STSv1; id=']], new Error('SERVFAIL'), 'no answer'] as const) {
+  for (const records of [[], [['v=STSv1; id=']], undefined, 'no answer'] as const) {
     const world = new World();
     await world.find();
     if (records === 'no answer') world.lookUp = () => new Promise(() => undefined);
-    else world.records = records as string[][] | Error;
+    else world.records = records as string[][] | undefined;
     // By the hour.
     for (let hour = 0; hour < 8 * 24; hour += 1) {
       world.now += 3_600_000;
@@ -165,7 +171,7 @@ test('a policy that is due is fetched again whatever became of its record', asyn
 
 test('a look-up of the record that fails is counted, and one that finds nothing is not', async () => {
   const world = new World();
-  world.records = new Error('SERVFAIL');
+  world.records = undefined;
   assert.deepEqual(await world.find(), { kind: 'none' });
   world.records = [];
   assert.deepEqual(await world.find(), { kind: 'none' });

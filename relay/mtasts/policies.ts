@@ -35,8 +35,8 @@ export type StsFinding =
   | { readonly kind: 'unasked'; readonly failure: Failure };
 
 export interface StsDeps {
-  /** The TXT records of a name; none if there are none. Rejects if the look-up fails. */
-  readonly lookUpTxt: (name: string) => Promise<readonly string[][]>;
+  /** The TXT records of a name; undefined if the look-up fails. Rejects where nobody could be asked. */
+  readonly lookUpTxt: (name: string) => Promise<readonly string[][] | undefined>;
   readonly fetch: (domain: string, signal: AbortSignal) => Promise<Fetched>;
   readonly cache: PolicyCache;
   /** Milliseconds since the epoch. */
@@ -147,14 +147,14 @@ export class StsPolicies {
     const ms = this.#held(domain) ? HELD_LOOK_UP_MS : LOOK_UP_MS;
     cache.use(domain, wall());
     const finding = this.#limits.run(ms, (signal) => this.#find(domain, claim, signal));
-    const found = await finding.catch((error: Error) => this.#withoutParser(domain, error));
+    const found = await finding.catch((error: Error) => this.#withoutMeans(domain, error));
     if (found) return found;
     if (!this.#limits.isClosed && !claim.ended.aborted) count('late');
     return this.#withoutAnswer(domain, makeUnasked(domain));
   }
 
   /** What keeps this relay from reading a record is no absence of a policy. */
-  #withoutParser(domain: string, { message }: Error): StsFinding {
+  #withoutMeans(domain: string, { message }: Error): StsFinding {
     this.#deps.count('local');
     const text = `Cannot read the MTA-STS record of ${domain}: ${message}`;
     return this.#withoutAnswer(domain, makeFailure({ cause: 'local', status: '4.7.0', text }));
@@ -206,14 +206,12 @@ export class StsPolicies {
   /**
    * null: the domain announces no policy, or the name server cannot say. The latter counts as none too, because names below
    * broken zones fail for ever, and who can suppress the record at the first contact is out of reach (section 10.2). Rejects
-   * where the parser cannot be loaded.
+   * where no name server is reached, or the parser cannot be loaded.
    */
   async #readId(domain: string): Promise<string | null> {
-    const records = await this.#deps.lookUpTxt(`_mta-sts.${domain}`).catch(() => {
-      if (!this.#limits.isClosed) this.#deps.count('dns');
-      return [];
-    });
-    return readPolicyId(domain, records);
+    const records = await this.#deps.lookUpTxt(`_mta-sts.${domain}`);
+    if (records === undefined && !this.#limits.isClosed) this.#deps.count('dns');
+    return readPolicyId(domain, records ?? []);
   }
 
   /** Undefined if there was no slot before the signal ended, or if another had the slot. */
@@ -274,9 +272,9 @@ function toFinding({ mode, mxPatterns, maxAgeSeconds }: CachedPolicy): StsFindin
   return mode === 'none' ? NONE : { kind: 'policy', mode, mxPatterns, maxAgeSeconds };
 }
 
-/** What is our own fault is no absence of a policy. */
+/** What is our own fault, or only a matter of a clock, is no absence of a policy. */
 function toFailed(failure: Failure): StsFinding {
-  return { kind: failure.cause === 'local' ? 'unasked' : 'failed', failure };
+  return { kind: failure.cause === 'local' || failure.mayPass ? 'unasked' : 'failed', failure };
 }
 
 /** A refresh leaves time for further ones before the end of the policy. */

@@ -13,8 +13,8 @@ const MOST_INTERIM = 20;
 /** Resolves with the head of the answer. Otherwise rejects, and then the request has ended. */
 export function answerTo(made: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const fail = (why: string) => {
-    reject(new Error(why));
+  const fail = (why: string | Error) => {
+    reject(why instanceof Error ? why : new Error(why));
     made.destroy();
   };
   const late = () => fail(LATE);
@@ -33,8 +33,8 @@ export function answerTo(made: ClientRequest, signal: AbortSignal): Promise<Inco
   // They stay after the answer, when nobody else hears of a connection that breaks.
   made.on('error', reject);
   made.on('close', () => reject(new Error(ENDED)));
-  // The request hears nothing of a connection that ended before the request had it.
-  made.on('socket', ({ destroyed }) => destroyed && fail(ENDED));
+  // The request hears nothing of a connection that ended before the request had it, nor why.
+  made.on('socket', ({ destroyed, errored }) => destroyed && fail(errored ?? ENDED));
   if (signal.aborted) late();
   signal.addEventListener('abort', late, { once: true });
   return promise.finally(() => signal.removeEventListener('abort', late));

@@ -47,6 +47,10 @@ before(async () => {
     pair: await authority.issue(['mta-sts.expired.example'], dates),
     answer: GOOD,
   };
+  answers['early.example'] = {
+    pair: await authority.issue(['mta-sts.early.example'], { from: 1 }),
+    answer: GOOD,
+  };
   const stranger = await makeAuthority('another CA');
   answers['stranger.example'] = { pair: await stranger.issue(['mta-sts.stranger.example']), answer: GOOD };
   host = await PolicyHost.start(answers, HOST);
@@ -145,6 +149,7 @@ test('the certificate of the policy host must be right', async () => {
   await fails('common.example', /^sts-webpki-invalid .*another name/);
   await fails('below.example', /^sts-webpki-invalid .*another name/);
   await fails('expired.example', /^sts-webpki-invalid .*expired/);
+  await fails('early.example', /^sts-webpki-invalid .*not yet valid/);
   await fails('stranger.example', /^sts-webpki-invalid /);
   assert.ok(!host.asked.some((domain) => /nameless|common|below|expired|stranger/.test(domain)));
 });
@@ -227,6 +232,8 @@ test('a policy that cannot be had is none, and is told', async () => {
     );
   }
   await relay.waitForMetrics(/^mailrelay_sts_fetches_total\{result="sts-webpki-invalid"\} 4$/m);
+  // A clock is wrong, theirs or ours: that is no absence.
+  await waits('early.example', 'sts-webpki-invalid', /not yet valid/);
   for (const id of later) await until(`${id} to arrive`, () => stripping.ids().includes(id), 60_000);
 });
 

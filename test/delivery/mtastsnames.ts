@@ -35,6 +35,7 @@ export const NAMES: Zone = {
       'nameless',
       'common',
       'expired',
+      'early',
       'stranger',
       'below',
       ...Object.keys(BAD),
