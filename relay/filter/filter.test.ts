@@ -4,6 +4,7 @@ import type { FilterTerms } from '#crds/policyfilter.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { FilterServer } from '#test/kit/filterserver.ts';
 import { HOSTNAME, traceOf, trusting } from '#test/kit/relayrig.ts';
+import { until } from '#test/kit/wait.ts';
 import { Counters } from '../task/counts.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import { ContentFilter, type Decision, type FilteredMail } from './filter.ts';
@@ -171,6 +172,25 @@ test('a filter whose authority is taken out of the bundle gets no message more, 
   } finally {
     await secure.stop();
   }
+});
+
+test('a message that waits for a connection is asked about by the bundle of its own time, not of those before', async () => {
+  const [ours, another] = await Promise.all([makeAuthority('ours'), makeAuthority('another')]);
+  const secure = await FilterServer.start(await ours.issue(['localhost']));
+  secure.manner = 'hang';
+  const filter = open({ url: `${secure.url}/checkv2`, trustConfigMap: 'ca' }, trusting('ca', ours.cert));
+  const before = Array.from({ length: 64 }, () => decide(filter, 'Tempfail'));
+  await until('all connections are in use', () => secure.questions.length === 64);
+  filter.use(trusting('ca', another.cert));
+  const waiting = decide(filter, 'Tempfail');
+  // It waits in the agent.
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+  secure.manner = 'answer';
+  secure.cut();
+  await Promise.all(before);
+  const { kind } = await waiting;
+  await secure.stop();
+  assert.deepEqual([kind, secure.questions.length], ['unavailable', 64]);
 });
 
 test('the status tells a failure after ten seconds, until the filter judges a message', async () => {

@@ -13,8 +13,31 @@ export function leaveChain<Socket extends TLSSocket>(socket: Socket): Socket {
   return Object.assign(socket, { getPeerCertificate });
 }
 
+/** One number for each context, as long as it is used. */
+const numbers = new WeakMap<object, number>();
+let last = 0;
+
+function numberOf(context: object): number {
+  const known = numbers.get(context);
+  if (known !== undefined) return known;
+  last += 1;
+  numbers.set(context, last);
+  return last;
+}
+
 /** For each request over HTTPS. Node checks the name. */
 export class ChainlessAgent extends Agent {
+  /**
+   * What is trusted belongs to it: else a request that waits would get a connection as those before were to have one. Node
+   * tells `ca` apart, and no context.
+   */
+  override getName(
+    options?: Parameters<Agent['getName']>[0] & { secureContext?: object | undefined },
+  ): string {
+    const context = options?.secureContext;
+    return `${super.getName(options)}:${context ? numberOf(context) : ''}`;
+  }
+
   override createConnection(...terms: Parameters<Agent['createConnection']>) {
     const socket = super.createConnection(...terms);
     if (!(socket instanceof TLSSocket)) return socket;

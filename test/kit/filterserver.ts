@@ -49,8 +49,12 @@ export class FilterServer {
     return new FilterServer(server, pair ? `https://localhost:${port}` : `http://127.0.0.1:${port}`);
   }
 
-  async stop(): Promise<void> {
+  cut(): void {
     this.#server.closeAllConnections();
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
