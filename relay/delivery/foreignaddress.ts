@@ -1,6 +1,6 @@
 /**
- * Decides which addresses from DNS may be a foreign mail host. Addresses of this machine or of this link are refused.
- * Otherwise a domain could make us deliver to ourselves or to our neighbours. Hosts in the manifest are not checked,
+ * Decides which addresses from DNS may be a foreign mail host, or a host that anybody may reach. Addresses of this machine or of
+ * this link are refused. Otherwise a domain could make us deliver to ourselves or to our neighbours. Hosts in the manifest are not checked,
  * because an administrator wrote them on purpose. Pure.
  */
 import { BlockList, isIP } from 'node:net';
@@ -32,13 +32,16 @@ type Groups = readonly number[];
 const readLast = (groups: Groups): Groups => groups.slice(6);
 
 /**
- * RFC 6052 section 2.2: a prefix of 48 bits has the IPv4 address behind it, around an empty octet, and zeros at the end.
- * Where the end is not empty the prefix is one of 96 bits.
+ * RFC 6052 section 2.2: the network chooses the length of its prefix, 48, 56, 64 or 96 bits. The IPv4 address stands behind it,
+ * around an empty octet, and then come zeros: so the end tells the length.
  */
 function readLocalNat64(groups: Groups): Groups {
-  const [, , , high = 0, middle = 0, low = 0] = groups;
-  const last = readLast(groups);
-  return last.some((group) => group !== 0) ? last : [high, ((middle & 255) << 8) | (low >> 8)];
+  const octets = groups.flatMap((group) => [group >> 8, group & 255]);
+  const end = octets.findLastIndex((octet) => octet !== 0);
+  if (end > 12) return readLast(groups);
+  const last = Math.max(end, 10);
+  const [a = 0, b = 0, c = 0, d = 0] = octets.toSpliced(8, 1).slice(last - 4, last);
+  return [(a << 8) | b, (c << 8) | d];
 }
 
 /** null: any group. */
@@ -65,15 +68,41 @@ const EMBEDDINGS: readonly {
   { begin: [...ISATAP_PREFIX, 0x200, 0x5efe], read: readLast },
 ];
 
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+] as const)
+  PRIVATE.addSubnet(network, prefix, 'ipv4');
+PRIVATE.addSubnet('fc00::', 7, 'ipv6');
+const GLOBAL = new BlockList();
+GLOBAL.addSubnet('2000::', 3, 'ipv6');
+
 export function isForeign(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !NEVER.check(address, 'ipv4');
   if (version !== 6 || address.includes('%') || NEVER.check(address, 'ipv6')) return false;
+  return listEmbedded(address).every(isForeign);
+}
+
+/** None of a private network either: nobody makes this relay speak to its own. */
+export function isPublic(address: string): boolean {
+  if (!isForeign(address)) return false;
+  if (isIP(address) === 4) return !PRIVATE.check(address, 'ipv4');
+  const embedded = listEmbedded(address);
+  if (embedded.length === 0) return GLOBAL.check(address, 'ipv6');
+  return !PRIVATE.check(address, 'ipv6') && embedded.every(isPublic);
+}
+
+/** The addresses of IPv4 within one of IPv6. */
+function listEmbedded(address: string): string[] {
   const groups = expandIpv6(address);
-  return EMBEDDINGS.every(({ begin, read }) => {
-    const isEmbedded = begin.every((group, index) => group === null || group === groups[index]);
-    return !isEmbedded || isForeign(dotted(read(groups)));
-  });
+  const found = EMBEDDINGS.filter(({ begin }) =>
+    begin.every((group, index) => group === null || group === groups[index]),
+  );
+  return found.map(({ read }) => dotted(read(groups)));
 }
 
 function dotted([high = 0, low = 0]: Groups): string {

@@ -5,8 +5,9 @@
  */
 
 import { type RequestOptions, request } from 'node:https';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { isPublic } from '../delivery/foreignaddress.ts';
 import { answerTo } from '../task/httpanswer.ts';
 import { ChainlessAgent } from '../task/leavechain.ts';
 
@@ -22,30 +23,6 @@ export interface PostTerms {
 }
 
 const MOST_HEADER_BYTES = 16 * 1024;
-
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['224.0.0.0', 3],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv4');
-const GLOBAL = new BlockList();
-GLOBAL.addSubnet('2000::', 3, 'ipv6');
-/** RFC 3056: it contains an IPv4 address. */
-const TRANSLATED = new BlockList();
-TRANSLATED.addSubnet('2002::', 16, 'ipv6');
-
-export function isPublic(address: string): boolean {
-  const version = isIP(address);
-  if (version === 4) return !PRIVATE.check(address, 'ipv4');
-  return version === 6 && GLOBAL.check(address, 'ipv6') && !TRANSLATED.check(address, 'ipv6');
-}
 
 export async function postReport(
   url: string,

@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
-import { isPublic } from './post.ts';
+import { isPublic } from '../delivery/foreignaddress.ts';
 import { parseTarget, readTargets } from './record.ts';
+
+/** Public addresses of IPv4 within those of IPv6. A cluster without IPv4 reaches them by NAT64 alone. */
+const PUBLIC_WITHIN = ['64:ff9b::192.0.2.1', '2002:c000:201::1', '2001:db8::5efe:192.0.2.1'];
 
 const targets = (...records: string[]) => readTargets(records.map((record) => [record]));
 
@@ -107,9 +110,15 @@ test('no address of an own network is posted to, in any notation', () => {
     '::ffff:10.0.0.1',
     '64:ff9b::a00:1',
     '2002:a00:1::',
+    // Teredo, ISATAP and NAT64 of 10.0.0.1.
+    '2001:0:4136:e378:8000:63bf:f5ff:fffe',
+    '2001:db8::5efe:10.0.0.1',
+    '64:ff9b:1::10.0.0.1',
+    'fd00::5efe:192.0.2.1',
+    '4000::1',
   ];
   for (const address of [...own, ...own6, '224.0.0.1', '255.255.255.255', 'nonsense'])
     assert.equal(isPublic(address), false, address);
-  for (const address of ['192.0.2.1', '172.32.0.1', '100.128.0.1', '2001:db8::1', '2a00::1'])
-    assert.equal(isPublic(address), true, address);
+  const others = ['192.0.2.1', '172.32.0.1', '100.128.0.1', '2001:db8::1', '2a00::1', ...PUBLIC_WITHIN];
+  for (const address of others) assert.equal(isPublic(address), true, address);
 });
