@@ -82,8 +82,8 @@ export interface Failure {
   /** Of several failures that were joined. */
   readonly causes?: readonly FailureCause[];
   /**
-   * Only of the causes "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4); and
-   * "certificate-expired" and "sts-webpki-invalid": it is not valid yet.
+   * Only of the causes "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4);
+   * "certificate-expired" and "sts-webpki-invalid": it is not valid yet; and "handshake": the host did not say why.
    */
   readonly mayPass?: true;
   /** Only of the cause "connect": there is no way from here to the address, so nobody was asked. */

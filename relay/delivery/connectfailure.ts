@@ -178,8 +178,12 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
   return makeFailure({ ...facts, text, forSender });
 }
 
+/** Of all alerts "handshake failure" says least: a host sends it also while it has no certificate, or misses ours. */
+const SAYS_LITTLE = /alert handshake failure/;
+
 function mayPass(error: SmtpError, cause: FailureCause): boolean {
   if (error instanceof TlsaError) return error.problem.mayPass === true;
+  if (cause === 'handshake') return SAYS_LITTLE.test(findWord(error));
   const { responseCode: code = 0 } = error;
   return cause === 'starttls-missing' ? code >= 400 && code < 500 : findCertificate(error)?.mayPass === true;
 }

@@ -22,7 +22,7 @@ const WEAK: readonly unknown[] = [
  */
 export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Failure): Failure {
   const { cause, handshake, mayPass } = failure;
-  const isUnfitHost = (isUnproven(cause) && !mayPass) || WEAK.includes(handshake);
+  const isUnfitHost = !mayPass && (isUnproven(cause) || WEAK.includes(handshake));
   return requireTls && isUnfitHost ? unfit(failure.text, tellSender(failure)) : failure;
 }
 

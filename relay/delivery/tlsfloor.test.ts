@@ -14,6 +14,7 @@ import { freePort } from '#test/kit/ports.ts';
 import { hopTo, makeParcel, trusting } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
+import { judgeFor } from './requiretls.ts';
 
 const pair = { ...(await makePair('localhost')), serial: '' };
 const authority = await makeAuthority();
@@ -145,6 +146,21 @@ test('a peer that has only ciphers without encryption gets plain text at Opportu
   assert.equal(await outcome(port, { tlsLevel: 'Opportunistic' }), 'plain');
   assert.equal(await outcome(port, { tlsLevel: 'Encrypt' }), 'waits');
   assert.deepEqual(await fellBack(port), ['handshake', 'no shared version or cipher']);
+});
+
+test('for mail that requires TLS a version is final; the alert "handshake failure" is not, for it says nothing', async () => {
+  const wantsCertificate = { maxVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: true } as const;
+  const judged: unknown[] = [];
+  for (const port of [await only('TLSv1.1'), await peer(wantsCertificate)]) {
+    const result = await deliver(port, { tlsLevel: 'Verify' });
+    const { failure } = result as Extract<HopResult, { kind: 'unreachable' }>;
+    judged.push([failure.handshake, judgeFor({ requireTls: true }, failure).permanent]);
+  }
+  const reason = 'no shared version or cipher';
+  assert.deepEqual(judged, [
+    [reason, true],
+    [reason, false],
+  ]);
 });
 
 test('each way into plain text has its cause and its reason', async () => {
