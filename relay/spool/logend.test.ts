@@ -108,8 +108,10 @@ test('a transaction that failed when it was whole in the log is cut off, and not
     });
   const cut = () => {
     const end = statSync(logOf(stateDir)).size;
-    appendFileSync(logOf(stateDir), Buffer.alloc(3 * FRAME_BYTES, 1));
-    one.cutFailed();
+    const frame = Buffer.alloc(FRAME_BYTES, 1);
+    readFileSync(logOf(stateDir)).copy(frame, 8, 16, 24);
+    appendFileSync(logOf(stateDir), Buffer.concat([frame, frame, frame]));
+    one.cutUnfinished();
     assert.equal(statSync(logOf(stateDir)).size, end);
   };
   put(one, 0, 20);

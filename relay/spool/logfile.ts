@@ -67,6 +67,12 @@ export function endOfFrames(frames: number, pageBytes: number): number {
   return HEADER_BYTES + frames * (FRAME_HEADER_BYTES + pageBytes);
 }
 
+/** Behind the end of a log that began anew lie frames of the one before it, with another salt. They mean nothing. */
+export function hasFrameAt(log: number, at: number): boolean {
+  const [header, frame] = [readAt(log, 0, HEADER_BYTES), readAt(log, at, FRAME_HEADER_BYTES)];
+  return header !== undefined && frame?.subarray(8, 16).equals(header.subarray(16, 24)) === true;
+}
+
 /**
  * On disk when it returns. By its own handle, which takes the report of an error from no other. SQLite itself cuts the log
  * while others have it open. No process may write into it meanwhile.

@@ -9,7 +9,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { asFull, mayBeQuota, type StoreError } from './fault.ts';
 import { isQuotaUsedUp } from './files.ts';
 import { lookAtLog, writeLogAgain } from './logagain.ts';
-import { cutLog, endOfFrames } from './logfile.ts';
+import { cutLog, endOfFrames, hasFrameAt } from './logfile.ts';
 import type { StoreSpace } from './room.ts';
 import { PAGE_BYTES } from './sqlitefile.ts';
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
@@ -98,10 +98,14 @@ export class OpenStore {
     }
   }
 
-  /** For a process that is not the only one: its own sync covers what it writes, whatever the others have heard. */
+  /**
+   * For a process that is not the only one: its own sync covers what it writes, whatever the others have heard. It may take
+   * the place of one that was killed.
+   */
   static share(path: string, checkpoints: Checkpoints): OpenStore {
     const store = new OpenStore(path, checkpoints);
     try {
+      store.cutUnfinished();
       const seen = lookAtLog(store.log, () => endOfFrames(store.#countFrames().log, store.#pageBytes));
       store.transact(() => writeLogAgain(store.log, seen));
       return store;
@@ -136,10 +140,11 @@ export class OpenStore {
   }
 
   /**
-   * Call this after a transaction that found no room. It may be whole in the log though it is not in force: without this, a
-   * start after a kill would take it. Nobody reads behind the end, and nobody writes while this has the lock of writers.
+   * Call this after a transaction that found no room, or whose process was killed. It may be whole in the log though it is not
+   * in force: a later start would take it, also in part and with mail that has gone since. Nobody reads behind the end, and
+   * nobody writes while this has the lock of writers.
    */
-  cutFailed(): void {
+  cutUnfinished(): void {
     let beside: DatabaseSync | undefined;
     try {
       beside = new DatabaseSync(this.#path, { timeout: BUSY_MS });
@@ -147,7 +152,9 @@ export class OpenStore {
       // A handle that has read nothing knows no log, and one that writes may not ask how long it is.
       beside.prepare('PRAGMA schema_version').get();
       const { log } = beside.prepare(LOG_STATE).get() as { log: number };
-      if (log >= 0) cutLog(`${this.#path}-wal`, () => endOfFrames(log, this.#pageBytes));
+      if (log < 0) return;
+      const end = endOfFrames(log, this.#pageBytes);
+      cutLog(`${this.#path}-wal`, (file) => (hasFrameAt(file, end) ? end : undefined));
     } catch {
       // Then it is taken at most, and nothing goes.
     } finally {

@@ -186,7 +186,7 @@ export class Store {
 
   #failed(error: StoreError): Error {
     const fault = classifyError(error);
-    if (fault === 'full') this.#open?.cutFailed();
+    if (fault === 'full') this.#open?.cutUnfinished();
     if (fault === 'full') return Object.assign(error, { code: 'ENOSPC' });
     if (this.#open && (fault === 'io' || isAboutContent(fault))) this.#post(error);
     return error;

@@ -3,43 +3,17 @@
  * before it told anybody, what the other acknowledges behind the lost frames must still be on disk.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { Spool } from '#relay/spool/spool.ts';
-import { endWithFile, waitForEnd } from '#test/kit/child.ts';
 import { readCalls } from '#test/kit/diskrecord.ts';
-import { DiskShim, type ProcessKind, shimProblem } from '#test/kit/diskshim.ts';
+import { DiskShim, shimProblem } from '#test/kit/diskshim.ts';
 import { rebuild } from '#test/kit/powercut.ts';
+import { storeWriter } from '#test/kit/storewriter.ts';
 
-const WRITER = new URL('programs/writer.ts', import.meta.url).pathname;
 const [BEFORE, LOST, AFTER] = ['1k8mubn7f1of0001', '1k8mubn7f1of0002', '1k8mubn7f1of0003'];
-
-/** The library knows its kind by its arguments. */
-function writer(shim: DiskShim, kind: ProcessKind, how = '') {
-  const child = endWithFile(
-    spawn(process.execPath, [WRITER, shim.stateDir, how, `${kind}/main.ts`], {
-      env: { ...process.env, ...shim.env() },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    }),
-  );
-  const lines = createInterface(child.stdout);
-  return {
-    enter: async (id: string): Promise<string> => {
-      const answer = Promise.race([once(lines, 'line'), once(child, 'exit')]);
-      child.stdin.write(`${id}\n`);
-      return String((await answer)[0]);
-    },
-    end: () => {
-      child.stdin.end();
-      return waitForEnd(child, 'a writer');
-    },
-  };
-}
 
 /** The ids of the messages that a start finds after a power cut now, with nothing that was not synced. */
 async function leftAfterCut(shim: DiskShim, dir: string): Promise<readonly string[]> {
@@ -59,7 +33,7 @@ test('what a process acknowledges that opened the store after a failed sync surv
   shim.recordBytes(true);
   mkdirSync(shim.stateDir);
   try {
-    const router = writer(shim, 'router', 'ends');
+    const router = storeWriter(shim, 'router', 'ends');
     assert.equal(await router.enter(BEFORE), 'entered');
     shim.arm({
       harm: { kind: 'fail', error: 'EIO' },
@@ -71,7 +45,7 @@ test('what a process acknowledges that opened the store after a failed sync surv
     assert.equal(await router.enter(LOST), 'null');
     // The disk does not have it.
     assert.deepEqual(await leftAfterCut(shim, dir), [BEFORE]);
-    const listener = writer(shim, 'listener');
+    const listener = storeWriter(shim, 'listener');
     assert.equal(await listener.enter(AFTER), 'entered');
     const left = await leftAfterCut(shim, dir);
     assert.ok(

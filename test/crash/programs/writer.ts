@@ -1,6 +1,6 @@
 /**
- * Opens a spool and enters a small message for each id that it reads, and says what became of it. With `ends` it ends, with
- * no word to anybody, as soon as it hears of a failed sync.
+ * Opens a spool and enters a message for each id that it reads, of 500 bytes or as many as the line says, and says what
+ * became of it. With `ends` it ends, with no word to anybody, as soon as it hears of a failed sync.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -26,8 +26,9 @@ function endOnError(): void {
 if (how === 'ends') endOnError();
 const { Spool } = await import('#relay/spool/spool.ts');
 const spool = new Spool(stateDir, undefined, 'late');
-for await (const id of createInterface(process.stdin)) {
-  const entered = spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.alloc(500) });
+for await (const line of createInterface(process.stdin)) {
+  const [id = '', bytes = '500'] = line.split(' ');
+  const entered = spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.alloc(Number(bytes)) });
   await entered.then(
     () => console.log('entered'),
     ({ message }: Error) => console.log(message),
