@@ -3,7 +3,7 @@
  * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
  * log is read past the kernel's cache if the file system can do that. The log is cut at the first broken frame, where
  * SQLite ends it. After a write or a sync that failed, every acknowledged message lies before that frame. In any other case
- * the messages in whole frames behind it are entered first. A store with a damaged structure, or with a page that stays
+ * the messages in whole frames behind it are entered first (recoveredlog.ts). A store with a damaged structure, or with a page that stays
  * unreadable, is renamed, and its readable content goes into a new store. So is a log whose file is gone, and the journal
  * of another store. What was seen once proves nothing: the store is looked through again first, from a fresh handle. The
  * next start finishes a recovery that was killed. Recovery throws if it cannot do its work.
@@ -18,10 +18,10 @@ import {
   tellsOfUnreadable,
   tellsOfWrite,
 } from './fault.ts';
-import { copyDurably, findUnreadable, syncFolder } from './files.ts';
-import { cutLog, readLog } from './logfile.ts';
+import { findUnreadable, syncFolder } from './files.ts';
 import { type Check, findProblem, OpenStore } from './openstore.ts';
-import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
+import { endLog, enterInto, forgetKept, renewLog, rowsOfKept } from './recoveredlog.ts';
+import { rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
 import { PAGE_BYTES, type Row } from './sqlitefile.ts';
 
 export type Recovered =
@@ -67,10 +67,11 @@ export function recover(
   renewLog(`${path}-wal`, notice === '');
   // After an error of a write or a sync, rows behind the break were not acknowledged. Without one they may have been, and
   // so may all of a log whose file is gone.
-  const behind = isLost || !tellsOfWrite(notice) ? rowsBehindBreak(path) : [];
+  const behind = [...(isLost || !tellsOfWrite(notice) ? rowsBehindBreak(path) : []), ...rowsOfKept(path)];
   const damage = isLost ? 'its file is missing or empty, and its log is not' : findDamage(path, notice);
   if (damage !== undefined) return rebuild(path, damage.trim(), behind, onReplace);
-  const messages = behind.length > 0 ? enterInto(path, behind) : 0;
+  const messages = behind.length > 0 ? enterInto(path, behind, notice === '') : 0;
+  forgetKept(path);
   endLog(`${path}-wal`, notice === '');
   if (finished) return finished;
   if (messages > 0) return { kind: 'log-damaged', messages };
@@ -81,42 +82,6 @@ export function recover(
 function refuseLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
     throw new Error('it is a symbolic link: put the file in its place, or link the whole state folder');
-}
-
-function enterInto(path: string, rows: readonly Row[]): number {
-  const store = new OpenStore(path, 'late');
-  try {
-    return enterMissing(store, rows);
-  } finally {
-    store.close();
-  }
-}
-
-/** `mayStay`: no error is known, and a full disk must not stop the start. */
-function renewLog(log: string, mayStay: boolean): void {
-  if (!existsSync(log)) return;
-  const fresh = `${log}.new`;
-  try {
-    copyDurably(log, fresh);
-    renameSync(fresh, log);
-    syncFolder(log);
-  } catch (error) {
-    rmSync(fresh, { force: true });
-    throwUnless(mayStay, error);
-  }
-}
-
-/** What stays behind the end would look like frames behind a break, as soon as a shorter transaction lies before it. */
-function endLog(log: string, mayStay: boolean): void {
-  try {
-    cutLog(log, (file) => readLog(file).end);
-  } catch (error) {
-    throwUnless(mayStay, error);
-  }
-}
-
-function throwUnless(mayStay: boolean, error: unknown): void {
-  if (!mayStay || classifyError(error as StoreError) === 'bug') throw error;
 }
 
 /** Undefined if nothing is damaged for good. */
@@ -175,7 +140,9 @@ function look(path: string, check: Check): Seen | undefined {
 
 function rebuild(path: string, reason: string, behind: readonly Row[], onReplace: () => void): Recovered {
   const salvaged = copyReadable(path, behind);
-  return { kind: 'rebuilt', reason, setAside: putInPlace(path, onReplace), ...salvaged };
+  const setAside = putInPlace(path, onReplace);
+  forgetKept(path);
+  return { kind: 'rebuilt', reason, setAside, ...salvaged };
 }
 
 /** A kill behind this must not lose the rows behind the break, so the new store has them. */

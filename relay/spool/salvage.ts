@@ -99,8 +99,8 @@ export function salvage(path: string, to: string, behind: readonly Row[] = []): 
  * Rows in whole log frames behind a broken frame, or in all of a log whose file is gone. SQLite drops these frames, but
  * they may have been acknowledged, or were under way at a power loss. Rows on pages that became free later are left out.
  */
-export function rowsBehindBreak(path: string): Row[] {
-  const file = new StoreFile(path);
+export function rowsBehindBreak(path: string, log?: string): Row[] {
+  const file = new StoreFile(path, log);
   try {
     const pages = file.withBehind();
     const free = readFreePages(pages);
@@ -137,9 +137,9 @@ class StoreFile implements Pages {
   readonly #isEmpty: boolean;
   readonly #contents: LogContents = { taken: new Map(), behind: new Map(), end: undefined };
 
-  constructor(path: string) {
+  constructor(path: string, log = `${path}-wal`) {
     this.#file = openSync(path, 'r');
-    this.#log = openWhereThere(`${path}-wal`);
+    this.#log = openWhereThere(log);
     if (this.#log !== undefined) this.#contents = readLog(this.#log);
     const inFile = Math.ceil(fstatSync(this.#file).size / PAGE_BYTES);
     this.#isEmpty = inFile === 0;

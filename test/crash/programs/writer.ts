@@ -25,7 +25,7 @@ function endOnError(): void {
 
 if (how === 'ends') endOnError();
 const { Spool } = await import('#relay/spool/spool.ts');
-const spool = new Spool(stateDir, undefined, 'late');
+const spool = new Spool(stateDir, undefined, 'late', { isStart: how === 'starts' });
 for await (const line of createInterface(process.stdin)) {
   const [id = '', bytes = '500'] = line.split(' ');
   const entered = spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.alloc(Number(bytes)) });
