@@ -3,8 +3,7 @@
  * keeps both files small. SQLite syncs only what keeps its own files consistent (synchronous=NORMAL). All errors are
  * thrown as SQLite reports them, and store.ts interprets them.
  */
-import { closeSync, existsSync, openSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { asFull, mayBeQuota, type StoreError } from './fault.ts';
 import { isQuotaUsedUp } from './files.ts';
@@ -13,19 +12,15 @@ import { cutLog, endOfFrames, hasFrameAt } from './logfile.ts';
 import type { StoreSpace } from './room.ts';
 import { PAGE_BYTES } from './sqlitefile.ts';
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
+import { logPagesFor, paysToShrink } from './upkeep.ts';
 
 /** Another process commits within milliseconds. A wait this long means that the disk hangs. */
 const BUSY_MS = 10_000;
 /** Upkeep gives up early, because it is never urgent. */
 const TIDY_BUSY_MS = 100;
-/** Log size in pages at which the log is copied into the tables. It is smaller on a small volume. */
-const LOG_PAGES = { least: 250, most: 4_000 };
-const LOG_SHARE = 1 / 64;
 /** Check the log size after so many commits. A check costs as much as a read. */
 const LOOK_AT_LOG_EVERY = 8;
 const LOG_STATE = 'PRAGMA wal_checkpoint(NOOP)';
-/** Shrinking pays for a file of at least `pages` pages if three of four pages are free and the used pages are few. */
-const SHRINK = { pages: 1_000, usedPages: 2_000, freeShare: 0.75 };
 
 /**
  * Copying the log into the tables blocks the process for some ten milliseconds. Clients wait for a listener, but nobody
@@ -212,7 +207,7 @@ export class OpenStore {
   get #isMostlyFree(): boolean {
     const { freelist_count: free } = this.#freePages.get() as { freelist_count: number };
     const { page_count: pages } = this.#database.prepare('PRAGMA page_count').get() as { page_count: number };
-    return pages >= SHRINK.pages && pages - free <= SHRINK.usedPages && free >= pages * SHRINK.freeShare;
+    return paysToShrink(this.#path, pages, pages - free);
   }
 
   #copyLog(how: 'PASSIVE' | 'TRUNCATE', first = ''): void {
@@ -278,12 +273,6 @@ function willGetTable(database: DatabaseSync): boolean {
   const names = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   const isWhole = TABLE_NAMES.every((table) => names.some(({ name }) => name === table));
   return !isWhole && pages <= LOOKED_THROUGH_PAGES;
-}
-
-function logPagesFor(path: string): number {
-  const { blocks, bsize } = statfsSync(dirname(path));
-  const share = Math.floor((blocks * bsize * LOG_SHARE) / PAGE_BYTES);
-  return Math.min(Math.max(share, LOG_PAGES.least), LOG_PAGES.most);
 }
 
 /**
