@@ -14,9 +14,9 @@ const nobody = makeFailure({ cause: 'connect', status: '4.4.1', text: 'nobody th
 
 /**
  * Deliveries whose id begins with "hang" get no answer. Those of "slow" are answered but continue. Those of "busy" take
- * some time. Those of "dead" fail once, and get no answer later.
+ * some time. Those of "dead" fail once, and get no answer later. Those of "minute" end as that does.
  */
-function rig() {
+function rig(minute: () => Promise<void> = forever) {
   const failed = new Set<string>();
   const delivered: string[] = [];
   const queues = new DestinationQueues({
@@ -38,6 +38,7 @@ function rig() {
         });
         return undefined;
       }
+      if (id.startsWith('minute')) await minute();
       queue.answered(1_000_000);
       if (id.startsWith('slow')) await forever();
       if (id.startsWith('busy')) await turn();
@@ -95,4 +96,18 @@ test('destinations that have very much to do take turns with others', async () =
   await arrived(10_010);
   const last = delivered.indexOf('good 9');
   assert.ok(last < 2_500, `${last} others before it`);
+});
+
+test('a destination that comes behind ten thousand that hang for a minute each does not wait for all of them', async () => {
+  const ends: (() => void)[] = [];
+  const { add, delivered } = rig(() => new Promise((resolve) => ends.push(resolve)));
+  for (let index = 0; index < 10_000; index++) add(`minute${index}`, 1);
+  add('new', 1);
+  let minutes = 0;
+  while (!delivered.includes('new 0')) {
+    minutes += 1;
+    for (const end of ends.splice(0)) end();
+    await turn();
+  }
+  assert.equal(minutes, 1);
 });

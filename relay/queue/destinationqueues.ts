@@ -10,6 +10,7 @@ import type { QueueFigures } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
 import type { Answers } from './health.ts';
+import { Line } from './line.ts';
 import type { LoginPause } from './pause.ts';
 import { Providers, type ProvidersDeps } from './providers.ts';
 import { hasFailure, type PackedQueue, QueuePacker, readId } from './restingqueue.ts';
@@ -51,8 +52,8 @@ export class DestinationQueues {
   readonly #slots = new Slots();
   readonly #wakeups: Wakeups;
   readonly #providers: Providers | undefined;
-  /** The keys of destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
-  readonly #blocked = SLOTS.map((slot) => ({ ...slot, keys: new Set<string>() }));
+  /** The destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
+  readonly #blocked = SLOTS.map((slot) => ({ ...slot, line: new Line(slot.standing === 'first') }));
   /** The answers of idle destinations, oldest first. */
   readonly #answers = new Map<string, Answers>();
   /** Deliveries under way by message. A message has one for each of its destinations. */
@@ -82,7 +83,7 @@ export class DestinationQueues {
 
   /** The number of destinations that wait only for a slot. */
   get blocked(): number {
-    return new Set(this.#blocked.flatMap(({ keys }) => [...keys])).size;
+    return new Set(this.#blocked.flatMap(({ line }) => [...line.keys()])).size;
   }
 
   /** The caller changes the queue and then pumps it. */
@@ -246,17 +247,12 @@ export class DestinationQueues {
   }
 
   #pumpBlocked(): void {
-    for (const { share, standing, keys } of this.#blocked) {
-      // The set is not copied: it may be very large, and usually the first destination takes the free slot.
-      for (const key of keys) {
-        if (!this.#slots.hasRoom(share, standing)) break;
-        this.#pumpKey(key);
-      }
-    }
+    for (const { share, standing, line } of this.#blocked)
+      for (const key of line.next(() => this.#slots.hasRoom(share, standing))) this.#pumpKey(key);
   }
 
   #unblock({ destination }: DestinationQueue): void {
-    for (const { keys } of this.#blocked) keys.delete(destination.key);
+    for (const { line } of this.#blocked) line.delete(destination.key);
   }
 
   /** Waits for a slot, or for the time when a delivery is due. */
@@ -267,8 +263,8 @@ export class DestinationQueues {
     // A destination keeps its place until it begins a delivery.
     for (const slot of this.#blocked) {
       const wants = slot.standing === standing && queue.wantsSlot(slot.share, now);
-      if (wants) slot.keys.add(key);
-      else slot.keys.delete(key);
+      if (wants) slot.line.add(key);
+      else slot.line.delete(key);
       isBlocked ||= wants;
     }
     const waitsForTurn = this.#waitForTurn(queue, now);
