@@ -83,10 +83,11 @@ export class QueueClient {
   }
 
   /**
-   * Asks again for messages that are being delivered at this moment, because most attempts end soon. A retry of one whose
-   * attempt goes on has come true.
+   * The relay waits for messages that are being delivered at this moment. A retry of those is asked for again, because most
+   * attempts end soon, and one whose attempt goes on has come true.
    */
   async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
+    if (action !== 'retry') return (await this.#post(action, ids)) as Done[];
     const done = new Map<string, Done>();
     let left = ids;
     for (let waited = 0; ; waited += AGAIN_MS) {
@@ -95,8 +96,7 @@ export class QueueClient {
       if (left.length === 0 || waited >= DELIVERY_MS) break;
       await sleep(AGAIN_MS);
     }
-    const isTried = ({ result }: Done) => action === 'retry' && result === 'delivering';
-    return [...done.values()].map((one) => (isTried(one) ? { ...one, result: 'done' } : one));
+    return [...done.values()].map((one) => (one.result === 'delivering' ? { ...one, result: 'done' } : one));
   }
 
   /** Returns the results of a retry of these messages. Waits for attempts under way, but not for ever. */

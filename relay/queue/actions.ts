@@ -2,7 +2,7 @@
  * All changes of a queued message except its delivery. A message is settled, returned to its sender when it is too old,
  * and reported when it is late. A person can hold, release or remove it. Each change is written together with the
  * report about it (changes.ts). Nothing happens to a message while it is being delivered, because it might be reported
- * twice.
+ * twice. A person who wants to change it then comes before its next transaction (turns.ts).
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -19,6 +19,7 @@ import type { Changed } from './progress.ts';
 import { findShortestExpiry } from './retry.ts';
 import { type AttemptTarget, applyVerdicts, forgetAttempts, makeExpired } from './settlement.ts';
 import { Sweep } from './sweep.ts';
+import { Turns } from './turns.ts';
 
 const SWEEP_MS = 5_000;
 /** An expired recipient is not tried again. */
@@ -78,6 +79,7 @@ export class MessageActions {
   readonly #options: MessageActionsDeps;
   readonly #changes: Changes;
   readonly #sweep: Sweep;
+  readonly #turns = new Turns();
   #timer: NodeJS.Timeout | undefined;
   #sweeping = false;
 
@@ -124,14 +126,19 @@ export class MessageActions {
     }
   }
 
-  /** Undefined unless a change of this message is being written. Resolves when it is written. */
+  /** Undefined unless a change of this message is being written, or a person waits to make one. No delivery may begin then. */
   changing(id: string): Promise<unknown> | undefined {
-    return this.#changes.pending(id);
+    return this.#changes.pending(id) ?? this.#turns.asked(id);
   }
 
-  /** Keeps the record during a delivery, so that it is not read again. */
-  keep(id: string, record: QueueRecord): () => void {
-    return this.#changes.keep(id, record);
+  /** A delivery begins. The record is kept, so that it is not read again. The returned function ends it. */
+  begin(id: string, record: QueueRecord): () => void {
+    const letGo = this.#changes.keep(id, record);
+    const end = this.#turns.begin(id);
+    return () => {
+      letGo();
+      end();
+    };
   }
 
   /** Writes the verdicts on these recipients, together with the reports about them. True if no recipient is left. */
@@ -158,33 +165,39 @@ export class MessageActions {
   }
 
   /** A held message is not delivered, returned or reported until it is released. */
-  hold(id: string): Promise<ActionOutcome> {
-    return this.#touch(id, (record) => ({ record: { ...record, hold: true }, news: [] }));
+  hold(id: string, patience?: AbortSignal): Promise<ActionOutcome> {
+    return this.#touch(id, patience, (record) => ({ record: { ...record, hold: true }, news: [] }));
   }
 
   /** Also gives recipients that were set aside a new attempt. */
-  release(id: string): Promise<ActionOutcome> {
-    return this.#touch(id, (record) => {
+  release(id: string, patience?: AbortSignal): Promise<ActionOutcome> {
+    return this.#touch(id, patience, (record) => {
       const { hold: _, ...rest } = record;
       return { record: { ...rest, recipients: record.recipients.map(forgetAttempts) }, news: [] };
     });
   }
 
   /** Removes the message finally. Nobody gets a report. */
-  remove(id: string): Promise<ActionOutcome> {
-    return this.#touch(id, (record) =>
+  remove(id: string, patience?: AbortSignal): Promise<ActionOutcome> {
+    return this.#touch(id, patience, (record) =>
       this.#changes.record(record, { record: { ...record, recipients: [] }, news: [] }, () =>
         listRemoved(id, record.recipients, this.#options.wall()),
       ),
     );
   }
 
-  async #touch(id: string, change: (record: QueueRecord) => Changed): Promise<ActionOutcome> {
-    const { queue } = this.#options;
-    if (queue.isDelivering(id)) return 'delivering';
-    const changed = await this.#changes.write(id, change);
-    queue.renew(id);
-    return changed === undefined ? 'gone' : 'done';
+  /** Waits for the end of the transactions under way as long as the patience lasts. Absent: there is none. */
+  async #touch(
+    id: string,
+    patience: AbortSignal | undefined,
+    change: (record: QueueRecord) => Changed,
+  ): Promise<ActionOutcome> {
+    const take = async () => {
+      const changed = await this.#changes.write(id, change);
+      this.#options.queue.renew(id);
+      return changed === undefined ? 'gone' : 'done';
+    };
+    return (await this.#turns.ask(id, take, patience)) ?? 'delivering';
   }
 
   #findAge(id: string): number {

@@ -24,6 +24,9 @@ export interface SuppressedRecipients {
   lift(addresses: readonly string[]): Promise<unknown>;
 }
 
+/** How long an action waits for a message that is being delivered. Most transactions end sooner. */
+const DELIVERY_MS = 5_000;
+
 interface Tools {
   readonly queue: QueueTools;
   readonly history: FindsMail | undefined;
@@ -89,8 +92,19 @@ async function act(
     return send(response, 404, { error: `there is no action "${action}"` });
   const ids = await readIds(request);
   if (!ids) return send(response, 400, { error: 'the body must be {"ids": [...]}, with ids of messages' });
-  const answer = action === 'outcomes' ? tools.findOutcomes(ids) : await tools.do(action as QueueAction, ids);
+  const answer =
+    action === 'outcomes'
+      ? tools.findOutcomes(ids)
+      : await tools.do(action as QueueAction, ids, () => beginPatience(response));
   send(response, 200, answer);
+}
+
+/** Nobody would learn of what is done after the client has gone. */
+function beginPatience(response: ServerResponse): AbortSignal {
+  const left = new AbortController();
+  response.once('close', () => left.abort());
+  if (response.destroyed) left.abort();
+  return AbortSignal.any([left.signal, AbortSignal.timeout(DELIVERY_MS)]);
 }
 
 async function readIds(request: IncomingMessage): Promise<string[] | undefined> {

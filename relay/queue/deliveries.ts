@@ -55,9 +55,9 @@ export class Deliveries {
   async deliver(queue: DestinationQueue, waiting: Waiting): Promise<Offer> {
     const { actions, load, onLost } = this.#deps;
     const { id } = waiting;
-    let letGo: (() => void) | undefined;
+    let end: (() => void) | undefined;
     try {
-      // A change under way may hold the message or remove recipients, so the delivery waits for it.
+      // A change may hold the message or remove recipients, so the delivery waits for it.
       for (let changing = actions.changing(id); changing; changing = actions.changing(id)) await changing;
       const taken = load(id);
       if (taken.kind !== 'message') {
@@ -66,13 +66,13 @@ export class Deliveries {
       }
       // A person has held the message meanwhile.
       if (taken.record.hold) return 'none';
-      letGo = actions.keep(id, taken.record);
+      end = actions.begin(id, taken.record);
       return await this.#deliver(queue, waiting, taken);
     } catch (error) {
       this.#failed(queue, waiting, error as Error);
       return 'made';
     } finally {
-      letGo?.();
+      end?.();
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * The requests of a person to the queue, as data: list, show, hold, release, retry, remove. The command uses them over
- * a local socket (control.ts). Nothing here changes a message while it is being delivered.
+ * a local socket (control.ts). Nothing here changes a message while it is being delivered: a change waits for the end of the
+ * present transaction.
  */
 import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -85,20 +86,30 @@ export class QueueTools {
     return taken.kind === 'message' ? taken.open() : undefined;
   }
 
-  /** Handles one message after the other. A message that is being delivered is left alone. */
-  async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
+  /**
+   * Handles one message after the other. Those that are being delivered come last, and side by side: `begin` begins the time
+   * that the caller waits for them. Absent: they are left alone.
+   */
+  async do(action: QueueAction, ids: readonly string[], begin?: () => AbortSignal): Promise<Done[]> {
     if (action === 'retry') return this.#retry(ids);
-    const done: Done[] = [];
-    for (const id of ids) done.push({ id, result: await this.#touch(action, id) });
+    const found: Done[] = [];
+    for (const id of ids) found.push({ id, result: await this.#touch(action, id) });
+    const patience = begin?.();
+    const again = async (one: Done) =>
+      one.result === 'delivering' ? { ...one, result: await this.#touch(action, one.id, patience) } : one;
+    const done = await Promise.all(found.map(again));
     // A released message should go at once.
     if (action === 'release') this.#hurry(done);
     return done;
   }
 
-  async #touch(action: Exclude<QueueAction, 'retry'>, id: string): Promise<Done['result']> {
-    if (action === 'release' && !this.#manager.isDelivering(id) && this.show(id)?.state === 'queued')
-      return 'queued';
-    const result = await this.#manager.actions[action](id);
+  async #touch(
+    action: Exclude<QueueAction, 'retry'>,
+    id: string,
+    patience?: AbortSignal,
+  ): Promise<Done['result']> {
+    if (action === 'release' && this.show(id)?.state === 'queued') return 'queued';
+    const result = await this.#manager.actions[action](id, patience);
     if (result !== 'gone' || !this.#isDamaged(id)) return result;
     if (action !== 'remove') return 'damaged';
     return (await this.#spool.discard(id)) ? 'done' : 'gone';
