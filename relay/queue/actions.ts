@@ -192,10 +192,14 @@ export class MessageActions {
     patience: AbortSignal | undefined,
     change: (record: QueueRecord) => Changed,
   ): Promise<ActionOutcome> {
+    const { queue, spool } = this.#options;
     const take = async () => {
       const changed = await this.#changes.write(id, change);
-      this.#options.queue.renew(id);
-      return changed === undefined ? 'gone' : 'done';
+      queue.renew(id);
+      if (changed) return 'done';
+      // A write that fails is not repeated when this process ends, and "gone" would end the wish of the person.
+      if (spool.read(id).kind === 'message') throw new Error('the change was not written, ask again');
+      return 'gone';
     };
     return (await this.#turns.ask(id, take, patience)) ?? 'delivering';
   }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptResult } from '#relay/delivery/courier.ts';
-import { answers, QueueRig } from '#test/kit/queuerig.ts';
+import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { failureFromReply } from '../delivery/verdict.ts';
 import { serveControl } from './control.ts';
@@ -159,4 +159,18 @@ test('an action whose client has gone away is not done later', async (context) =
   open();
   await eventually(() => rig.manager.figures.depth === 0);
   assert.deepEqual(delivered(), to);
+});
+
+test('an action that could not be written before the relay stopped is not told as that of a message that is gone', async (context) => {
+  const id = await rig.enter('s@b.example', ['a@a.example']);
+  rig.begin(() => NOBODY);
+  await rig.manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !rig.manager.isDelivering(id));
+  context.mock.method(rig.spool, 'settle', () => Promise.reject(new Error('database or disk is full')));
+  const asked = new QueueTools(rig.manager, rig.spool).do('remove', [id]);
+  const isTold = assert.rejects(asked, /not written, ask again/);
+  await eventually(() => rig.count('progress_not_written') === 1);
+  await rig.manager.drain(0);
+  await isTold;
+  assert.equal(rig.spool.read(id).kind, 'message');
 });
