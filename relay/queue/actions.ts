@@ -244,8 +244,10 @@ export class MessageActions {
   }
 
   async #warn(id: string): Promise<void> {
-    if (this.#isBusy(id)) return;
-    const { spool, wall } = this.#options;
+    const { spool, wall, log } = this.#options;
+    const again = () => this.#warn(id).catch(({ message }: Error) => log('spool_not_read', { id, message }));
+    // A message that goes in many transactions is late long before the last one.
+    if (this.#changes.pending(id) || this.#turns.callAfter(id, again)) return;
     const read = spool.read(id);
     if (read.kind !== 'message') return;
     const { warned, hold, from } = read.record;

@@ -8,11 +8,13 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptResult } from '#relay/delivery/courier.ts';
 import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { failureFromReply } from '../delivery/verdict.ts';
 import { serveControl } from './control.ts';
 import { QueueTools } from './tools.ts';
 
+const HOUR = 3_600_000;
 let rig: QueueRig;
 /** The transactions, each as its destination and its recipients. */
 let begun: { readonly key: string; readonly to: readonly string[] }[];
@@ -173,4 +175,30 @@ test('an action that could not be written before the relay stopped is not told a
   await rig.manager.drain(0);
   await isTold;
   assert.equal(rig.spool.read(id).kind, 'message');
+});
+
+test('the sender of a message that goes in many slow transactions is told in time that it is late', async () => {
+  const policy = policyOf();
+  const to = addresses('a.example', 12);
+  await rig.enter('s@b.example', to);
+  /** How many transactions there were when the sender was told. */
+  const told: number[] = [];
+  rig.begin(
+    async ({ key }, parcel): Promise<AttemptResult> => {
+      if (key === 'b.example') {
+        told.push(begun.length);
+        return answers(parcel);
+      }
+      begun.push({ key, to: parcel.to });
+      rig.now += HOUR;
+      await rig.manager.actions.sweep();
+      return answers(parcel, (address) => (address === parcel.to[0] ? undefined : tooMany));
+    },
+    { ...policy, queue: { ...policy.queue, delayWarningSeconds: 4 * 3600 } },
+  );
+  await rig.manager.start();
+  await eventually(() => rig.manager.figures.depth === 0);
+  assert.deepEqual(delivered().toSorted(), [...to, 's@b.example'].toSorted());
+  assert.equal(told.length, 1);
+  assert.ok((told[0] ?? 0) <= 7, `after ${told[0]} hours`);
 });

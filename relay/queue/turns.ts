@@ -1,12 +1,14 @@
 /**
  * Whose turn it is at a message: that of its deliveries, which go on side by side, or that of a person who wants to change it. A
  * person waits for the deliveries under way, and none begins meanwhile. Without that, a message that goes in many transactions
- * would leave nobody a moment between two of them. This file has no clock of its own.
+ * would leave nobody a moment between two of them. A change that is none of a person keeps no delivery waiting. This file has
+ * no clock of its own.
  */
 interface Turn {
   underWay: number;
   /** Who waits for the end of the deliveries, in this order. Each promise resolves when that one waits no more. */
   readonly asking: Map<() => void, Promise<void>>;
+  afterwards?: () => void;
 }
 
 export class Turns {
@@ -15,7 +17,7 @@ export class Turns {
 
   /** A delivery begins. The returned function ends it. */
   begin(id: string): () => void {
-    const turn = this.#turns.get(id) ?? { underWay: 0, asking: new Map() };
+    const turn: Turn = this.#turns.get(id) ?? { underWay: 0, asking: new Map() };
     turn.underWay += 1;
     this.#turns.set(id, turn);
     return () => {
@@ -23,12 +25,20 @@ export class Turns {
       if (turn.underWay > 0) return;
       this.#turns.delete(id);
       for (const serve of [...turn.asking.keys()]) serve();
+      turn.afterwards?.();
     };
   }
 
   /** Undefined unless somebody waits for a turn at this message. */
   asked(id: string): Promise<void> | undefined {
     return this.#turns.get(id)?.asking.values().next().value;
+  }
+
+  /** Calls `take` when the deliveries under way have ended, behind persons, and holds none up for it. False: none is under way. */
+  callAfter(id: string, take: () => void): boolean {
+    const turn = this.#turns.get(id);
+    if (turn) turn.afterwards = take;
+    return turn !== undefined;
   }
 
   /** Calls `take` when no delivery of the message is under way. Undefined if the patience ends before; absent: there is none. */
