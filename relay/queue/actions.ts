@@ -121,6 +121,8 @@ export class MessageActions {
     this.#sweeping = true;
     try {
       await this.#sweep.look(this.#options.ages.latest);
+    } catch (error) {
+      this.#notRead(error as Error);
     } finally {
       this.#sweeping = false;
     }
@@ -244,8 +246,8 @@ export class MessageActions {
   }
 
   async #warn(id: string): Promise<void> {
-    const { spool, wall, log } = this.#options;
-    const again = () => this.#warn(id).catch(({ message }: Error) => log('spool_not_read', { id, message }));
+    const { spool, wall } = this.#options;
+    const again = () => this.#warn(id).catch((error: Error) => this.#notRead(error));
     // A message that goes in many transactions is late long before the last one.
     if (this.#changes.pending(id) || this.#turns.callAfter(id, again)) return;
     const read = spool.read(id);
@@ -264,6 +266,11 @@ export class MessageActions {
       const told = await this.#changes.tell(taken, now, { left: now.recipients, dsnRecipients }, null);
       return { ...told, record: { ...now, warned: true } };
     });
+  }
+
+  /** Such as a store that is being recovered. A later look finds what this one missed. */
+  #notRead({ message }: Error): void {
+    this.#options.log('spool_not_read', { message });
   }
 
   /** The late recipients, each with the reason. */

@@ -208,3 +208,20 @@ test('that a host has answered in the last ten minutes is known although nothing
   await countReturned(2_000);
   assert.ok(rig.count('expired') < 10, `${rig.count('expired')}`);
 });
+
+test('a queue that cannot be read for a moment ends no process that looks for old mail', async (context) => {
+  const manager = rig.begin(() => NOBODY);
+  const id = await rig.enter('s@b.example', ['a@a.example']);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(id));
+  rig.now += 6 * 24 * 3_600_000;
+  const { mock } = context.mock.method(rig.spool, 'read', () => {
+    throw new Error('The queue is being recovered');
+  });
+  manager.actions.stop();
+  manager.actions.start(1);
+  await eventually(() => mock.callCount() > 2);
+  mock.restore();
+  manager.hurry(() => true);
+  await eventually(() => rig.count('expired') === 1);
+});
