@@ -17,8 +17,8 @@ import type { StoreSpace } from './room.ts';
 import { StoreLock } from './storelock.ts';
 import { type Change, joinChanges, type Tables } from './tables.ts';
 
-/** The least time between commits. Under load a commit gathers the writes of this time. At rest nobody waits. */
-const GATHER_MS = 8;
+/** The time between commits: a millisecond for each write that waits for the sync of the last one. At rest nobody waits. */
+const gatherMs = (waiting: number) => Math.min(Math.max(waiting, 8), 16);
 /** The longest time until a `note` is on disk. */
 const SYNC_WITHIN_MS = 1_000;
 /** A process without writes sees a notice within this time. */
@@ -143,7 +143,8 @@ export class Store {
     const batch = this.#waiting;
     this.#waiting = [];
     if (batch.length === 0) return;
-    this.#commitsFrom = performance.now() + GATHER_MS;
+    const waiting = batch.filter(({ synced }) => synced);
+    this.#commitsFrom = performance.now() + gatherMs(waiting.length);
     try {
       this.#usable().transact(joinChanges(batch.map(({ change }) => change)));
     } catch (error) {
@@ -152,7 +153,6 @@ export class Store {
       return;
     }
     for (const { synced, done } of batch) if (!synced) done();
-    const waiting = batch.filter(({ synced }) => synced);
     if (waiting.length > 0) this.#syncing = this.#sync(waiting);
     else this.#syncLater ??= setTimeout(() => void this.#sync([]), SYNC_WITHIN_MS);
     this.#guardCheckpoint((open) => open.copyLongLog());
