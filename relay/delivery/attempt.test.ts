@@ -227,7 +227,7 @@ test('a mail host that has no address now may have one later, so mail waits for 
 
 test('whom a host refused before it ended the session is told, whatever the next host answers', async () => {
   const refused = ['you@example.net'];
-  const ended = { ...unreachable('4.4.2', true), refused } as HopResult;
+  const ended = { ...unreachable('4.4.2', true), refused, atOnce: 3 } as HopResult;
   for (const reply of ['450 4.1.1 unverified', '250 2.0.0 Ok'])
     for (const mayTryAnother of [true, false])
       for (const first of ['192.0.2.1', '192.0.2.2']) {
@@ -237,5 +237,7 @@ test('whom a host refused before it ended the session is told, whatever the next
         const { result, asked } = await asking();
         assert.equal(result.kind, 'answered');
         assert.deepEqual(result.kind === 'answered' && result.refused, asked.includes(first) ? refused : []);
+        // A host that has the last word says itself what it takes.
+        assert.equal(result.atOnce, asked.includes(first) && mayTryAnother ? 3 : undefined);
       }
 });

@@ -45,6 +45,7 @@ export type HopResult =
       readonly policy?: TlsReason;
       readonly judgement?: Judgement;
       readonly tellsSender: boolean;
+      readonly atOnce?: number | undefined;
       /** All recipients wait and the body was not sent yet, so another hop may take the message now. */
       readonly mayTryAnother: boolean;
     }
@@ -120,7 +121,7 @@ class Attempt {
   readonly #tries = new Tries();
   #hadSession = false;
   readonly #refused: string[] = [];
-  #limit: Pick<Unreachable, 'atOnce'> = {};
+  #atOnce: number | undefined;
   #deferral: AttemptResult | undefined;
   #left = ADDRESSES_AT_ONCE;
   #unknownLeft = UNKNOWN_HOSTS_AT_ONCE;
@@ -145,14 +146,14 @@ class Attempt {
       const answer = await this.#tryHop(hop, index === hops.length - 1);
       if (answer) return answer;
     }
-    if (this.#deferral) return { ...this.#deferral, refused: this.#refused };
+    const heard = { refused: this.#refused, atOnce: this.#atOnce };
+    if (this.#deferral) return { ...this.#deferral, ...heard };
     const failures = [...this.#tries.failures, ...(this.#budget.isOver ? [outOfTime()] : [])];
     const failure = this.#tries.findFinal() ?? joinFailures(failures);
     const isOfMessage = !this.#hadSession && isOfDemand(this.#parcel, failures);
     if (failure.permanent || isOfMessage)
       return { ...answerForAll(hops[0]?.host ?? '', this.#parcel, failure), isOfMessage };
-    const heard = { hadSession: this.#hadSession, refused: this.#refused, ...this.#limit };
-    return { kind: 'unreachable', failure, ...heard };
+    return { kind: 'unreachable', failure, hadSession: this.#hadSession, ...heard };
   }
 
   #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
@@ -219,14 +220,13 @@ class Attempt {
 
   /** Undefined if another hop may still give a better result. */
   #answered(hop: NextHop, result: HopResult, asked: readonly string[] = []): AttemptResult | undefined {
-    const { failedHops } = this.#deps;
     if (result.kind === 'unreachable') {
       this.#hadSession ||= result.hadSession;
       this.#refused.push(...(result.refused ?? []));
-      if (result.atOnce !== undefined) this.#limit = { atOnce: result.atOnce };
+      this.#atOnce = result.atOnce ?? this.#atOnce;
       return this.#fail(hop, result.failure, asked);
     }
-    failedHops.answered(hop);
+    this.#deps.failedHops.answered(hop);
     const { mayTryAnother, ...rest } = result;
     const told = { passedOver: this.#tries.failures, refused: this.#refused };
     const answer = { ...rest, hop: `${hop.host}:${hop.port}`, ...told };

@@ -135,6 +135,8 @@ export type AttemptResult =
       readonly passedOver: readonly Failure[];
       /** Recipients that one of those refused for now before it ended the session. */
       readonly refused?: readonly string[];
+      /** As of Unreachable: what this hop takes, or where it put all off, one of those. */
+      readonly atOnce?: number | undefined;
       /** What this message requires is the reason: the verdicts say nothing of the destination. */
       readonly isOfMessage?: boolean;
     }
@@ -148,7 +150,7 @@ export interface Unreachable {
   /** Recipients that a hop refused for now, each by a reply of its own, before it ended the session. */
   readonly refused?: readonly string[];
   /** How many recipients a hop had accepted when it said that they are too many, before it ended the session. */
-  readonly atOnce?: number;
+  readonly atOnce?: number | undefined;
 }
 
 /** `unknown`: the name server gave no answer, so nobody knows. */

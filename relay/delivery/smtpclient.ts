@@ -265,10 +265,10 @@ export class SmtpClient {
     if (sent.reusable && !session.broken) this.#keep(way, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
-    const { verdicts, tellsSender, mayTryAnother } = sent;
+    const { verdicts, tellsSender, mayTryAnother, atOnce } = sent;
     const { tls, judgement, tested } = session;
     const policy = { ...session.policy, ...tested };
-    return { kind: 'answered', verdicts, tls, policy, judgement, tellsSender, mayTryAnother };
+    return { kind: 'answered', verdicts, tls, policy, judgement, tellsSender, mayTryAnother, atOnce };
   }
 
   #keep(way: HopWay, session: Session, isUsable = true): void {

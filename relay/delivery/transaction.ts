@@ -23,7 +23,7 @@ const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
   /** Its connection is closed. `refused`: recipients with a refusal of their own, none of them for good. */
-  { kind: 'unsent'; failure: Failure; refused: string[]; atOnce?: number } | Answered;
+  { kind: 'unsent'; failure: Failure; refused: string[]; atOnce: number | undefined } | Answered;
 
 interface Answered {
   kind: 'answered';
@@ -34,6 +34,7 @@ interface Answered {
   inOrder: boolean;
   tellsSender: boolean;
   mayTryAnother: boolean;
+  atOnce?: number | undefined;
 }
 
 interface Rejection extends SmtpError {
@@ -187,22 +188,23 @@ function endedEarly(
   const refused = parcel.to.filter((address) => own.has(address) && !isGoodbye(own.get(address)));
   const { slowDown: _, ...calm } = failure;
   const waits: Failure = refused.length === 0 ? failure : { ...calm, ...(asks ? { slowDown: true } : {}) };
+  const atOnce = findLimit(parcel, own);
   if (!refused.some((address) => isFinal(own.get(address))))
-    return { kind: 'unsent', failure: waits, refused, ...findLimit(parcel, own) };
+    return { kind: 'unsent', failure: waits, refused, atOnce };
   const judge = (address: string): Verdict => {
     const verdict = own.get(address);
     return verdict && !isGoodbye(verdict) ? verdict : { kind: 'failed', failure: waits };
   };
-  return { ...answered(parcel, judge, false), inOrder: false };
+  return { ...answered(parcel, judge, false), inOrder: false, atOnce };
 }
 
-function findLimit({ to }: Parcel, own: ReadonlyMap<string, Verdict>): { atOnce?: number } {
+function findLimit({ to }: Parcel, own: ReadonlyMap<string, Verdict>): number | undefined {
   const first = to.findIndex((address) => {
     const verdict = own.get(address);
     return verdict?.kind === 'failed' && isTooMany(verdict.failure, true);
   });
   const atOnce = to.slice(0, Math.max(first, 0)).filter((address) => !own.has(address)).length;
-  return atOnce > 0 ? { atOnce } : {};
+  return atOnce > 0 ? atOnce : undefined;
 }
 
 function answered(parcel: Parcel, verdict: (address: string) => Verdict, reusable: boolean): Answered {

@@ -125,7 +125,7 @@ export class Deliveries {
     if (verdicts.some((verdict) => verdict.kind === 'delivered' || verdict.failure.permanent))
       queue.settled();
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
-    const settled = afterBatch(waiting.round, batch, sorted);
+    const settled = afterBatch(waiting.round, batch, { ...sorted, atOnce: sorted.atOnce ?? outcome.atOnce });
     const round = settled && { ...settled, ...moveBack(batch, outcome, waiting.round) };
     const due = this.#deps.clock();
     // A transaction is one turn: what goes on comes behind what is due, also where a person wanted it first. With a round it is
@@ -161,8 +161,7 @@ export class Deliveries {
   ): Promise<void> {
     const { clock, wall, ages, random, log, counters, actions } = this.#deps;
     const { taken, batch, outcome } = attempt;
-    const { hadSession, failure, atOnce } = outcome;
-    const round = beginRound(moveBack(batch, outcome, waiting.round));
+    const { hadSession, failure, atOnce = waiting.round?.atOnce } = outcome;
     const now = clock();
     const ageMs = ages.of(taken.record.receivedAt);
     const backoff = findBackoff(queue);
@@ -174,7 +173,7 @@ export class Deliveries {
       backoff,
       pauseMs: (failures) => retryMs(failures, random(), backoff),
       due: hadSession ? now + messageRetryMs(ageMs, random(), backoff) : undefined,
-      round: round && (atOnce === undefined ? round : { ...round, atOnce }),
+      round: beginRound({ ...moveBack(batch, outcome, waiting.round), atOnce }),
       now,
     });
     const { name, rule, kind } = queue.destination;

@@ -66,9 +66,17 @@ export function moveBack(
   };
 }
 
-/** The round that begins in this order. Undefined: in the order of the message. */
-export function beginRound({ late = [], last = [] }: Order): Round | undefined {
-  return late.length + last.length > 0 ? { ...NEW_ROUND, late, last } : undefined;
+/**
+ * The round that begins in this order. Undefined: in the order of the message. What is known of the hop stays: one that ended the
+ * session over too many recipients would end the next one alike.
+ */
+export function beginRound({
+  late = [],
+  last = [],
+  atOnce,
+}: Order & Pick<Round, 'atOnce'>): Round | undefined {
+  if (late.length + last.length === 0 && atOnce === undefined) return undefined;
+  return { ...NEW_ROUND, late, last, atOnce };
 }
 
 function without(recipients: readonly Recipient[], addresses: readonly string[]): readonly Recipient[] {

@@ -125,7 +125,7 @@ export interface Sorted {
   /** For each recipient that was refused because of the others: how it is tried again at once. */
   readonly again: readonly (Again | undefined)[];
   /** How many recipients the hop accepts in a transaction. Absent: as many as it was asked for. */
-  readonly atOnce?: number;
+  readonly atOnce?: number | undefined;
 }
 
 /** In a transaction of its own, or in the next one together with others. */

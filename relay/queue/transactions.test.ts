@@ -157,3 +157,36 @@ for (const most of [10, 20])
     await eventually(() => manager.figures.depth === 0 || rig.count('deferred') > 1);
     assert.deepEqual(sent, [100, ...Array(100).fill(1)]);
   });
+
+test('a hop that takes one recipient, and ends a session over its refusals, gets the others one by one also where some do not exist', async () => {
+  let taken = 0;
+  let refusals = 0;
+  const hop = await hopRig((line, socket) => {
+    if (line === '' || line === '.') refusals = 0;
+    if (line.startsWith('MAIL')) taken = 0;
+    if (!line.startsWith('RCPT')) return takeAll(line);
+    const isDead = /5@/.test(line);
+    if (!isDead && taken === 0) {
+      taken = 1;
+      return '250 ok';
+    }
+    refusals += 1;
+    if (refusals < 10) return isDead ? '550 5.1.1 unknown' : '452 4.5.3 one at a time';
+    socket.end('421 4.7.0 Error: too many errors\r\n');
+    return null;
+  });
+  const manager = rig.begin(async (_, parcel) => {
+    const result = await hop.send(0, parcel);
+    return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
+  });
+  const all = Array.from({ length: 120 }, (_, index) => `r${index}@hop.example`);
+  const id = await rig.enter('', all);
+  await manager.start();
+  await eventually(() => rig.count('deferred') > 0 && !manager.isDelivering(id));
+  rig.now += HOUR;
+  manager.hurry(() => true);
+  await eventually(
+    () => manager.figures.depth === 0 || (rig.count('deferred') > 99 && !manager.isDelivering(id)),
+  );
+  assert.equal(rig.count('delivered'), 108);
+});

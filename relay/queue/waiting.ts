@@ -45,7 +45,7 @@ export interface Round extends Order {
   /** Recipients that were refused because of the others. Each goes in a transaction of its own. */
   readonly alone: readonly string[];
   /** The hop accepts so many recipients in a transaction. Absent: nobody knows of a limit. */
-  readonly atOnce?: number;
+  readonly atOnce?: number | undefined;
 }
 
 /** Up to this number a search needs no index and no table. */
