@@ -95,3 +95,9 @@ test('a name without signatures is not bogus, whatever the server says when it i
   );
   assert.ok(answered.kind === 'failed' && !answered.isBogus && /SERVFAIL/.test(answered.why));
 });
+
+test('a server that takes no connection for what is too long for UDP was reached', async () => {
+  const { answered } = await lookUp((question) => say(question, { flags: packet.TRUNCATED_RESPONSE }));
+  assert.ok(answered.kind === 'failed' && !answered.isUnasked);
+  assert.match(answered.why, /takes no connection over TCP/);
+});

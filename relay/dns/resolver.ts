@@ -7,6 +7,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { domainToASCII } from 'node:url';
+import { lacksMeans } from '#crds/systemwords.ts';
 import {
   type DnsAnswer,
   type Question,
@@ -16,7 +17,7 @@ import {
   writeQuestion,
 } from './answer.ts';
 import { AnswerCache } from './cache.ts';
-import { type Server, Transport } from './transport.ts';
+import { type Reader, type Server, Transport } from './transport.ts';
 
 /** Each server is asked so many times. */
 const ROUNDS = 2;
@@ -137,6 +138,11 @@ export class DnsResolver implements Dns {
 }
 
 const SILENT = { kind: 'refused', why: 'the name server does not answer', isServfail: false } as const;
+const NO_CONNECTION = {
+  kind: 'refused',
+  why: 'the name server has a long answer, and takes no connection over TCP for it',
+  isServfail: false,
+} as const;
 const UNREACHED = { kind: 'refused', why: 'the name server cannot be reached', isServfail: false } as const;
 
 type Result<Type extends RecordType> = Extract<Reading<Type>, { kind: 'answer' | 'refused' }>;
@@ -168,11 +174,21 @@ async function exchange<Type extends RecordType>(
       return reading.kind === 'foreign' ? undefined : reading;
     };
     const first = await server.askOverUdp(bytes, read);
-    const reading = first?.kind === 'truncated' ? await server.askOverTcp(bytes, read) : first;
+    const reading = first?.kind === 'truncated' ? await askForAll(server, bytes, read) : first;
     if (reading?.kind === 'answer' || reading?.kind === 'refused') return reading;
     return SILENT;
   } catch {
     return UNREACHED;
+  }
+}
+
+/** A server that was heard over UDP is there, whatever becomes of a connection: it does not say. */
+async function askForAll<T>(server: Transport, question: Buffer, read: Reader<T>) {
+  try {
+    return await server.askOverTcp(question, read);
+  } catch (error) {
+    if (lacksMeans(error)) throw error;
+    return NO_CONNECTION;
   }
 }
 
