@@ -2,7 +2,7 @@
  * Who is asked about names of mail hosts: the DNS of the system, or the servers of outbound.resolver (room dns). The
  * DNS of the system proves nothing. c-ares asks for the name unchanged, never the search list or /etc/hosts.
  */
-import type { Resolver } from 'node:dns/promises';
+import { Resolver } from 'node:dns/promises';
 import type { DnsAnswer } from '../dns/resolver.ts';
 import { SYSTEM_DNS } from '../dns/system.ts';
 import { isLocalName } from './localnames.ts';
@@ -24,21 +24,43 @@ const ASK: Readonly<Record<MailType, (by: Resolver, name: string) => Promise<unk
 
 export const SYSTEM_NAMES: MailNames = {
   lookUp: async <Type extends MailType>(name: string, type: Type): Promise<DnsAnswer<Type>> => {
-    try {
-      const records = (await ASK[type](SYSTEM_DNS.resolver, name)) as Records<Type>;
-      return { kind: 'records', name, records, isSigned: false };
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENODATA' || code === 'ENOTFOUND')
-        return { kind: 'absent', name, exists: code === 'ENODATA', isSigned: false };
-      const ours = UNASKED.has(code ?? '') ? { isUnasked: true as const } : {};
-      return { kind: 'failed', why: explainDns(error), isBogus: false, ...ours };
-    }
+    const by = SYSTEM_DNS.resolver;
+    const answer = await ask(by, name, type);
+    return isUnasked(answer) ? ((await askEach(by.getServers(), name, type)) ?? answer) : answer;
   },
 };
 
+async function ask<Type extends MailType>(by: Resolver, name: string, type: Type): Promise<DnsAnswer<Type>> {
+  try {
+    const records = (await ASK[type](by, name)) as Records<Type>;
+    return { kind: 'records', name, records, isSigned: false };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENODATA' || code === 'ENOTFOUND')
+      return { kind: 'absent', name, exists: code === 'ENODATA', isSigned: false };
+    const ours = UNASKED.has(code ?? '') ? { isUnasked: true as const } : {};
+    return { kind: 'failed', why: explainDns(error), isBogus: false, ...ours };
+  }
+}
+
 /** c-ares has the first for all that keeps a question from going out, as where no socket can be made. */
 const UNASKED = new Set(['ECONNREFUSED', 'ENOMEM']);
+
+/** Of several servers c-ares tells what became of the last one: another may have been reached. Undefined: none was. */
+async function askEach<Type extends MailType>(servers: readonly string[], name: string, type: Type) {
+  if (servers.length < 2) return undefined;
+  const asked = servers.map((server) => {
+    const by = new Resolver();
+    by.setServers([server]);
+    return ask(by, name, type);
+  });
+  const answers = await Promise.all(asked);
+  return answers.find(({ kind }) => kind !== 'failed') ?? answers.find((answer) => !isUnasked(answer));
+}
+
+function isUnasked(answer: DnsAnswer<MailType>): boolean {
+  return answer.kind === 'failed' && answer.isUnasked === true;
+}
 
 /** Asks `servers`, but the system about names that only the cluster or the local network knows. */
 export function namesBy(servers: MailNames, system: MailNames = SYSTEM_NAMES): MailNames {

@@ -1,12 +1,15 @@
 /** A process that has no file descriptor left, or no name server: that is no word on whether a domain has an MTA-STS policy. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { NameServer } from '#test/kit/nameserver.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
+import { SYSTEM_DNS } from '../dns/system.ts';
+import { SYSTEM_NAMES } from './names.ts';
 
 const STRICT = 'strict.example';
 const TXT = ['v=STSv1; id=1;'];
@@ -93,4 +96,22 @@ test('a policy host that no socket can be made for, or whose address nobody can 
   const [nameless = '', socketless = ''] = await find(nearby, script);
   assert.match(nameless, /^unasked local .*the name server cannot be reached/);
   assert.match(socketless, /^unasked local .*too many files are open/);
+});
+
+test('where one server of the system is away, what another one cannot say of a name is no lack of ours', async () => {
+  const lost = createSocket('udp4', (_, { port: from, address }) => lost.send('?', from, address));
+  await new Promise<void>((resolve) => lost.bind(0, '127.0.0.1', resolve));
+  const servers = [`127.0.0.1:${lost.address().port}`, `127.0.0.1:${await freePort()}`];
+  const isUnasked = async (...some: string[]) => {
+    SYSTEM_DNS.resolver.setServers(some);
+    const answer = await SYSTEM_NAMES.lookUp('_mta-sts.lame.example', 'TXT');
+    return answer.kind === 'failed' && answer.isUnasked === true;
+  };
+  const [there = '', away = ''] = servers;
+  const found = [await isUnasked(there, away), await isUnasked(away, there), await isUnasked(away, away)];
+  const known = `127.0.0.1:${port}`;
+  SYSTEM_DNS.resolver.setServers([away, known]);
+  const { kind } = await SYSTEM_NAMES.lookUp('warm.example', 'A');
+  lost.close();
+  assert.deepEqual([...found, kind], [false, false, true, 'records']);
 });
