@@ -36,6 +36,17 @@ test('recipients count as taken whose message was refused later', () => {
   ]);
 });
 
+test('a message that is refused for good together with recipients that are too many goes again, to as many as were accepted', () => {
+  const [data, tooMany] = [said(554, 'Too many recipients', 'DATA'), said(552, 'too many recipients')];
+  const both = ['together', 'together', 'together', 'together'];
+  assert.deepEqual(sorted(data, data, tooMany, tooMany), both);
+  assert.equal(sortTooMany([data, data, tooMany, tooMany]).atOnce, 2);
+  assert.deepEqual(sorted(data, said(550, '5.1.1 no'), tooMany), ['together', 'final', 'together']);
+  assert.deepEqual(sorted(data, data), ['final', 'final']);
+  assert.deepEqual(sorted(data, said(552, '5.2.2 full')), ['final', 'final']);
+  assert.deepEqual(sorted(data, said(452, 'too many')), ['final', 'waits']);
+});
+
 for (const [code, text] of [
   [452, '4.5.3 too many'],
   [452, 'too many'],

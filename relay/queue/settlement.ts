@@ -135,9 +135,10 @@ type Again = 'alone' | 'together';
 export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
   if (verdicts.length === 1) return { verdicts, again: [undefined] };
   const isTaken = verdicts.some(({ kind }) => kind === 'delivered');
+  const isRefused = isForTheirNumber(verdicts);
   const again = verdicts.map((verdict, index) => {
     const isAfterAccepted = verdicts.slice(0, index).some(isAccepted);
-    return findAgain(verdict, { isAfterAccepted, isTaken });
+    return findAgain(verdict, { isAfterAccepted, isTaken, isRefused });
   });
   const isLimited = again.includes('together');
   return {
@@ -148,17 +149,34 @@ export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
 }
 
 /**
- * Each transaction with several of them must have brought the message to somebody, and the hop may not want less mail: else the
- * next one would end alike. One that is refused for good must not come back unasked.
+ * A hop that refuses for good whom it has no room for may refuse the message of all for that reason (recipients_max_reject of
+ * Exim). The next transaction has fewer recipients, so this comes to an end.
+ */
+function isForTheirNumber(verdicts: readonly Verdict[]): boolean {
+  const failures = verdicts.flatMap((verdict) => (verdict.kind === 'failed' ? [verdict.failure] : []));
+  const isOfMessage = ({ command, permanent }: Failure) => command === 'DATA' && permanent;
+  const first = failures.findIndex(isOfMessage);
+  if (first === -1 || failures.length < verdicts.length) return false;
+  return failures.slice(first).some((one) => one.permanent && !isOfMessage(one) && isTooMany(one, true));
+}
+
+/**
+ * Each transaction with several of them must have brought the message to somebody, or be larger than the next one, and the hop may
+ * not want less mail: else the next one would end alike. One that is refused for good must not come back unasked.
  */
 function findAgain(
   verdict: Verdict,
-  { isAfterAccepted, isTaken }: { isAfterAccepted: boolean; isTaken: boolean },
+  {
+    isAfterAccepted,
+    isTaken,
+    isRefused,
+  }: Readonly<Record<'isAfterAccepted' | 'isTaken' | 'isRefused', boolean>>,
 ): Again | undefined {
-  if (verdict.kind === 'delivered' || isAccepted(verdict)) return undefined;
+  if (verdict.kind === 'delivered') return undefined;
+  if (isAccepted(verdict)) return isRefused ? 'together' : undefined;
   const { failure } = verdict;
   if (!isTooMany(failure, isAfterAccepted)) return undefined;
-  if (isTaken && isAfterAccepted && !failure.slowDown) return 'together';
+  if ((isTaken || isRefused) && isAfterAccepted && !failure.slowDown) return 'together';
   return failure.permanent ? 'alone' : undefined;
 }
 

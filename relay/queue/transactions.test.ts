@@ -190,3 +190,27 @@ test('a hop that takes one recipient, and ends a session over its refusals, gets
   );
   assert.equal(rig.count('delivered'), 108);
 });
+
+test('a hop that refuses the message for good where recipients are too many has it for all of them in the end', async () => {
+  let taken = 0;
+  // The words of Exim with recipients_max_reject.
+  const hop = await hopRig((line) => {
+    if (line.startsWith('MAIL')) taken = 0;
+    if (line.startsWith('RCPT')) taken += 1;
+    if (taken > 3 && line.startsWith('RCPT')) return '552 too many recipients';
+    return taken > 3 && line === 'DATA' ? '554 Too many recipients' : takeAll(line);
+  });
+  const sent: number[] = [];
+  const manager = rig.begin(async (_, parcel) => {
+    sent.push(parcel.to.length);
+    const result = await hop.send(0, parcel);
+    return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
+  });
+  await rig.enter(
+    'me@home.example',
+    Array.from({ length: 8 }, (_, index) => `r${index}@hop.example`),
+  );
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0 || rig.count('returned') > 0);
+  assert.deepEqual([sent, rig.count('delivered'), rig.count('returned')], [[8, 3, 3, 2], 8, 0]);
+});
