@@ -229,7 +229,9 @@ export class StsPolicies {
     if (fetched.kind === 'failed') {
       if (this.#limits.isClosed) return fetched;
       count(fetched.failure.cause);
-      failed.remember(domain, { id, at: wall(), failure: fetched.failure });
+      // What this relay lacks says nothing of the host, and may be there again at once.
+      if (fetched.failure.cause !== 'local')
+        failed.remember(domain, { id, at: wall(), failure: fetched.failure });
       this.#tell(domain, fetched.failure);
       return fetched;
     }
