@@ -68,14 +68,19 @@ const EMBEDDINGS: readonly {
   { begin: [...ISATAP_PREFIX, 0x200, 0x5efe], read: readLast },
 ];
 
+/** And what the registries of special addresses do not call globally reachable (RFC 6890). */
 const PRIVATE = new BlockList();
 for (const [network, prefix] of [
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['172.16.0.0', 12],
+  // IETF protocols, as DS-Lite, where a cloud has its metadata too; and measurements.
+  ['192.0.0.0', 24],
+  ['198.18.0.0', 15],
   ['192.168.0.0', 16],
 ] as const)
   PRIVATE.addSubnet(network, prefix, 'ipv4');
+PRIVATE.addSubnet('2001:2::', 48, 'ipv6');
 PRIVATE.addSubnet('fc00::', 7, 'ipv6');
 const GLOBAL = new BlockList();
 GLOBAL.addSubnet('2000::', 3, 'ipv6');
@@ -92,8 +97,8 @@ export function isPublic(address: string): boolean {
   if (!isForeign(address)) return false;
   if (isIP(address) === 4) return !PRIVATE.check(address, 'ipv4');
   const embedded = listEmbedded(address);
-  if (embedded.length === 0) return GLOBAL.check(address, 'ipv6');
-  return !PRIVATE.check(address, 'ipv6') && embedded.every(isPublic);
+  if (PRIVATE.check(address, 'ipv6')) return false;
+  return embedded.length > 0 ? embedded.every(isPublic) : GLOBAL.check(address, 'ipv6');
 }
 
 /** The addresses of IPv4 within one of IPv6. */

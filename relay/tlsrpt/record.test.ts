@@ -100,6 +100,11 @@ test('no address of an own network is posted to, in any notation', () => {
     '100.64.0.1',
     '169.254.169.254',
     '0.0.0.0',
+    // Behind DS-Lite, the metadata of a cloud, and networks for measurements.
+    '192.0.0.1',
+    '192.0.0.192',
+    '198.18.0.1',
+    '198.19.255.254',
   ];
   const own6 = [
     '::1',
@@ -115,6 +120,8 @@ test('no address of an own network is posted to, in any notation', () => {
     '2001:db8::5efe:10.0.0.1',
     '64:ff9b:1::10.0.0.1',
     'fd00::5efe:192.0.2.1',
+    '::ffff:192.0.0.192',
+    '2001:2::1',
     '4000::1',
   ];
   for (const address of [...own, ...own6, '224.0.0.1', '255.255.255.255', 'nonsense'])
