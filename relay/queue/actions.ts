@@ -1,8 +1,8 @@
 /**
  * All changes of a queued message except its delivery. A message is settled, returned to its sender when it is too old,
  * and reported when it is late. A person can hold, release or remove it. Each change is written together with the
- * report about it (changes.ts). Nothing happens to a message while it is being delivered, because it might be reported
- * twice. A person who wants to change it then comes before its next transaction (turns.ts).
+ * report about it (changes.ts). Nothing else happens to a message while it is being delivered, because it might be
+ * reported twice; but it may be reported as late. A person who wants to change it then comes before its next transaction (turns.ts).
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -245,24 +245,27 @@ export class MessageActions {
     queue.renew(id);
   }
 
+  /** A message that goes in many transactions is late long before the last one. */
   async #warn(id: string): Promise<void> {
+    const later = () => void this.#tellLate(id).catch((error: Error) => this.#notRead(error));
+    if (!this.#turns.callAfter(id, later)) await this.#tellLate(id);
+  }
+
+  /** A change under way may hold it, and a write that failed may be in the store. So the record at the time of the write counts. */
+  async #tellLate(id: string): Promise<void> {
     const { spool, wall } = this.#options;
-    const again = () => this.#warn(id).catch((error: Error) => this.#notRead(error));
-    // A message that goes in many transactions is late long before the last one.
-    if (this.#changes.pending(id) || this.#turns.callAfter(id, again)) return;
     const read = spool.read(id);
-    if (read.kind !== 'message') return;
-    const { warned, hold, from } = read.record;
-    if (warned || hold || from === '') return;
+    if (read.kind !== 'message' || !maySayLate(read.record)) return;
     const taken = spool.load(id);
     if (taken.kind !== 'message') return;
-    const dsnRecipients = this.#late(id, taken.record)
-      .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
-      .map(({ recipient, failure, expireMs }): DsnRecipient => {
-        const willRetryUntil = wall() + expireMs - this.#findAge(id);
-        return { kind: 'delay', recipient, failure, willRetryUntil };
-      });
     await this.#changes.write(id, async (now) => {
+      if (!maySayLate(now)) return { record: now, news: [] };
+      const dsnRecipients = this.#late(id, now)
+        .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
+        .map(({ recipient, failure, expireMs }): DsnRecipient => {
+          const willRetryUntil = wall() + expireMs - this.#findAge(id);
+          return { kind: 'delay', recipient, failure, willRetryUntil };
+        });
       const told = await this.#changes.tell(taken, now, { left: now.recipients, dsnRecipients }, null);
       return { ...told, record: { ...now, warned: true } };
     });
@@ -282,4 +285,8 @@ export class MessageActions {
       return { ...prospect, recipient, failure: prospect.failure ?? unknown };
     });
   }
+}
+
+function maySayLate({ warned, hold, from }: QueueRecord): boolean {
+  return !warned && !hold && from !== '';
 }

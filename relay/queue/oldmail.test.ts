@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { type AnswerFor, answers, greylisted, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 
 const DAY = 86_400_000;
@@ -224,4 +225,24 @@ test('a queue that cannot be read for a moment ends no process that looks for ol
   mock.restore();
   manager.hurry(() => true);
   await eventually(() => rig.count('expired') === 1);
+});
+
+test('the sender is told once that mail is late where the write that told it failed and is in the store', async (context) => {
+  const policy = policyOf();
+  const manager = rig.begin(() => NOBODY, {
+    ...policy,
+    queue: { ...policy.queue, delayWarningSeconds: 3600 },
+  });
+  const id = await rig.enter('s@b.example', ['a@a.example']);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(id));
+  rig.now += 2 * 3_600_000;
+  const settle = rig.spool.settle.bind(rig.spool);
+  const { mock } = context.mock.method(rig.spool, 'settle', async (...args: Parameters<typeof settle>) => {
+    await settle(...args);
+    mock.restore();
+    throw new Error('disk I/O error');
+  });
+  await manager.actions.sweep();
+  assert.deepEqual([rig.spool.depth, rig.count('returned')], [2, 1]);
 });

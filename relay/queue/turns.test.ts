@@ -202,3 +202,28 @@ test('the sender of a message that goes in many slow transactions is told in tim
   assert.equal(told.length, 1);
   assert.ok((told[0] ?? 0) <= 7, `after ${told[0]} hours`);
 });
+
+test('the sender of a message to two hops whose transactions overlap is told in time that it is late', async () => {
+  const policy = policyOf();
+  const to = [...addresses('a.example', 30), ...addresses('c.example', 30)];
+  await rig.enter('s@b.example', to);
+  let toldAfter = Number.POSITIVE_INFINITY;
+  rig.begin(
+    async ({ key }, parcel): Promise<AttemptResult> => {
+      if (key === 'b.example') {
+        toldAfter = Math.min(toldAfter, begun.length);
+        return answers(parcel);
+      }
+      begun.push({ key, to: parcel.to });
+      rig.now += HOUR / 4;
+      await rig.manager.actions.sweep();
+      await sleep(key === 'a.example' ? 7 : 11);
+      return answers(parcel, (address) => (address === parcel.to[0] ? undefined : tooMany));
+    },
+    { ...policy, queue: { ...policy.queue, delayWarningSeconds: 4 * 3600 } },
+  );
+  await rig.manager.start();
+  await eventually(() => rig.manager.figures.depth === 0);
+  assert.equal(rig.count('returned'), 1);
+  assert.ok(toldAfter <= 24, `after ${toldAfter / 4} hours`);
+});
