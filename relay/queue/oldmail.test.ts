@@ -246,3 +246,23 @@ test('the sender is told once that mail is late where the write that told it fai
   await manager.actions.sweep();
   assert.deepEqual([rig.spool.depth, rig.count('returned')], [2, 1]);
 });
+
+test('one message that cannot be read keeps no other from its end', async (context) => {
+  const manager = rig.begin(() => NOBODY);
+  const ids = [1_000, 0].map((olderMs) => rig.enter('s@b.example', ['a@a.example'], rig.now - olderMs));
+  const [oldest] = await Promise.all(ids);
+  await manager.start();
+  const areTried = (times: number) => () =>
+    rig.count('deferred') >= times && manager.ids().every((id) => !manager.isDelivering(id));
+  await eventually(areTried(1));
+  rig.now += 6 * DAY;
+  manager.hurry(() => true);
+  await eventually(areTried(2));
+  const load = rig.spool.load.bind(rig.spool);
+  context.mock.method(rig.spool, 'load', (id: string) => {
+    if (id === oldest) throw Object.assign(new Error('EIO: i/o error, stat'), { code: 'EIO' });
+    return load(id);
+  });
+  await manager.actions.sweep();
+  assert.deepEqual([rig.count('expired'), rig.count('spool_not_read')], [1, 1]);
+});

@@ -1,7 +1,8 @@
 /**
  * The effects of time on a queue: an expired message is returned, and the sender of a late message gets one warning.
  * Each look takes a bounded number of messages, and the next look continues after them. So a long queue costs little.
- * Messages that must stay (held, login refused, being delivered) do not block the others.
+ * Messages that must stay (held, login refused, being delivered) do not block the others, and neither does one that cannot be
+ * read: its error is thrown when the look has ended.
  */
 import { oldestQueueId } from '../spool/record.ts';
 
@@ -39,11 +40,11 @@ export class Sweep {
     const { expireMs, warnMs } = this.#terms;
     const expiring = this.#olderThan(now - expireMs, this.#expiredUpTo);
     this.#expiredUpTo = nextBegin(expiring);
-    for (const id of expiring) await this.#queue.expire(id);
-    if (warnMs === null) return;
-    const late = this.#olderThan(now - warnMs, this.#warnedUpTo);
+    const failed = await lookAtEach(expiring, (id) => this.#queue.expire(id));
+    const late = warnMs === null ? [] : this.#olderThan(now - warnMs, this.#warnedUpTo);
     this.#warnedUpTo = nextBegin(late);
-    for (const id of late) await this.#queue.warn(id);
+    failed.push(...(await lookAtEach(late, (id) => this.#queue.warn(id))));
+    if (failed.length > 0) throw failed[0];
   }
 
   #olderThan(time: number, after: string): string[] {
@@ -59,4 +60,11 @@ export class Sweep {
 
 function nextBegin(looked: readonly string[]): string {
   return looked.length < AT_ONCE ? '' : (looked.at(-1) ?? '');
+}
+
+/** Resolves with the errors. */
+async function lookAtEach(ids: readonly string[], look: (id: string) => Promise<void>): Promise<unknown[]> {
+  const failed: unknown[] = [];
+  for (const id of ids) await look(id).catch((error: unknown) => failed.push(error));
+  return failed;
 }
