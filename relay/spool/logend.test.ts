@@ -158,6 +158,18 @@ for (const notice of ['damage: database disk image is malformed\n', 'unreadable:
     await again.spool.close();
   });
 
+test('mail behind a damaged frame stays where all processes were killed, and one of them comes again without a start', async () => {
+  const { stateDir, spool, ids } = await live(10, 6_500);
+  const left = kill(stateDir);
+  await spool.close();
+  flipFrame(left, 30);
+  const again = [new Spool(left, undefined, 'late'), new Spool(left)];
+  for (const each of again) assert.deepEqual(each.list(), ids.toSorted());
+  const started = start(kill(left));
+  assert.deepEqual(started.spool.list(), ids.toSorted());
+  for (const each of [...again, started.spool]) await each.close();
+});
+
 test('a damaged frame within the last transaction takes what lies in it, and not what lies before it', async () => {
   const { stateDir, spool, ids } = await live(5, 6_500);
   const left = kill(stateDir);

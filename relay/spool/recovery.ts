@@ -1,5 +1,6 @@
 /**
- * Recovers the store while no process has it open: at each start, and after an error before the next write. Recovery
+ * Recovers the store while no process has it open: at each start, where all who had it were killed, and after an error before the
+ * next write. Recovery
  * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
  * log is read past the kernel's cache if the file system can do that. The log is cut at the first broken frame, where
  * SQLite ends it. After a write or a sync that failed, every acknowledged message lies before that frame. In any other case
@@ -60,7 +61,7 @@ export function recover(
   removeStore(`${path}.building`);
   const finished = finishRebuild(path, onReplace);
   setJournalAside(path);
-  const isLost = !holdsBytes(path) && holdsBytes(`${path}-wal`);
+  const isLost = !holdsBytes(path) && hasLog(path);
   // Without its file, the log is read as that of an empty one. SQLite would delete it.
   if (isLost) appendFileSync(path, '');
   if (!existsSync(path)) return undefined;
@@ -163,6 +164,11 @@ function copyReadable(path: string, behind: readonly Row[]): Salvaged {
   }
 }
 
+/** If no process has the store open, all who had it were killed: the last one that closes a store takes the log away. */
+export function hasLog(path: string): boolean {
+  return holdsBytes(`${path}-wal`);
+}
+
 /** A rebuild was ended. What is entered into the old store now would go with it. */
 export function isHalfRebuilt(path: string): boolean {
   return existsSync(`${path}.new`);
@@ -201,7 +207,7 @@ function isWholeStore(path: string): boolean {
  */
 function setJournalAside(path: string): void {
   const journal = `${path}-journal`;
-  const isUnfinished = sizeOf(path) <= PAGE_BYTES && !holdsBytes(`${path}-wal`);
+  const isUnfinished = sizeOf(path) <= PAGE_BYTES && !hasLog(path);
   if (existsSync(journal) && !isUnfinished) renameSync(journal, `${nameAside(path)}-journal`);
 }
 
@@ -219,7 +225,7 @@ function putInPlace(path: string, onReplace: () => void): string {
 
 /** A look leaves it. */
 function removeEmptyLog(path: string): void {
-  if (holdsBytes(`${path}-wal`)) return;
+  if (hasLog(path)) return;
   for (const part of ['-wal', '-shm']) rmSync(path + part, { force: true });
 }
 

@@ -12,7 +12,7 @@ import { answer } from './diskpulse.ts';
 import { classifyError, formatNotice, isAboutContent, type StoreError } from './fault.ts';
 import { cannotOpen } from './opening.ts';
 import { type Checkpoints, endUnclosed, OpenStore } from './openstore.ts';
-import { isHalfRebuilt, type Recovered, recover } from './recovery.ts';
+import { hasLog, isHalfRebuilt, type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
 import { StoreLock } from './storelock.ts';
 import { type Change, joinChanges, type Tables } from './tables.ts';
@@ -44,7 +44,7 @@ export interface StoreDeps {
   readonly onSync: () => void;
   readonly onRecovered: (recovered: Recovered) => void;
   readonly onReplace: () => void;
-  /** No process has the store open yet: it is checked, and its log is written again. */
+  /** No process has the store open yet: it is checked, and its log is written again. The same where a kill left a log that nobody has open. */
   readonly isStart: boolean;
 }
 
@@ -71,7 +71,7 @@ export class Store {
     this.#deps = deps;
     this.#lock = new StoreLock(path);
     try {
-      const recovered = deps.isStart ? this.#recoverAlone(OPEN_WAIT_MS, true) : undefined;
+      const recovered = this.#recoverAlone(deps.isStart ? OPEN_WAIT_MS : 0, deps.isStart || hasLog(path));
       if (recovered) deps.onRecovered(recovered);
       this.#openSound();
     } catch (error) {
@@ -246,10 +246,10 @@ export class Store {
   }
 
   /** Another process may have done it while this one waited for the lock. */
-  #recoverAlone(waitMs: number, isStart = false): Recovered | undefined {
+  #recoverAlone(waitMs: number, isLeft = false): Recovered | undefined {
     let recovered: Recovered | undefined;
     this.#lock.alone(waitMs, () => {
-      if (!isStart && !this.#isNoticed) return;
+      if (!isLeft && !this.#isNoticed) return;
       recovered = recover(this.#path, this.#lock.posted || (this.#unposted ?? ''), this.#deps.onReplace);
       this.#lock.takeDown();
       this.#unposted = undefined;

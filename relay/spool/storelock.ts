@@ -7,11 +7,14 @@
  */
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { StoreError } from './fault.ts';
+import { classifyError, type StoreError } from './fault.ts';
 import { cannotLock } from './opening.ts';
 
 /** A full disk takes the name of a notice and not its text. */
 const UNTOLD = 'io: an error whose notice cannot be read';
+
+/** How long the first opening waits for a process that recovers the store. */
+const OPEN_WAIT_MS = 10_000;
 
 export class StoreLock {
   readonly #notice: string;
@@ -21,7 +24,7 @@ export class StoreLock {
   constructor(path: string) {
     this.#notice = `${path}.fault`;
     this.#path = `${path}.lock`;
-    this.#lock = openLock(this.#path);
+    this.#lock = openLock(this.#path, OPEN_WAIT_MS);
   }
 
   /** Takes a shared lock. Throws if another process does not release its lock within `waitMs`. */
@@ -33,13 +36,18 @@ export class StoreLock {
     if (this.#lock.isTransaction) this.#lock.exec('ROLLBACK');
   }
 
-  /** Runs `work` while no other process has the store open. Throws after `waitMs`. This process must share no lock. */
+  /** Runs `work` while no other process has the store open. Throws after `waitMs`; 0: does nothing then. This process must share no lock. */
   alone(waitMs: number, work: () => void): void {
-    // After any error when a file is opened for writing, SQLite opens it for reading, and the handle stays so for ever.
-    const fresh = openLock(this.#path);
-    this.#lock.close();
-    this.#lock = fresh;
-    this.#lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
+    try {
+      // After any error when a file is opened for writing, SQLite opens it for reading, and the handle stays so for ever.
+      const fresh = openLock(this.#path, waitMs);
+      this.#lock.close();
+      this.#lock = fresh;
+      this.#lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
+    } catch (error) {
+      if (waitMs === 0 && isBusy(error as Error)) return;
+      throw error;
+    }
     try {
       work();
     } finally {
@@ -76,10 +84,11 @@ export class StoreLock {
   }
 }
 
-function openLock(path: string): DatabaseSync {
+/** While another process recovers the store, even this waits. */
+function openLock(path: string, waitMs: number): DatabaseSync {
   let lock: DatabaseSync | undefined;
   try {
-    lock = new DatabaseSync(path);
+    lock = new DatabaseSync(path, { timeout: waitMs });
     // Nothing is ever written here. The lock is the transaction.
     lock.exec('PRAGMA journal_mode = MEMORY');
     return lock;
@@ -87,4 +96,8 @@ function openLock(path: string): DatabaseSync {
     lock?.close();
     throw cannotLock(path, error as StoreError);
   }
+}
+
+function isBusy(error: Error): boolean {
+  return classifyError((error.cause ?? error) as StoreError) === 'busy';
 }
