@@ -79,3 +79,25 @@ for (const [code, opens] of [
     syncBuiltinESMExports();
     store.close();
   });
+
+test('who opens a store whose lock another process does not let go of waits for it once', (context) => {
+  const { path, store } = opened();
+  const exec = DatabaseSync.prototype.exec;
+  let waits = 0;
+  context.mock.method(DatabaseSync.prototype, 'exec', function (this: DatabaseSync, sql: string) {
+    if (sql.startsWith('BEGIN IMMEDIATE')) {
+      waits += 1;
+      exec.call(this, 'PRAGMA busy_timeout = 1');
+    }
+    exec.call(this, sql);
+  });
+  const holder = new DatabaseSync(path);
+  exec.call(holder, 'BEGIN IMMEDIATE');
+  assert.throws(
+    () => OpenStore.share(path, 'late'),
+    (error) => classifyError(error as StoreError) === 'busy',
+  );
+  assert.equal(waits, 1);
+  holder.close();
+  store.close();
+});

@@ -100,7 +100,7 @@ export class OpenStore {
   static share(path: string, checkpoints: Checkpoints): OpenStore {
     const store = new OpenStore(path, checkpoints);
     try {
-      store.cutUnfinished();
+      store.#cut();
       const seen = lookAtLog(store.log, () => endOfFrames(store.#countFrames().log, store.#pageBytes));
       store.transact(() => writeLogAgain(store.log, seen));
       return store;
@@ -140,10 +140,19 @@ export class OpenStore {
    * nobody writes while this has the lock of writers.
    */
   cutUnfinished(): void {
+    try {
+      this.#cut();
+    } catch {
+      // A disk that hangs. The next one who opens the store cuts it.
+    }
+  }
+
+  /** Throws if another process does not let go of the lock: whoever waited for it once need not wait again. */
+  #cut(): void {
+    this.#database.exec('BEGIN IMMEDIATE');
     let beside: DatabaseSync | undefined;
     try {
       beside = new DatabaseSync(this.#path, { timeout: BUSY_MS });
-      this.#database.exec('BEGIN IMMEDIATE');
       // A handle that has read nothing knows no log, and one that writes may not ask how long it is.
       beside.prepare('PRAGMA schema_version').get();
       const { log } = beside.prepare(LOG_STATE).get() as { log: number };
