@@ -142,7 +142,7 @@ export class QueueManager {
 
   /** Something else changed its recipients or its hold, so it is loaded again. */
   renew(id: string): void {
-    const read = this.#deps.spool.read(id);
+    const read = this.#index.orForget(id, () => this.#deps.spool.read(id));
     if (read.kind === 'message') this.#enqueue(id, read.record);
     else this.#lost(id, read);
   }

@@ -50,4 +50,14 @@ export class QueueIndex {
     this.#bytes -= this.#messages.take(id) ?? 0;
     this.#held.delete(id);
   }
+
+  /** The result of `read`. A message that cannot be read now is none that is known: the next scan of the spool takes it again. */
+  orForget<T>(id: string, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      this.forget(id);
+      throw error;
+    }
+  }
 }

@@ -227,3 +227,20 @@ test('the sender of a message to two hops whose transactions overlap is told in 
   assert.equal(rig.count('returned'), 1);
   assert.ok(toldAfter <= 24, `after ${toldAfter / 4} hours`);
 });
+
+test('a message that was released is delivered though it could not be read just then', async (context) => {
+  const id = await rig.enter('s@b.example', ['a@a.example']);
+  const tools = begin();
+  await rig.manager.actions.hold(id);
+  await rig.manager.start();
+  const settle = rig.spool.settle.bind(rig.spool);
+  context.mock.method(rig.spool, 'settle', async (...args: Parameters<typeof settle>) => {
+    await settle(...args);
+    const { mock } = context.mock.method(rig.spool, 'read', () => {
+      mock.restore();
+      throw new Error('The queue is being recovered');
+    });
+  });
+  await assert.rejects(tools.do('release', [id]), /recovered/);
+  await eventually(() => delivered().length === 1);
+});
