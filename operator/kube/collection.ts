@@ -25,6 +25,12 @@ export interface CollectionOptions {
   readonly needsContent?: (object: KubeObject) => boolean;
 }
 
+export interface Listed {
+  /** By the key that makeKey returns. */
+  readonly objects: ReadonlyMap<string, KubeObject>;
+  readonly version: string | undefined;
+}
+
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: KubeObject & { readonly code?: number; readonly message?: string };
@@ -50,16 +56,16 @@ export class Collection {
     return this.#streams;
   }
 
-  /** Passes every object of one resource version to `take`, and resolves with that version. */
-  async list(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
-    if (!this.#streams) return this.#listPages(take);
+  /** All objects of one resource version. `keep` returns what is to be kept of an object, as soon as it has come. */
+  async list(keep: (object: KubeObject) => KubeObject, signal: AbortSignal): Promise<Listed> {
+    if (!this.#streams) return this.#listPages(keep);
     try {
-      return await this.#listStream(take, signal);
+      return await this.#listStream(keep, signal);
     } catch (error) {
       if (!isKubeError(error, 'invalid', 'failed')) throw error;
       // Servers before 1.32, and servers on which streamed lists are switched off. Others fail at it, or for this time.
       this.#streams = !isKubeError(error, 'invalid');
-      return this.#listPages(take);
+      return this.#listPages(keep);
     }
   }
 
@@ -73,8 +79,9 @@ export class Collection {
     return this.#events({ resourceVersion: version, timeoutSeconds: String(seconds) }, silenceMs, signal);
   }
 
-  async #listStream(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
+  async #listStream(keep: (object: KubeObject) => KubeObject, signal: AbortSignal): Promise<Listed> {
     const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+    const objects = new Map<string, KubeObject>();
     let isBegun = false;
     for await (const { type, object } of this.#events(query, LIST_SILENCE_MS, signal)) {
       if (type === 'ERROR') {
@@ -83,26 +90,29 @@ export class Collection {
         throw isBegun ? new Error(message) : new KubeError('failed', message, code);
       }
       isBegun = true;
-      if (type === 'ADDED') take(object);
+      // What changes or goes meanwhile comes before the end of the list too.
+      if (type === 'DELETED') objects.delete(makeKey(object));
+      else if (type !== 'BOOKMARK') objects.set(makeKey(object), keep(object));
       // Anybody can give an object this annotation, and would hide all that come after it.
-      if (type === 'BOOKMARK' && object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true')
-        return object.metadata.resourceVersion;
+      else if (object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true')
+        return { objects, version: object.metadata.resourceVersion };
     }
     throw new Error('the list ended before it was complete');
   }
 
-  async #listPages(take: (object: KubeObject) => void): Promise<string | undefined> {
+  async #listPages(keep: (object: KubeObject) => KubeObject): Promise<Listed> {
+    const objects = new Map<string, KubeObject>();
     let next: string | undefined;
     let version: string | undefined;
     do {
       const page: ListPage = await this.#options.client.request<ListPage>(
         this.#request({ limit: String(PAGE), continue: next }),
       );
-      for (const item of page.items) take(item);
+      for (const item of page.items) objects.set(makeKey(item), keep(item));
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
     } while (next);
-    return version;
+    return { objects, version };
   }
 
   async *#events(query: Query, silenceMs: number, signal: AbortSignal): AsyncIterable<WatchEvent> {
@@ -133,4 +143,8 @@ export class Collection {
     const { kind, namespace, labelSelector } = this.#options;
     return { method: 'GET', path: apiPath(kind, namespace), query: { ...query, labelSelector } };
   }
+}
+
+export function makeKey({ metadata }: KubeObject): string {
+  return `${metadata.namespace}/${metadata.name}`;
 }

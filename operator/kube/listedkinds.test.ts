@@ -50,6 +50,19 @@ test('a list is streamed where the server can, and is taken when it is complete'
   assert.equal(cache.restarts, 1);
 });
 
+test('what changes or goes while a list is streamed is not listed as it was', async () => {
+  api.onStream = events(
+    ...['a', 'b', 'd'].map((name) => ({ type: 'ADDED', object: pod(name, '3') })),
+    { type: 'MODIFIED', object: pod('a', '5') },
+    { type: 'DELETED', object: pod('b', '6') },
+    { type: 'BOOKMARK', object: { metadata: { resourceVersion: '7', annotations: END } } },
+  );
+  api.onWatch = events();
+  const { seen, cache } = start();
+  await until('the list', () => cache.synced);
+  assert.deepEqual(Object.fromEntries(seen), { a: '5', d: '3' });
+});
+
 test('a list does not end with an object that has the annotation of its end: anybody may write it', async () => {
   const marked = pod('a', '3');
   const hostile = { ...marked, metadata: { ...marked.metadata, annotations: END } };

@@ -4,7 +4,7 @@
  * replaces a watch that is silent for too long. Callers get a map and a call for each change. They never get a failure.
  */
 import type { KubeObject } from './client.ts';
-import { Collection, type WatchEvent } from './collection.ts';
+import { Collection, makeKey, type WatchEvent } from './collection.ts';
 import { isKubeError } from './errors.ts';
 import type { Kind } from './kinds.ts';
 import type { ListWatchOptions } from './listwatchoptions.ts';
@@ -154,11 +154,10 @@ export class ListWatch {
   }
 
   async #list(): Promise<void> {
-    const found = new Map<string, KubeObject>();
-    const take = (object: KubeObject) => void found.set(makeKey(object), this.#kept(object));
-    this.#version = await this.#collection.list(take, this.#signal);
+    const listed = await this.#collection.list((object) => this.#kept(object), this.#signal);
+    this.#version = listed.version;
     this.#onSuccess();
-    this.#replaceAll(found);
+    this.#replaceAll(listed.objects);
     const isNew = !this.#exists;
     this.#exists = true;
     this.#becomeSynced();
@@ -287,10 +286,6 @@ export class ListWatch {
     const { keep = (whole) => whole } = this.#options;
     return keep({ ...object, apiVersion, kind }, this.#objects.get(makeKey(object)));
   }
-}
-
-function makeKey({ metadata }: KubeObject): string {
-  return `${metadata.namespace}/${metadata.name}`;
 }
 
 /** Compares resource versions, which grow within one kind. False if they cannot be compared. */

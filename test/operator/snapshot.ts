@@ -87,10 +87,9 @@ function shownOf(kind: Kind, { status, ...object }: KubeObject, namespace: strin
 /** One by one, because other stories leave very large objects. Nothing of a kind that the cluster does not know. */
 export async function listObjects(plane: Plane, kind: Kind, namespace?: string): Promise<KubeObject[]> {
   const collection = new Collection({ client: plane.admin, kind, namespace, labelSelector: undefined });
-  const objects: KubeObject[] = [];
   try {
-    await collection.list((object) => objects.push(object), AbortSignal.timeout(LIST_MS));
-    return objects;
+    const { objects } = await collection.list((object) => object, AbortSignal.timeout(LIST_MS));
+    return [...objects.values()];
   } catch (error) {
     if (isKubeError(error, 'notFound') && OPTIONAL.has(kind)) return [];
     throw error;
