@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { type DnsRecord, dkimName, dkimText, dkimValue, printRecord } from '#crds/dnsrecords.ts';
 import { effectivePolicy } from '#crds/effective.ts';
 import { dkimDomain, dkimSelector } from '#crds/outbound.ts';
-import { readDkimPublicKey } from '#crds/publickeys.ts';
+import { judgeDkimKey, readDkimPublicKey } from '#crds/publickeys.ts';
 import { describeFileError } from '#crds/systemwords.ts';
 import { describeKeys, describeWideKeys, listKeys, USUAL_BITS } from './dkimkeys.ts';
 import { readManifests } from './documents.ts';
@@ -66,7 +66,7 @@ async function showRecord(options: Wish): Promise<number> {
   const key = readDkimPublicKey(pem);
   if (!key)
     throw new Error(
-      `"${file}" is no private key of DKIM: name a PEM file with an RSA or Ed25519 key, or one that does not exist yet`,
+      `"${file}" is no private key of DKIM${whyNot(pem)}: name a PEM file with an RSA key of 1024 bits or more or an Ed25519 key, or one that does not exist yet`,
     );
   if (type !== undefined && type !== key.type)
     throw new Error(
@@ -82,6 +82,11 @@ async function showRecord(options: Wish): Promise<number> {
     () => `${[...steps.map(visible), ...printRecord(record)].join('\n')}\n`,
   );
   return 0;
+}
+
+function whyNot(pem: string): string {
+  const judged = judgeDkimKey(pem);
+  return judged.kind === 'unusable' ? `, as ${judged.reason}` : '';
 }
 
 function refuseOtherSize({ key: file, bits }: Wish, pem: string): void {

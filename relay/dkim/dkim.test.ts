@@ -9,9 +9,10 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
+import { judgeDkimKey } from '#crds/publickeys.ts';
 import { opener } from '#test/fixtures/opener.ts';
 import { FirstLine } from '../headers/firstline.ts';
-import { type DkimKey, judgeKey, type Signing, selectKeys, signMessage } from './dkim.ts';
+import { type DkimKey, type Signing, selectKeys, signMessage } from './dkim.ts';
 import { findFromDomain } from './fromdomain.ts';
 
 function exportPem(key: KeyObject): string {
@@ -208,11 +209,11 @@ test('without keys nothing is put in front; a message that cannot be read reject
   await assert.rejects(findFromDomain(broken), /disk/);
 });
 
-test('judgeKey takes RSA from 1024 bits and Ed25519, whatever their PEM is called', () => {
+test('judgeDkimKey takes RSA from 1024 bits and Ed25519, whatever their PEM is called', () => {
   const pkcs1 = rsa.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
-  assert.deepEqual(judgeKey(pkcs1), { kind: 'usable', algorithm: 'rsa', bits: 2048 });
-  assert.deepEqual(judgeKey(RSA.pem), { kind: 'usable', algorithm: 'rsa', bits: 2048 });
-  assert.deepEqual(judgeKey(ED.pem), { kind: 'usable', algorithm: 'ed25519', bits: 256 });
+  assert.deepEqual(judgeDkimKey(pkcs1), { kind: 'usable', algorithm: 'rsa', bits: 2048 });
+  assert.deepEqual(judgeDkimKey(RSA.pem), { kind: 'usable', algorithm: 'rsa', bits: 2048 });
+  assert.deepEqual(judgeDkimKey(ED.pem), { kind: 'usable', algorithm: 'ed25519', bits: 256 });
   const short = exportPem(generateKeyPairSync('rsa', { modulusLength: 1023 }).privateKey);
   const encrypted = rsa.privateKey.export({
     ...{ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' },
@@ -227,7 +228,7 @@ test('judgeKey takes RSA from 1024 bits and Ed25519, whatever their PEM is calle
     ['', /no unencrypted private key/],
   ];
   for (const [pem, reason] of UNUSABLE) {
-    const verdict = judgeKey(pem);
+    const verdict = judgeDkimKey(pem);
     assert.match(verdict.kind === 'unusable' ? verdict.reason : 'usable', reason);
   }
 });

@@ -4,10 +4,10 @@
  * a reason that never shows the key. If no key can sign the message, the result is `unsignable`. A message that cannot be
  * read rejects.
  */
-import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { DkimSigner, ParsedHeader, SigningHeaders } from 'mailauth/lib/dkim/dkim-signer.js';
+import { judgeDkimKey } from '#crds/publickeys.ts';
 import { load } from '../task/load.ts';
 import { asciiDomain, type NotSignedReason } from './fromdomain.ts';
 import { signable, Unsignable } from './signable.ts';
@@ -28,15 +28,6 @@ export type Signing =
   | { kind: 'signed'; header: Buffer }
   | { kind: 'failed'; reason: string }
   | { kind: 'unsignable'; reason: NotSignedReason };
-
-export type KeyVerdict =
-  | { kind: 'usable'; algorithm: 'rsa' | 'ed25519'; bits: number }
-  | { kind: 'unusable'; reason: string };
-
-/** RFC 8301 section 3.2: verifiers must not accept signatures of shorter keys. */
-const RSA_BITS_AT_LEAST = 1024;
-/** RFC 8032 section 5.1. */
-const ED25519_BITS = 256;
 
 /**
  * `h=` names these fields once more than they occur (RFC 6376 section 8.15). So nobody can add another one at the top,
@@ -74,22 +65,10 @@ export function selectKeys(keys: readonly DkimKey[], fromDomain: string): DkimKe
   return covering.filter(({ domain }) => domain.length === longest).map(({ key }) => key);
 }
 
-/** Checks whether a key can sign. The result never shows the key. */
-export function judgeKey(pem: string): KeyVerdict {
-  const key = parsePrivateKey(pem);
-  if (!key) return { kind: 'unusable', reason: 'it is no unencrypted private key in PEM' };
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  if (type === 'ed25519') return { kind: 'usable', algorithm: type, bits: ED25519_BITS };
-  if (type !== 'rsa') return { kind: 'unusable', reason: `its type is ${type}, not rsa or ed25519` };
-  const bits = details?.modulusLength ?? 0;
-  if (bits >= RSA_BITS_AT_LEAST) return { kind: 'usable', algorithm: type, bits };
-  return { kind: 'unusable', reason: `it has ${bits} bits, fewer than ${RSA_BITS_AT_LEAST} (RFC 8301)` };
-}
-
 /** Signs with every key, or not at all. Without keys the header is empty. */
 export async function signMessage(open: () => Readable, keys: readonly DkimKey[]): Promise<Signing> {
   for (const { domain, selector, pem } of keys) {
-    const verdict = judgeKey(pem);
+    const verdict = judgeDkimKey(pem);
     if (verdict.kind === 'unusable') return failed(domain, selector, verdict.reason);
   }
   if (keys.length === 0) return { kind: 'signed', header: Buffer.alloc(0) };
@@ -149,12 +128,4 @@ function seal(parsed: readonly ParsedHeader[]): void {
   const present = new Set(parsed.map(({ key }) => key));
   const surplus = [...SEALED, ...SEALED_IF_PRESENT.filter((name) => present.has(name.toLowerCase()))];
   topmost.casedKey = [topmost.casedKey, ...surplus].join(': ');
-}
-
-function parsePrivateKey(pem: string): KeyObject | undefined {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    return undefined;
-  }
 }

@@ -9,12 +9,13 @@ import type { Readable } from 'node:stream';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { compilePatterns } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { type DkimKeyVerdict, judgeDkimKey } from '#crds/publickeys.ts';
 import type { Log } from '../observe/log.ts';
 import type { ArcFacts } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Materials } from '../task/materials.ts';
 import { sealMessage } from './arc.ts';
-import { type DkimKey, judgeKey, type KeyVerdict, type Signing, selectKeys, signMessage } from './dkim.ts';
+import { type DkimKey, type Signing, selectKeys, signMessage } from './dkim.ts';
 import { findFromDomain, type NotSignedReason } from './fromdomain.ts';
 
 /**
@@ -54,7 +55,7 @@ export class DkimSigner {
   readonly #onNotSigned: (reason: NotSignedReason) => void;
   readonly #told = new Set<string>();
   #keys: DkimKey[] = [];
-  readonly #judged = new WeakMap<DkimKey, KeyVerdict>();
+  readonly #judged = new WeakMap<DkimKey, DkimKeyVerdict>();
 
   constructor(
     { inbound, outbound }: Policy,
@@ -115,7 +116,7 @@ export class DkimSigner {
   /** Why the message waits, if any of the keys cannot be used. */
   #judge(keys: readonly DkimKey[]): Failure | undefined {
     for (const key of keys) {
-      const judged = this.#judged.get(key) ?? judgeKey(key.pem);
+      const judged = this.#judged.get(key) ?? judgeDkimKey(key.pem);
       this.#judged.set(key, judged);
       if (judged.kind === 'unusable') {
         return waits(`the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`);

@@ -1,6 +1,6 @@
 /** What the status says of a Secret of users: that it is missing, or whose text in it cannot be read. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
@@ -78,6 +78,26 @@ test('a DKIM key that cannot be read is told at once, before any mail waits for 
     publicKey.export({ type: 'spki', format: 'pem' }).toString(),
   ])
     assert.deepEqual(told(pem), [
-      'outbound.dkim[0].secretName: Secret "dkim" has a private.key that cannot be used, so that mail from example.com waits: write an RSA or Ed25519 key as PEM, without a passphrase',
+      'outbound.dkim[0].secretName: Secret "dkim" has a private.key that cannot be used, as it is no unencrypted private key in PEM, so that mail from example.com waits: write an RSA key of 1024 bits or more, or an Ed25519 key, as PEM without a passphrase',
     ]);
+});
+
+test('so is a DKIM key that is too short to sign, and one of another type, each by what it is', () => {
+  const dkim = [{ domain: 'example.com', selector: 's1', secretName: 'dkim' }];
+  const signing = effectivePolicy(
+    { name: 'relay', namespace: 'mail' },
+    changed({ outbound: { dkim } }) as unknown as MailRelaySpec,
+  );
+  const told = ({ privateKey }: { privateKey: KeyObject }) => {
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    return listMissing(signing, { secrets: { dkim: { 'private.key': pem } }, configMaps: {} });
+  };
+  const start = 'outbound.dkim[0].secretName: Secret "dkim" has a private.key that cannot be used';
+  const end =
+    'so that mail from example.com waits: write an RSA key of 1024 bits or more, or an Ed25519 key,';
+  assert.deepEqual(told(generateKeyPairSync('rsa', { modulusLength: 1024 })), []);
+  const [short = ''] = told(generateKeyPairSync('rsa', { modulusLength: 768 }));
+  assert.ok(short.startsWith(`${start}, as it has 768 bits, fewer than 1024 (RFC 8301), ${end}`), short);
+  const [other = ''] = told(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+  assert.ok(other.startsWith(`${start}, as its type is ec, not rsa or ed25519, ${end}`), other);
 });

@@ -1,12 +1,12 @@
 /**
  * Finds the Secrets and ConfigMaps of a policy that are missing, that lack a file which their field needs, or whose
- * users or DKIM key cannot be read. Each gives one sentence that also says what does not work meanwhile. Of the contents only names
+ * users cannot be read, or whose DKIM key cannot sign. Each gives one sentence that also says what does not work meanwhile. Of the contents only names
  * of users are quoted. Pure.
  */
 import { cutText } from '#crds/cut.ts';
 import { oneLine } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { readDkimPublicKey } from '#crds/publickeys.ts';
+import { type DkimKeyVerdict, judgeDkimKey } from '#crds/publickeys.ts';
 import {
   describeTableFault,
   eventsReferences,
@@ -104,13 +104,13 @@ function findUserFault({ field }: Reference, files: Files): string | undefined {
 }
 
 /** By the files, as those of users. */
-const readableKeys = new WeakMap<Files, boolean>();
+const judgedKeys = new WeakMap<Files, DkimKeyVerdict>();
 
 /** The queue would tell it only when mail of the domain has waited for long. */
 function findDkimFault({ field, without }: Reference, files: Files): string | undefined {
   if (!DKIM_FIELD.test(field)) return undefined;
-  const isReadable = readableKeys.get(files) ?? readDkimPublicKey(files['private.key'] ?? '') !== undefined;
-  readableKeys.set(files, isReadable);
-  if (isReadable) return undefined;
-  return `has a private.key that cannot be used, so that ${without}: write an RSA or Ed25519 key as PEM, without a passphrase`;
+  const judged = judgedKeys.get(files) ?? judgeDkimKey(files['private.key'] ?? '');
+  judgedKeys.set(files, judged);
+  if (judged.kind === 'usable') return undefined;
+  return `has a private.key that cannot be used, as ${judged.reason}, so that ${without}: write an RSA key of 1024 bits or more, or an Ed25519 key, as PEM without a passphrase`;
 }

@@ -55,11 +55,23 @@ test('a key that is there stays, and its record is printed again; what is no key
   const other = await make('again.key', '--type', 'rsa');
   assert.deepEqual([other.status, other.stdout], [1, '']);
   assert.match(other.stderr, /has a key of type ed25519 already: leave --type out/);
-  for (const text of ['', 'text', execFileSync('openssl', ['genpkey', '-algorithm', 'X25519']).toString()]) {
+  const of = (...algorithm: string[]) =>
+    execFileSync('openssl', ['genpkey', '-algorithm', ...algorithm], { stdio: 'pipe' }).toString();
+  for (const [text, why] of [
+    ['', /, as it is no unencrypted private key in PEM: name/],
+    ['text', /, as it is no unencrypted private key in PEM: name/],
+    [of('X25519'), /, as its type is x25519, not rsa or ed25519: name/],
+    // No relay signs with it, and no receiver takes its signatures.
+    [
+      of('RSA', '-pkeyopt', 'rsa_keygen_bits:768'),
+      /, as it has 768 bits, fewer than 1024 \(RFC 8301\): name/,
+    ],
+  ] as const) {
     writeFileSync(join(dir, 'other'), text);
     const { status, stdout, stderr } = await make('other');
     assert.deepEqual([status, stdout], [1, '']);
-    assert.match(stderr, /is no private key of DKIM: name a PEM file/);
+    assert.match(stderr, /"[^"]*" is no private key of DKIM, /);
+    assert.match(stderr, why);
     assert.equal(readFileSync(join(dir, 'other'), 'utf8'), text);
   }
 });
