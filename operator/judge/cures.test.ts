@@ -59,6 +59,13 @@ describe('warnings of controllers', () => {
       /until its pod there has ended; if "kubectl get node" shows the node as NotReady, bring the node back, or delete it if it is gone for good$/,
     ],
     ['MountVolume.SetUp failed for volume "policy" : configmap "relay-policy" not found', /: create it$/],
+    ...['configmap', 'secret'].map(
+      (kind) =>
+        [
+          `MountVolume.SetUp failed for volume "policy" : failed to sync ${kind} cache: timed out waiting for the condition`,
+          /: the kubelet tries again by itself; if it goes on, see whether the node reaches the API server$/,
+        ] as const,
+    ),
     [
       'MountVolume.MountDevice failed for volume "pvc" : rpc error',
       /: mend the volume, or its driver on the node$/,
@@ -92,6 +99,10 @@ describe('warnings of controllers', () => {
       'Pod "relay-1" is invalid: spec.containers[0].resources.requests: Invalid value: "192Mi": must be less than or equal to memory limit of 128Mi',
       /: set limits in pod\.resources .*, or change the LimitRange of the namespace$/,
     ],
+    [
+      'create Pod relay-1 in StatefulSet relay failed error: pods "relay-1" is forbidden: unable to create new content in namespace mail because it is being terminated',
+      /: the namespace is being deleted, and this MailRelay with it; if it stays, /,
+    ],
     ['something that nobody knows', /: mend what the message names$/],
   ] as const)
     test(message, () => {
@@ -117,6 +128,12 @@ describe('refusals of the API server', () => {
     );
     const going = 'is forbidden: create not allowed while custom resource definition is terminating';
     assert.match(denied(going), /: wait until that CRD is gone, and install it again$/);
+    const ending =
+      'services "relay" is forbidden: unable to create new content in namespace mail because it is being terminated';
+    assert.match(
+      denied(ending),
+      /: the namespace is being deleted, and this MailRelay with it; if it stays, /,
+    );
     assert.match(denied('spec.ports: Required value'), /: correct the field that it names$/);
     const unknown =
       'failed to create typed patch object (mail/relay; v1, Kind=X): .spec.a: field not declared in schema';

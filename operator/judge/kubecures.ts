@@ -28,6 +28,10 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /may not change once set/i,
     'set that field back, or delete the object, and the operator makes it again (a Service may get other addresses)',
   ],
+  [
+    /namespace \S+ because it is being terminated/i,
+    'the namespace is being deleted, and this MailRelay with it; if it stays, see the conditions in its status',
+  ],
   [/exceeded quota/i, 'raise the quota of the namespace'],
   [
     /failed quota: .*must specify/i,
@@ -71,6 +75,10 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   ],
   [/pod sandbox/i, 'mend the network plugin or the runtime of the node'],
   [/(secret|configmap) .*not found/i, 'create it'],
+  [
+    /failed to sync (secret|configmap) cache/i,
+    'the kubelet tries again by itself; if it goes on, see whether the node reaches the API server',
+  ],
   [/AttachVolume|MountVolume|attach or mount volumes/i, 'mend the volume, or its driver on the node'],
   [/^Node is not ready/i, NODE_CURE],
   [/provision volume/i, 'mend the StorageClass or its provisioner'],
