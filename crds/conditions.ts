@@ -224,6 +224,12 @@ export const REASONS = {
       'The claim of a pod with a queue is being deleted. It and its volume go with the next end of the pod, and the mail on it is lost. A pod that leaves keeps its place until its queue is empty all the same.',
     cure: 'Set persistentVolumeReclaimPolicy: Retain on the volume that the message names. Let the queue of a wanted pod run empty, and delete the pod: it gets a new claim. One that leaves goes by itself.',
   },
+  ClaimLost: {
+    type: 'QueueHealthy',
+    cause:
+      'The claim of a pod that runs is in phase Lost: somebody deleted its volume. The pod works on. With its next end the mail on it is lost, and no pod can start on the claim.',
+    cure: 'Restore the PersistentVolume that the message names, if its disk is still there. Otherwise let the queue of a wanted pod run empty, and delete the claim and then the pod: both are made anew. One that leaves goes by itself.',
+  },
   MailHeld: {
     type: 'QueueHealthy',
     cause: 'A person holds mail back, or an entry is damaged: it waits for a person.',

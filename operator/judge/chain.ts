@@ -65,6 +65,7 @@ const POLICY: readonly Check[] = [
 ];
 
 const QUEUE: readonly Check[] = [
+  storage.claimLost, // mail will be lost with the next end of a pod, whose volume is gone
   storage.claimDeleted, // mail will be lost with the next end of a pod
   queue.queueFull, // clients are turned away
   queue.loginRefused, // a next hop refuses our login

@@ -192,3 +192,35 @@ describe('a mark that cannot be removed', () => {
     assert.equal(scaleOf([]).replicas, 5);
   });
 });
+
+describe('a claim in phase Lost: its volume was deleted', () => {
+  const lost = (mark?: string): KubeObject => ({
+    ...claim(2, mark),
+    spec: { volumeName: 'pvc-7' },
+    status: { phase: 'Lost' },
+  });
+  const three = relayObject({ replicas: 3 });
+  const healthy = (of: typeof relay, pod: PodView | undefined, live = lost()) =>
+    judge({ ...world({ pod, claim: live }, of), obstacles: [] }).QueueHealthy;
+
+  test('is told of while a pod runs on it', () => {
+    const wanted = healthy(three, podView('relay-2', podReport(three)));
+    assert.equal(wanted?.reason, 'ClaimLost');
+    assert.match(
+      String(wanted?.message),
+      /spool-relay-2 has lost its volume pvc-7, and with the next end of pod relay-2 its mail is lost: .*delete the claim and then the pod/,
+    );
+    const leaves = healthy(relay, podView('relay-2', mail));
+    assert.equal(leaves?.reason, 'ClaimLost');
+    assert.match(String(leaves?.message), /the pod leaves when its queue is empty/);
+  });
+
+  test('is not where no pod runs on it, or the pod said that it is empty', () => {
+    for (const [pod, mark] of [
+      [undefined, undefined],
+      [podView('relay-2', undefined, starting), undefined],
+      [podView('relay-2', emptied), UID],
+    ] as const)
+      assert.notEqual(healthy(relay, pod, lost(mark))?.reason, 'ClaimLost');
+  });
+});

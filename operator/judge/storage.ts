@@ -1,6 +1,6 @@
 /**
- * The claims of the queues. Plans a change of queue.storage.size, and tells of a claim that is being deleted. A volume
- * never shrinks, so a size below that of a volume is refused. A size that was not granted can be taken back, for example
+ * The claims of the queues. Plans a change of queue.storage.size, and tells of a claim that is being deleted or has lost its
+ * volume. A volume never shrinks, so a size below that of a volume is refused. A size that was not granted can be taken back, for example
  * after a slip of the pen. Kubernetes lowers a request only to more than the volume has (RecoverVolumeExpansionFailure).
  * So a request may stay, and is told, until a size comes that can be asked for. A provisioner may grant more than the
  * request; that alone is no reason to refuse. Each change notes at the claim what was granted before it, because the
@@ -16,7 +16,7 @@ import { isAtLeast } from '../render/quantity.ts';
 import { storageRequest } from '../render/statefulset.ts';
 import type { World } from '../world.ts';
 import { type Check, is } from './finding.ts';
-import { hasTaken, listPlaces, losesMail } from './place.ts';
+import { hasTaken, listPlaces, losesMail, readMark } from './place.ts';
 
 export interface StatefulSetSpec {
   readonly replicas: number;
@@ -120,6 +120,32 @@ export const claimDeleted: Check = (world) => {
       : `${keep}; the pod leaves when its queue is empty, or when you delete it too and so give its mail up`;
   return is('False', 'ClaimDeleted', `${text}: ${cure}`);
 };
+
+/** Somebody deleted the volume of a pod that runs. The pod works on, and no other pod can start on the claim. */
+export const claimLost: Check = (world) => {
+  const {
+    metadata: { name },
+    spec: { replicas },
+  } = world.relay;
+  const found = listPlaces(world).find(
+    ({ claim, pod }) => claim && isLost(claim) && hasTaken(pod) && readMark(claim) !== pod.uid,
+  );
+  if (!found?.claim) return undefined;
+  const { volumeName = 'of the claim' } = (found.claim['spec'] ?? {}) as { volumeName?: string };
+  const pod = `${name}-${found.ordinal}`;
+  const text = `${CLAIM.kind}/${found.claim.metadata.name} has lost its volume ${volumeName}, and with the next end of pod ${pod} its mail is lost`;
+  const keep = 'restore that PersistentVolume';
+  const cure =
+    found.ordinal < replicas
+      ? `${keep}, or let the queue of the pod run empty, and delete the claim and then the pod, so that both are made anew`
+      : `${keep}, or let the pod run: the pod leaves when its queue is empty`;
+  return is('False', 'ClaimLost', `${text}: ${cure}`);
+};
+
+/** So says the cluster of a claim that was bound, and whose volume is gone. */
+function isLost({ status }: KubeObject): boolean {
+  return (status as { phase?: string } | undefined)?.phase === 'Lost';
+}
 
 /**
  * True if the request of the claim may change to `size`: to more, or to less if that is more than its capacity. A

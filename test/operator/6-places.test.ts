@@ -152,6 +152,21 @@ describe('places that may have mail', { concurrency: false }, () => {
     await patch(CLAIM, 'spool-relay-2', { finalizers: null });
   });
 
+  test('a claim whose volume somebody deletes is told while its pod runs', async () => {
+    await three();
+    const status = (phase: string) =>
+      api.admin.request({
+        method: 'PATCH',
+        path: `${path(CLAIM, 'spool-relay-1')}/status`,
+        contentType: 'application/merge-patch+json',
+        body: { status: { phase } },
+      });
+    await status('Lost');
+    await until('it is told', async () => (await conditionOf('QueueHealthy'))?.reason === 'ClaimLost');
+    await status('Bound');
+    await until('it is over', async () => (await conditionOf('QueueHealthy'))?.reason !== 'ClaimLost');
+  });
+
   test('an authority that a silent pod may serve stays published, whoever hides the ConfigMap', async () => {
     const published = async () => {
       const { data } = await get<KubeObject & { data: Record<string, string> }>(CONFIG_MAP, 'relay-ca');
