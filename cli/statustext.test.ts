@@ -122,16 +122,24 @@ test('the status tells what keeps mail away, and what goes wrong beside the mail
   const queue = { ...report.queue, full: 'the disk is nearly full' };
   const events = { waiting: 7, failure: 'HTTP 403', hasDropped: true };
   const text = describeStatus(
-    { ...report, queue, filter: { failure: 'no answer in 30s' }, events },
+    {
+      ...report,
+      queue,
+      filter: { failure: 'no answer in 30s' },
+      events,
+      history: { failure: 'disk I/O error' },
+    },
     Date.UTC(2026, 0, 2),
   );
   assert.match(text, /^full +the disk is nearly full$/m);
   assert.match(text, /^filter +judges no message: no answer in 30s$/m);
   assert.match(text, /^events +not taken: HTTP 403; 7 wait; some were dropped in the last hour$/m);
+  assert.match(text, /^history +lacks mail of the last hour: disk I\/O error$/m);
   const well = {
     ...report,
     filter: { failure: null },
+    history: { failure: null },
     events: { waiting: 7, failure: null, hasDropped: false },
   };
-  assert.doesNotMatch(describeStatus(well, Date.UTC(2026, 0, 2)), /^(full|filter|events) /m);
+  assert.doesNotMatch(describeStatus(well, Date.UTC(2026, 0, 2)), /^(full|filter|events|history) /m);
 });

@@ -161,11 +161,12 @@ export function queueLines({ queue }: PodStatus): string[] {
 }
 
 /** What keeps new mail away, or goes wrong beside the mail. */
-export function troubleLines({ queue: { full }, filter, events }: PodStatus): string[] {
+export function troubleLines({ queue: { full }, filter, events, history }: PodStatus): string[] {
   return [
     ...(full ? [row('full', full)] : []),
     ...(filter?.failure ? [row('filter', `judges no message: ${filter.failure}`)] : []),
     ...(events ? eventLines(events) : []),
+    ...(history?.failure ? [row('history', `lacks mail of the last hour: ${history.failure}`)] : []),
   ];
 }
 

@@ -79,6 +79,13 @@ const tlsReportsDay = z.object({
 });
 export type TlsReportsDay = z.infer<typeof tlsReportsDay>;
 
+/** The delivery history. */
+const historyFigures = z.object({
+  /** Why it could not be written at some time in the last hour, so that it misses facts; null: it could. */
+  failure: message().nullable(),
+});
+export type HistoryFigures = z.infer<typeof historyFigures>;
+
 /** Events on their way to their receiver. */
 const eventFigures = z.object({
   waiting: count(),
@@ -191,6 +198,8 @@ export const podStatus = z.object({
   tlsReports: tlsReportsDay.nullable().optional(),
   /** null: nobody is told. Absent in older relays. */
   events: eventFigures.nullable().optional(),
+  /** null: none is kept. Absent in older relays. */
+  history: historyFigures.nullable().optional(),
   /** The content filter, and why it judges no message; null: there is none. Absent in older relays. */
   filter: z.object({ failure: message().nullable() }).nullable().optional(),
   queue: z.object({

@@ -112,6 +112,12 @@ export const SOUND_REASONS = {
       'The content filter of inbound.filter judges no message: it cannot be reached, is too slow, or gives an answer that the relay cannot read. By onFailure mail waits at its clients (451), or is taken unfiltered.',
     cure: 'Mend the filter, or inbound.filter and its Secret: the message has the reason. It ends with the next message that the filter judges.',
   },
+  HistoryNotWritten: {
+    type: 'ConfigurationSound',
+    cause:
+      'The delivery history of queue.history could not be written at some time in the last hour, most often because its volume is full, read-only or broken. Mail flows all the same, and "mailrelay find" does not know all of it.',
+    cure: 'Mend or enlarge the volume of the queue: the message has the reason. What was not written does not come back.',
+  },
   NothingToNote: { type: 'ConfigurationSound', cause: 'Nothing was found.', cure: 'Nothing to do.' },
   EventsNotTaken: {
     type: 'ConfigurationSound',

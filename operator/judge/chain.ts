@@ -82,6 +82,7 @@ const SOUND: readonly Check[] = [
   queue.secretHeldBack, // a next hop refuses the new contents of a Secret
   queue.filterFailing, // mail waits at its clients, or is taken unfiltered
   queue.eventsNotTaken, // nobody hears what becomes of mail
+  queue.historyNotWritten, // nobody can look up what became of some mail
   plaintext.plaintextClientsRefused, // Required refuses clients that Enabled accepted
   sound.addressMayBeNode, // client networks behind a Service that hides client addresses
   sound.acceptedDomainReturns, // an accepted domain has no route

@@ -52,6 +52,14 @@ export const eventsNotTaken: Check = (world) => {
   return is('False', 'EventsNotTaken', `${text}: mend the receiver, or events.webhook and its Secret`);
 };
 
+/** Part of ConfigurationSound, because mail does not wait for its history. */
+export const historyNotWritten: Check = (world) => {
+  const found = findFirstReport(world, ({ history }) => history?.failure ?? undefined);
+  if (!found) return undefined;
+  const text = `Pod ${found.pod}: The history lacks mail of the last hour, as it could not be written: ${quoted(found.value)}`;
+  return is('False', 'HistoryNotWritten', `${text}: mend or enlarge the volume of the queue`);
+};
+
 /** Part of ConfigurationSound, because the relay itself works, and some listeners may not filter. */
 export const filterFailing: Check = (world) => {
   const found = findFirstReport(world, ({ filter }) => filter?.failure ?? undefined);

@@ -1,7 +1,7 @@
 /** What the history forgets, and its file: too old, too large, closed, damaged, not writable or not wanted. */
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { accept, DAY_MS, event, idsFor, open, rig } from '#test/kit/historyrig.ts';
 import { inFile } from '#test/kit/storefile.ts';
@@ -103,6 +103,7 @@ test('a file that cannot be written costs the facts, is told once, and mail goes
     mostBytes: 2 ** 20,
     log: (name) => rig.logged.push(name),
     wall: () => rig.now,
+    clock: () => rig.now,
     onLost: (facts) => {
       rig.lost += facts;
     },
@@ -112,6 +113,13 @@ test('a file that cannot be written costs the facts, is told once, and mail goes
     accept(history, 'a@b.example', ['r@partner.example']);
     history.write();
   }
+  assert.match(history.figures.failure ?? '', /unable to open database file/);
+  mkdirSync(dirname(rig.path));
+  accept(history, 'a@b.example', ['r@partner.example']);
+  history.write();
+  assert.match(history.figures.failure ?? '', /unable to open/, 'what was lost is told for an hour');
+  rig.now += 3_600_000;
+  assert.deepEqual(history.figures, { failure: null });
   history.close();
   assert.equal(rig.lost, 3);
   assert.deepEqual(rig.logged, ['history_not_written']);

@@ -7,6 +7,7 @@
 import { rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { HistoryFigures } from '#crds/podstatus.ts';
 import type { Log } from '../observe/log.ts';
 import type { MailEvent, MailRecorder } from '../queue/mailevent.ts';
 import type { HistoryEntry, HistoryQuery } from './entry.ts';
@@ -22,6 +23,8 @@ const FORGET_MS = 10_000;
 /** Of the volume. */
 const SHARE = 0.1;
 const BYTES = { least: 2 ** 20, most: 2 ** 30 };
+/** How long a failure is told: what it cost does not come back. */
+const TOLD_MS = 3_600_000;
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED: readonly unknown[] = [11, 26];
 
@@ -32,6 +35,7 @@ export interface HistoryDeps {
   readonly mostBytes?: number;
   readonly log: Log;
   readonly wall: () => number;
+  readonly clock: () => number;
   /** Facts that could not be written. */
   readonly onLost: (facts: number) => void;
   readonly isQueued: (id: string) => boolean;
@@ -47,6 +51,7 @@ export class History implements MailRecorder {
   #isForgetting = false;
   #isClosed = false;
   #isFailing = false;
+  #failure: { readonly message: string; readonly at: number } | undefined;
 
   /** No other process may use the file. */
   constructor(deps: HistoryDeps) {
@@ -57,6 +62,11 @@ export class History implements MailRecorder {
       setInterval(() => this.write(), WRITE_MS).unref(),
       setInterval(() => void this.forget(), FORGET_MS).unref(),
     ];
+  }
+
+  get figures(): HistoryFigures {
+    const { message, at = Number.NEGATIVE_INFINITY } = this.#failure ?? {};
+    return { failure: this.#deps.clock() - at < TOLD_MS ? (message ?? null) : null };
   }
 
   /** Also mail that no queue ever had, because all its recipients are suppressed. */
@@ -138,9 +148,11 @@ export class History implements MailRecorder {
       if (facts > 0) this.#isFailing = false;
       return value;
     } catch (error) {
-      const { log, onLost } = this.#deps;
+      const { log, onLost, clock } = this.#deps;
+      const { message } = error as Error;
+      this.#failure = { message, at: clock() };
       if (facts > 0) onLost(facts);
-      if (!this.#isFailing) log('history_not_written', { message: (error as Error).message });
+      if (!this.#isFailing) log('history_not_written', { message });
       this.#isFailing = true;
       // The next use opens it again, and begins anew if it is damaged.
       this.#closeAfter(error);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type HistoryQuery, parseQuery } from '../history/entry.ts';
 import { HISTORY_FILE, History, removeHistory } from '../history/history.ts';
 import type { FindsMail } from '../queue/control.ts';
-import { wall } from '../task/clock.ts';
+import { monotonic, wall } from '../task/clock.ts';
 import type { MailForNobody } from '../task/messages.ts';
 import type { ReportsDeps } from './reports.ts';
 
@@ -22,6 +22,7 @@ export function openHistory({ policy, stateDir, log, manager, spool }: HistoryDe
     keepMs: historySeconds * 1000,
     log,
     wall,
+    clock: monotonic,
     onLost: (facts) => manager.counters.add('history_lost', undefined, facts),
     isQueued: (id) => spool.read(id).kind === 'message',
   });

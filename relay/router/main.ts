@@ -191,6 +191,7 @@ function tell(): void {
     ...manager.figures,
     tlsReports: inboxes?.tlsReports?.lastDay,
     events: events?.figures,
+    history: history?.figures,
   });
   teller.tell(manager.counters, isLoaded ? read : undefined);
 }

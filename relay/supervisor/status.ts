@@ -80,6 +80,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
     outbound: known.outbound,
     tlsReports: known.queue.tlsReports ?? null,
     events: known.queue.events ?? null,
+    history: known.queue.history ?? null,
     filter: policy?.inbound.filter ? { failure: listeners.reports.filterFailure } : null,
     queue: describeQueue(known),
   };

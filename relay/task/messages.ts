@@ -3,7 +3,7 @@
  * after `drain`. Keys travel only over this channel and are never on disk or in a log. Pure.
  */
 import type { FailureCause } from '#crds/failure.ts';
-import type { EventFigures, TlsReportsDay } from '#crds/podstatus.ts';
+import type { EventFigures, HistoryFigures, TlsReportsDay } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { SessionsOfProcess } from '#crds/sessions.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
@@ -188,6 +188,8 @@ export interface QueueFigures {
   readonly tlsReports?: TlsReportsDay | undefined;
   /** Absent if the policy tells nobody. */
   readonly events?: EventFigures | undefined;
+  /** Absent if the policy wants none. */
+  readonly history?: HistoryFigures | undefined;
 }
 
 /** Next hops, each with a sentence. */

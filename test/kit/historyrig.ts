@@ -49,6 +49,7 @@ export function open(mostBytes = 2 ** 30): History {
     mostBytes,
     log: (event) => rig.logged.push(event),
     wall: () => rig.now,
+    clock: () => rig.now,
     onLost: (facts) => {
       rig.lost += facts;
     },

@@ -1,6 +1,6 @@
 /** `mailrelay find` against a relay that keeps a history: mail that went, waits, was refused, and is long gone. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
@@ -125,6 +125,25 @@ describe('mailrelay find', { concurrency: false }, () => {
     await relay.kill9();
     await relay.up();
     await until('it to be told', async () => (await states('late@client.example')).join() === 'queued');
+  });
+
+  test('a history that cannot be written is told by the status, and mail goes on', async () => {
+    await relay.stop();
+    const file = join(relay.stateDir, 'history.db');
+    rmSync(file);
+    symlinkSync(join(relay.stateDir, 'missing', 'history.db'), file);
+    await relay.up();
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.hello();
+    assert.match(await client.send('b@client.example', ['joe@example.com'], messageText('m3')), /queued as/);
+    await client.quit();
+    const { history } = await until('the status to tell it', async () => {
+      const status = await relay.status();
+      return status.history?.failure ? status : undefined;
+    });
+    assert.match(history?.failure ?? '', /unable to open database file/);
+    const { stdout } = await mailrelay(['status', '--state', relay.stateDir]);
+    assert.match(stdout, /^history +lacks mail of the last hour: unable to open database file$/m);
   });
 
   test('without queue.history nothing is kept, and the command says how to keep it', async () => {
