@@ -3,7 +3,7 @@
  * the same parser, so the listener matches exactly the networks that the schema accepted.
  * The servers of outbound.resolver are read here too.
  */
-import { type BlockList, isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 
 /** Adds `text` to `list`. Returns false if it is neither an address nor a CIDR. */
 export function addNetwork(text: string, list: BlockList): boolean {
@@ -19,6 +19,13 @@ export function addNetwork(text: string, list: BlockList): boolean {
   if (!/^[0-9]{1,3}$/.test(prefix) || bits > (version === 4 ? 32 : 128)) return false;
   list.addSubnet(address, bits, family);
   return true;
+}
+
+/** What is neither an address nor a CIDR is left out. */
+export function makeBlockList(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) addNetwork(network, list);
+  return list;
 }
 
 /** True when `address` (as a socket reports it, IPv4-mapped included) is in the list. */

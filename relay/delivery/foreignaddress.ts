@@ -3,29 +3,25 @@
  * this link are refused. Otherwise a domain could make us deliver to ourselves or to our neighbours. Hosts in the manifest are not checked,
  * because an administrator wrote them on purpose. Pure.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { expandIpv6 } from '#crds/ipv6groups.ts';
+import { makeBlockList } from '#crds/networks.ts';
 
-const NEVER = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['224.0.0.0', 4],
+const NEVER = makeBlockList([
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/4',
   // Reserved addresses and the broadcast address.
-  ['240.0.0.0', 4],
-] as const)
-  NEVER.addSubnet(network, prefix, 'ipv4');
-for (const [network, prefix] of [
-  ['::', 128],
-  ['::1', 128],
-  ['fe80::', 10],
+  '240.0.0.0/4',
+  '::/128',
+  '::1/128',
+  'fe80::/10',
   // Site-local addresses (RFC 3879).
-  ['fec0::', 10],
-  ['ff00::', 8],
-] as const)
-  NEVER.addSubnet(network, prefix, 'ipv6');
+  'fec0::/10',
+  'ff00::/8',
+]);
 
 type Groups = readonly number[];
 
@@ -69,21 +65,18 @@ const EMBEDDINGS: readonly {
 ];
 
 /** And what the registries of special addresses do not call globally reachable (RFC 6890). */
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['172.16.0.0', 12],
+const PRIVATE = makeBlockList([
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '172.16.0.0/12',
   // IETF protocols, as DS-Lite, where a cloud has its metadata too; and measurements.
-  ['192.0.0.0', 24],
-  ['198.18.0.0', 15],
-  ['192.168.0.0', 16],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv4');
-PRIVATE.addSubnet('2001:2::', 48, 'ipv6');
-PRIVATE.addSubnet('fc00::', 7, 'ipv6');
-const GLOBAL = new BlockList();
-GLOBAL.addSubnet('2000::', 3, 'ipv6');
+  '192.0.0.0/24',
+  '198.18.0.0/15',
+  '192.168.0.0/16',
+  '2001:2::/48',
+  'fc00::/7',
+]);
+const GLOBAL = makeBlockList(['2000::/3']);
 
 export function isForeign(address: string): boolean {
   const version = isIP(address);

@@ -3,8 +3,7 @@
  * allowed name may send within the restrictions. Every other client may send only to the accepted domains, and to the
  * address for TLS reports. By default no client may send anything. Pure, over prebuilt lists.
  */
-import { BlockList } from 'node:net';
-import { addNetwork, listCovers } from '#crds/networks.ts';
+import { listCovers, makeBlockList } from '#crds/networks.ts';
 import { compilePatterns, type Matcher } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { isRouting, readMailbox } from '../addresses/address.ts';
@@ -85,12 +84,6 @@ export function makeRelaying(
 export function findClientPolicy({ clientPolicies }: Policy['inbound']) {
   const lists = clientPolicies.map(({ networks }) => makeBlockList(networks));
   return (client: string) => clientPolicies[lists.findIndex((list) => listCovers(list, client))];
-}
-
-export function makeBlockList(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) addNetwork(network, list);
-  return list;
 }
 
 /** Each message asks several times for its client. */

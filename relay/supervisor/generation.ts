@@ -2,9 +2,9 @@
  * A generation: the processes that serve one policy. Also chooses the process for the next connection. Only data and a
  * pure choice: listeners.ts starts and ends generations.
  */
-import { listCovers } from '#crds/networks.ts';
+import { listCovers, makeBlockList } from '#crds/networks.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
-import { makeBlockList, makeRelaying } from '../listener/relaying.ts';
+import { makeRelaying } from '../listener/relaying.ts';
 import type { Backoff } from '../task/backoff.ts';
 import type { Materials } from '../task/materials.ts';
 import type { FromListener, HopNotes, ListenerReports, ToListener } from '../task/messages.ts';
