@@ -16,7 +16,7 @@ import { isAtLeast } from '../render/quantity.ts';
 import { storageRequest } from '../render/statefulset.ts';
 import type { World } from '../world.ts';
 import { type Check, is } from './finding.ts';
-import { hasTaken, listPlaces, losesMail, readMark } from './place.ts';
+import { hasTaken, listPlaces, losesMail, type Place, readMark } from './place.ts';
 
 export interface StatefulSetSpec {
   readonly replicas: number;
@@ -102,45 +102,43 @@ export const storageRequestStands: Check = (world) => {
  * claim that was found empty before goes by ourselves.
  */
 export const claimDeleted: Check = (world) => {
-  const {
-    metadata: { name },
-    spec: { replicas },
-  } = world.relay;
-  const found = listPlaces(world).find(
-    (place) => losesMail(place) && (place.ordinal < replicas || hasTaken(place.pod)),
-  );
-  if (!found?.claim) return undefined;
-  const { volumeName = 'of the claim' } = (found.claim['spec'] ?? {}) as { volumeName?: string };
-  const pod = `${name}-${found.ordinal}`;
-  const text = `${CLAIM.kind}/${found.claim.metadata.name} is being deleted, and with the next end of pod ${pod} its mail is lost`;
-  const keep = `set persistentVolumeReclaimPolicy: Retain on the volume ${volumeName}`;
-  const cure =
-    found.ordinal < replicas
-      ? `${keep}, let the queue of the pod run empty, and delete the pod, so that it gets a new claim`
-      : `${keep}; the pod leaves when its queue is empty, or when you delete it too and so give its mail up`;
+  const found = findLoss(world, (place, isWanted) => losesMail(place) && (isWanted || hasTaken(place.pod)));
+  if (!found) return undefined;
+  const { claim, volume, pod, isWanted } = found;
+  const text = `${claim} is being deleted, and with the next end of pod ${pod} its mail is lost`;
+  const keep = `set persistentVolumeReclaimPolicy: Retain on the volume ${volume}`;
+  const cure = isWanted
+    ? `${keep}, let the queue of the pod run empty, and delete the pod, so that it gets a new claim`
+    : `${keep}; the pod leaves when its queue is empty, or when you delete it too and so give its mail up`;
   return is('False', 'ClaimDeleted', `${text}: ${cure}`);
 };
 
 /** Somebody deleted the volume of a pod that runs. The pod works on, and no other pod can start on the claim. */
 export const claimLost: Check = (world) => {
-  const {
-    metadata: { name },
-    spec: { replicas },
-  } = world.relay;
-  const found = listPlaces(world).find(
-    ({ claim, pod }) => claim && isLost(claim) && hasTaken(pod) && readMark(claim) !== pod.uid,
+  const found = findLoss(
+    world,
+    ({ claim, pod }) => !!claim && isLost(claim) && hasTaken(pod) && readMark(claim) !== pod.uid,
   );
-  if (!found?.claim) return undefined;
-  const { volumeName = 'of the claim' } = (found.claim['spec'] ?? {}) as { volumeName?: string };
-  const pod = `${name}-${found.ordinal}`;
-  const text = `${CLAIM.kind}/${found.claim.metadata.name} has lost its volume ${volumeName}, and with the next end of pod ${pod} its mail is lost`;
+  if (!found) return undefined;
+  const { claim, volume, pod, isWanted } = found;
+  const text = `${claim} has lost its volume ${volume}, and with the next end of pod ${pod} its mail is lost`;
   const keep = 'restore that PersistentVolume';
-  const cure =
-    found.ordinal < replicas
-      ? `${keep}, or let the queue of the pod run empty, and delete the claim and then the pod, so that both are made anew`
-      : `${keep}, or let the pod run: the pod leaves when its queue is empty`;
+  const cure = isWanted
+    ? `${keep}, or let the queue of the pod run empty, and delete the claim and then the pod, so that both are made anew`
+    : `${keep}, or let the pod run: the pod leaves when its queue is empty`;
   return is('False', 'ClaimLost', `${text}: ${cure}`);
 };
+
+/** The first place that is meant, in the words of the status. `isWanted`: it is none that leaves. */
+function findLoss(world: World, isMeant: (place: Place, isWanted: boolean) => boolean) {
+  const { metadata, spec } = world.relay;
+  const isWanted = ({ ordinal }: Place) => ordinal < spec.replicas;
+  const found = listPlaces(world).find((place) => isMeant(place, isWanted(place)));
+  if (!found?.claim) return undefined;
+  const { volumeName: volume = 'of the claim' } = (found.claim['spec'] ?? {}) as { volumeName?: string };
+  const claim = `${CLAIM.kind}/${found.claim.metadata.name}`;
+  return { claim, volume, pod: `${metadata.name}-${found.ordinal}`, isWanted: isWanted(found) };
+}
 
 /** So says the cluster of a claim that was bound, and whose volume is gone. */
 function isLost({ status }: KubeObject): boolean {
