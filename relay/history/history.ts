@@ -65,8 +65,8 @@ export class History implements MailRecorder {
   }
 
   get figures(): HistoryFigures {
-    const { message, at = Number.NEGATIVE_INFINITY } = this.#failure ?? {};
-    return { failure: this.#deps.clock() - at < TOLD_MS ? (message ?? null) : null };
+    const told = this.#failure;
+    return { failure: told && this.#deps.clock() - told.at < TOLD_MS ? told.message : null };
   }
 
   /** Also mail that no queue ever had, because all its recipients are suppressed. */

@@ -6,6 +6,7 @@ import { rig as hopRig } from '#test/kit/linerig.ts';
 import { answers, greylisted, QueueRig } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import type { AttemptResult, Parcel } from '../delivery/courier.ts';
 import { failureFromReply } from '../delivery/verdict.ts';
 
 const HOUR = 3_600_000;
@@ -15,6 +16,11 @@ beforeEach(() => {
   rig = new QueueRig();
 });
 afterEach(() => rig.remove());
+
+async function sendTo(hop: Awaited<ReturnType<typeof hopRig>>, parcel: Parcel): Promise<AttemptResult> {
+  const result = await hop.send(0, parcel);
+  return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
+}
 
 for (const said of ['452 4.5.3 Too many recipients', '452 Too many recipients', '552 Too many recipients'])
   test(`recipients beyond what a hop takes at once go at once in further transactions, as many as it took: ${said}`, async () => {
@@ -145,8 +151,7 @@ for (const most of [10, 20])
     const sent: number[] = [];
     const manager = rig.begin(async (_, parcel) => {
       sent.push(parcel.to.length);
-      const result = await hop.send(0, parcel);
-      return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
+      return sendTo(hop, parcel);
     });
     const all = Array.from({ length: 100 }, (_, index) => `r${index}@hop.example`);
     const id = await rig.enter('', all);
@@ -175,10 +180,7 @@ test('a hop that takes one recipient, and ends a session over its refusals, gets
     socket.end('421 4.7.0 Error: too many errors\r\n');
     return null;
   });
-  const manager = rig.begin(async (_, parcel) => {
-    const result = await hop.send(0, parcel);
-    return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
-  });
+  const manager = rig.begin((_, parcel) => sendTo(hop, parcel));
   const all = Array.from({ length: 120 }, (_, index) => `r${index}@hop.example`);
   const id = await rig.enter('', all);
   await manager.start();
@@ -203,8 +205,7 @@ test('a hop that refuses the message for good where recipients are too many has 
   const sent: number[] = [];
   const manager = rig.begin(async (_, parcel) => {
     sent.push(parcel.to.length);
-    const result = await hop.send(0, parcel);
-    return result.kind === 'answered' ? { ...result, hop: 'hop:25', passedOver: [] } : result;
+    return sendTo(hop, parcel);
   });
   await rig.enter(
     'me@home.example',

@@ -13,7 +13,7 @@ import type { Row } from './sqlitefile.ts';
 
 /** SQLite writes its first frames over these rows. So a kill or a loss of power meanwhile needs the log as it was. */
 export function enterInto(path: string, rows: readonly Row[], mayStay: boolean): number {
-  if (!existsSync(keptOf(path))) copyLog(`${path}-wal`, keptOf(path), mayStay);
+  if (!existsSync(nameKept(path))) copyLog(`${path}-wal`, nameKept(path), mayStay);
   const store = new OpenStore(path, 'late');
   try {
     const messages = enterMissing(store, rows);
@@ -24,19 +24,19 @@ export function enterInto(path: string, rows: readonly Row[], mayStay: boolean):
   }
 }
 
-function keptOf(path: string): string {
+function nameKept(path: string): string {
   return `${path}-wal.behind`;
 }
 
 /** Their entering was ended. Nobody has taken or delivered mail since. */
 export function rowsOfKept(path: string): Row[] {
-  return existsSync(keptOf(path)) ? rowsBehindBreak(path, keptOf(path)) : [];
+  return existsSync(nameKept(path)) ? rowsBehindBreak(path, nameKept(path)) : [];
 }
 
 /** Nobody may deliver before it has gone for good: what it has would come back. */
 export function forgetKept(path: string): void {
-  if (!existsSync(keptOf(path))) return;
-  rmSync(keptOf(path));
+  if (!existsSync(nameKept(path))) return;
+  rmSync(nameKept(path));
   syncFolder(path);
 }
 

@@ -17,7 +17,7 @@ export function leaveChain<Socket extends TLSSocket>(socket: Socket): Socket {
 const numbers = new WeakMap<object, number>();
 let last = 0;
 
-function numberOf(context: object): number {
+function findNumber(context: object): number {
   const known = numbers.get(context);
   if (known !== undefined) return known;
   last += 1;
@@ -35,7 +35,7 @@ export class ChainlessAgent extends Agent {
     options?: Parameters<Agent['getName']>[0] & { secureContext?: object | undefined },
   ): string {
     const context = options?.secureContext;
-    return `${super.getName(options)}:${context ? numberOf(context) : ''}`;
+    return `${super.getName(options)}:${context ? findNumber(context) : ''}`;
   }
 
   override createConnection(...terms: Parameters<Agent['createConnection']>) {
